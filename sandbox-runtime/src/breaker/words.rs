@@ -1,0 +1,200 @@
+//! The breaker's two words: how its state is packed into atomics.
+//!
+//! Every transition is one compare-and-swap of the [`Phase`], which carries a generation that each transition moves on.
+//! The [`Tally`] carries the generation that its counts belong to; counts of another generation read as zero, so a
+//! transition clears them without a second write.
+
+use crate::clock::Tick;
+
+/// Which transition a state follows. Wraps; a holder is told apart from the present one as long as fewer than
+/// 2^17 transitions lie between them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Generation(u32);
+
+impl Generation {
+    const BITS: u32 = 17;
+    const MASK: u32 = (1 << Self::BITS) - 1;
+
+    pub(super) const FIRST: Generation = Generation(0);
+
+    pub(super) const fn next(self) -> Generation {
+        Generation((self.0 + 1) & Self::MASK)
+    }
+
+    /// Whether `self` came after `other`, by the shorter way round.
+    fn is_after(self, other: Generation) -> bool {
+        let distance = self.0.wrapping_sub(other.0) & Self::MASK;
+        distance != 0 && distance <= Self::MASK / 2
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Closed,
+    Open,
+    HalfOpen,
+    Forced,
+}
+
+/// The state itself: `until` (40 bits), generation (17), level (5), kind (2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Phase {
+    pub(super) kind: Kind,
+    pub(super) generation: Generation,
+    /// Probes failed in a row since the breaker last closed: how often the cooldown has doubled.
+    pub(super) level: u32,
+    /// Open: when the cooldown ends. Half-open: when places that never came back are free again.
+    pub(super) until: Tick,
+}
+
+impl Phase {
+    const LEVEL_BITS: u32 = 5;
+    /// More doublings than this exceed the clock's range, or start from less than a millisecond.
+    pub(super) const MAX_LEVEL: u32 = (1 << Self::LEVEL_BITS) - 1;
+
+    pub(super) const fn new(kind: Kind, generation: Generation) -> Phase {
+        Phase {
+            kind,
+            generation,
+            level: 0,
+            until: Tick::ZERO,
+        }
+    }
+
+    pub(super) const fn pack(self) -> u64 {
+        let kind = match self.kind {
+            Kind::Closed => 0,
+            Kind::Open => 1,
+            Kind::HalfOpen => 2,
+            Kind::Forced => 3,
+        };
+        let above = ((self.generation.0 as u64) << Self::LEVEL_BITS | self.level as u64) << 2 | kind;
+        above << Tick::BITS | self.until.bits()
+    }
+
+    pub(super) const fn unpack(word: u64) -> Phase {
+        let above = word >> Tick::BITS;
+        let kind = match above & 3 {
+            0 => Kind::Closed,
+            1 => Kind::Open,
+            2 => Kind::HalfOpen,
+            _ => Kind::Forced,
+        };
+        Phase {
+            kind,
+            generation: Generation((above >> (2 + Self::LEVEL_BITS)) as u32 & Generation::MASK),
+            level: (above >> 2) as u32 & Self::MAX_LEVEL,
+            until: Tick::from_bits(word),
+        }
+    }
+}
+
+/// The counts of one generation: generation (upper half), counts (lower half).
+///
+/// Closed: the count of failures in a row, or of results in the window. Open: failures recorded by hand. Half-open:
+/// places taken (upper half of the counts) and successes (lower half).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Tally {
+    pub(super) generation: Generation,
+    pub(super) count: u32,
+}
+
+impl Tally {
+    pub(super) const fn pack(self) -> u64 {
+        (self.generation.0 as u64) << 32 | self.count as u64
+    }
+
+    pub(super) const fn unpack(word: u64) -> Tally {
+        Tally {
+            generation: Generation((word >> 32) as u32 & Generation::MASK),
+            count: (word & u32::MAX as u64) as u32,
+        }
+    }
+
+    /// What `generation` has counted; `None` when the tally has moved on past it.
+    pub(super) fn count_of(self, generation: Generation) -> Option<u32> {
+        if self.generation == generation {
+            Some(self.count)
+        } else if self.generation.is_after(generation) {
+            None
+        } else {
+            Some(0)
+        }
+    }
+}
+
+/// The count of a half-open generation, taken apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Trial {
+    pub(super) places_taken: u16,
+    pub(super) successes: u16,
+}
+
+impl Trial {
+    pub(super) const fn pack(self) -> u32 {
+        (self.places_taken as u32) << 16 | self.successes as u32
+    }
+
+    pub(super) const fn unpack(count: u32) -> Trial {
+        Trial {
+            places_taken: (count >> 16) as u16,
+            successes: (count & 0xffff) as u16,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn phases_survive_packing_at_the_extremes() {
+        for kind in [Kind::Closed, Kind::Open, Kind::HalfOpen, Kind::Forced] {
+            for generation in [0, 1, Generation::MASK] {
+                for level in [0, Phase::MAX_LEVEL] {
+                    for until in [Tick::ZERO, Tick::MAX] {
+                        let phase = Phase {
+                            kind,
+                            generation: Generation(generation),
+                            level,
+                            until,
+                        };
+                        assert_eq!(Phase::unpack(phase.pack()), phase);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_tally_knows_older_and_newer_generations_across_the_wrap() {
+        let newest = Generation(1);
+        let tally = Tally {
+            generation: newest,
+            count: 7,
+        };
+        assert_eq!(Tally::unpack(tally.pack()), tally);
+        assert_eq!(tally.count_of(newest), Some(7));
+        assert_eq!(
+            tally.count_of(newest.next()),
+            Some(0),
+            "a later generation starts at zero"
+        );
+        assert_eq!(
+            tally.count_of(Generation(Generation::MASK)),
+            None,
+            "an earlier one is over"
+        );
+    }
+
+    #[test]
+    fn trials_survive_packing() {
+        for (places_taken, successes) in [(0, 0), (1, 0), (0, 1), (u16::MAX, u16::MAX)] {
+            let trial = Trial {
+                places_taken,
+                successes,
+            };
+            assert_eq!(Trial::unpack(trial.pack()), trial);
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! The breaker's clock: tokio's time as a small number that fits into an atomic word.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+/// A moment, or a length of time, in whole milliseconds; moments count from an arbitrary origin.
+///
+/// Forty bits, about 34 years, so that a moment shares a 64-bit word with the state it belongs to. Everything saturates:
+/// a moment that would lie past the last one is the last one, and is never reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Tick(u64);
+
+impl Tick {
+    pub(crate) const BITS: u32 = 40;
+    pub(crate) const MAX: Tick = Tick((1 << Self::BITS) - 1);
+    pub(crate) const ZERO: Tick = Tick(0);
+
+    /// The length of `duration`, rounded up: a cooldown is never shorter than asked for.
+    #[expect(clippy::cast_possible_truncation, reason = "the maximum is compared against first")]
+    pub(crate) const fn length_of(duration: Duration) -> Tick {
+        let millis = duration.as_nanos().div_ceil(1_000_000);
+        if millis >= Self::MAX.0 as u128 {
+            Self::MAX
+        } else {
+            Tick(millis as u64)
+        }
+    }
+
+    pub(crate) const fn from_bits(bits: u64) -> Tick {
+        Tick(bits & Self::MAX.0)
+    }
+
+    pub(crate) const fn bits(self) -> u64 {
+        self.0
+    }
+
+    pub(crate) const fn plus(self, length: Tick) -> Tick {
+        let sum = self.0.saturating_add(length.0);
+        if sum > Self::MAX.0 { Self::MAX } else { Tick(sum) }
+    }
+
+    /// `self` doubled `times` times.
+    pub(crate) const fn doubled(self, times: u32) -> Tick {
+        if self.0 != 0 && times >= self.0.leading_zeros() {
+            return Self::MAX;
+        }
+        // Zero stays zero however often it is doubled, and so may be shifted by any allowed amount.
+        let shift = if self.0 == 0 { 0 } else { times };
+        Tick::ZERO.plus(Tick(self.0 << shift))
+    }
+
+    pub(crate) fn min(self, other: Tick) -> Tick {
+        Ord::min(self, other)
+    }
+
+    /// How long from `earlier` to `self`; zero when it has passed.
+    pub(crate) fn since(self, earlier: Tick) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// Where the process's first reading of the clock lies: two years in, so that clocks behind it fit as well. There are
+/// such clocks: each of tokio's paused runtimes has its own, and a `static` breaker may meet several.
+const ORIGIN: u64 = 1 << 36;
+
+/// The current moment of tokio's clock, rounded down. Works outside a runtime too.
+pub(crate) fn now() -> Tick {
+    static FIRST: OnceLock<std::time::Instant> = OnceLock::new();
+    let now = tokio::time::Instant::now().into_std();
+    let first = *FIRST.get_or_init(std::time::Instant::now);
+    let bits = match now.checked_duration_since(first) {
+        Some(after) => ORIGIN.saturating_add(floor_millis(after)),
+        None => ORIGIN.saturating_sub(Tick::length_of(first - now).0),
+    };
+    Tick::ZERO.plus(Tick(bits))
+}
+
+fn floor_millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+impl Tick {
+    pub(crate) const fn at(millis: u64) -> Tick {
+        Tick::ZERO.plus(Tick(millis))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_round_up_and_saturate() {
+        assert_eq!(Tick::length_of(Duration::ZERO), Tick(0));
+        assert_eq!(Tick::length_of(Duration::from_nanos(1)), Tick(1));
+        assert_eq!(Tick::length_of(Duration::from_micros(1_001)), Tick(2));
+        assert_eq!(Tick::length_of(Duration::from_secs(30)), Tick(30_000));
+        assert_eq!(Tick::length_of(Duration::MAX), Tick::MAX);
+    }
+
+    #[test]
+    fn sums_and_doublings_saturate() {
+        assert_eq!(Tick(1).plus(Tick::MAX), Tick::MAX);
+        assert_eq!(Tick(3).doubled(2), Tick(12));
+        assert_eq!(Tick(1).doubled(39), Tick(1 << 39));
+        for times in [40, 63, 64, u32::MAX] {
+            assert_eq!(Tick(1).doubled(times), Tick::MAX, "doubled {times} times");
+            assert_eq!(Tick(0).doubled(times), Tick(0), "zero doubled {times} times");
+            assert_eq!(Tick::MAX.doubled(times), Tick::MAX);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn follows_tokio_to_the_millisecond() {
+        let before = now();
+        tokio::time::advance(Duration::from_millis(1_234)).await;
+        assert_eq!(now().since(before), Duration::from_millis(1_234));
+    }
+
+    #[test]
+    fn works_outside_a_runtime() {
+        let first = now();
+        assert!(now() >= first);
+    }
+}

@@ -1,0 +1,33 @@
+//! [`SandboxConfig`]: the three settings that an application reads from its configuration.
+
+use serde::{Deserialize, Serialize};
+
+/// How a tool is run: the limit of one attempt, the number of retries and the delay between them.
+///
+/// Plain data for configuration files. A [`Policy`](crate::Policy) is made of it with `Policy::from` and has more knobs.
+///
+/// ```
+/// use sandbox_runtime::SandboxConfig;
+///
+/// let config = SandboxConfig { timeout_ms: 5_000, ..SandboxConfig::default() };
+/// assert_eq!((config.max_retries, config.backoff_base_ms), (2, 500));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SandboxConfig {
+    /// The longest that one attempt may take on the clock, in milliseconds. Default: 30,000.
+    pub timeout_ms: u64,
+    /// How many attempts may follow the first. 0 means one attempt. Default: 2.
+    pub max_retries: u32,
+    /// The delay before the first retry in milliseconds; it doubles before each further one. Default: 500.
+    pub backoff_base_ms: u64,
+}
+
+impl Default for SandboxConfig {
+    fn default() -> Self {
+        SandboxConfig {
+            timeout_ms: 30_000,
+            max_retries: 2,
+            backoff_base_ms: 500,
+        }
+    }
+}

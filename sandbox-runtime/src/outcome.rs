@@ -1,0 +1,178 @@
+//! What an attempt's outcome means, and what becomes of it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::breaker::Refusal;
+use crate::error::{Failure, SandboxError, SandboxResult};
+
+/// What the outcome of an attempt means for the call and for the breaker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// The tool worked.
+    Success,
+    /// The tool failed; run it again while the policy allows.
+    Retry,
+    /// The tool failed, and running it again would not help.
+    Fail,
+    /// The caller was at fault, with bad arguments for instance: not run again, and no mark against the tool's health.
+    Ignore,
+}
+
+/// The result of a tool call that answers with JSON.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ToolExecutionResult {
+    /// Whether the tool succeeded.
+    pub success: bool,
+    /// How many attempts were made; 1 means that no retry was needed.
+    pub attempts: u32,
+    /// The tool's answer, when it succeeded.
+    pub output: Option<Value>,
+    /// The tool's last error, when it failed.
+    pub error: Option<String>,
+}
+
+impl ToolExecutionResult {
+    /// The tool's answer, for callers to whom a failed tool is an error.
+    ///
+    /// ```
+    /// # use sandbox_runtime::{SandboxError, ToolExecutionResult};
+    /// let result = ToolExecutionResult { success: false, attempts: 3, output: None, error: Some("503".into()) };
+    /// let error = result.into_output().unwrap_err();
+    /// assert_eq!(error.to_string(), "failed after 3 attempts: 503");
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`SandboxError::ExecutionFailed`] with the number of attempts and the tool's last error.
+    pub fn into_output(self) -> SandboxResult<Value> {
+        if self.success {
+            Ok(self.output.unwrap_or_default())
+        } else {
+            Err(SandboxError::ExecutionFailed {
+                attempts: self.attempts,
+                reason: self.error.unwrap_or_default(),
+            })
+        }
+    }
+}
+
+/// A return type that the engine can read and speak in: any `Result<T, E>` with `E: From<SandboxError>`.
+#[diagnostic::on_unimplemented(
+    message = "a sandboxed tool returns a `Result`, and `{Self}` is none",
+    label = "not a `Result`",
+    note = "return `Result<T, E>` with an error type that implements `From<SandboxError>`, such as `String`"
+)]
+pub trait Outcome {
+    /// What this outcome means.
+    fn verdict(&self) -> Verdict;
+    /// The value to return from a call that ended with `failure`.
+    fn from_failure(failure: Failure) -> Self;
+}
+
+/// `Ok` is a success, `Err` is to be retried.
+impl<T, E: FromSandboxError> Outcome for Result<T, E> {
+    #[inline]
+    fn verdict(&self) -> Verdict {
+        match self {
+            Ok(_) => Verdict::Success,
+            Err(_) => Verdict::Retry,
+        }
+    }
+
+    fn from_failure(failure: Failure) -> Self {
+        Err(E::from_sandbox_error(failure.into()))
+    }
+}
+
+/// `From<SandboxError>`, with a message of its own for the types that lack it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot carry a sandbox failure: it does not implement `From<SandboxError>`",
+    label = "the error of a sandboxed tool must implement `From<SandboxError>`",
+    note = "add `impl From<sandbox_runtime::SandboxError> for {Self}`, or a `#[from]` variant with `thiserror`"
+)]
+pub trait FromSandboxError {
+    /// `Self::from(error)`.
+    fn from_sandbox_error(error: SandboxError) -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<E: From<SandboxError>> FromSandboxError for E {
+    fn from_sandbox_error(error: SandboxError) -> Self {
+        E::from(error)
+    }
+}
+
+/// How a call ended, before it is made what its caller gets.
+#[derive(Debug)]
+pub struct End<R> {
+    /// The answer of the last attempt; a failure when it gave none, or when there was no attempt.
+    pub(crate) last: Result<R, Failure>,
+    pub(crate) attempts: u32,
+    /// Set when a further attempt was due and the breaker refused it.
+    pub(crate) refusal: Option<Refusal>,
+}
+
+/// Reads the outcomes of a tool's attempts, and makes of the last one what the caller gets.
+pub trait Handler<R> {
+    /// What the caller gets.
+    type Returned;
+    /// What an attempt's outcome means.
+    fn verdict(&self, outcome: &R) -> Verdict;
+    /// What becomes of the call.
+    fn conclude(&self, end: End<R>) -> Self::Returned;
+}
+
+/// The handler of plain tools, which answer with JSON or an error text: the call becomes a report.
+#[derive(Debug, Clone, Copy)]
+pub struct Report;
+
+impl Handler<Result<Value, String>> for Report {
+    type Returned = SandboxResult<ToolExecutionResult>;
+
+    #[inline]
+    fn verdict(&self, outcome: &Result<Value, String>) -> Verdict {
+        outcome.verdict()
+    }
+
+    #[inline]
+    fn conclude(&self, end: End<Result<Value, String>>) -> Self::Returned {
+        if let Some(refusal) = end.refusal {
+            return Err(refusal.into());
+        }
+        let (output, error) = match end.last? {
+            Ok(value) => (Some(value), None),
+            Err(error) => (None, Some(error)),
+        };
+        Ok(ToolExecutionResult {
+            success: error.is_none(),
+            attempts: end.attempts,
+            output,
+            error,
+        })
+    }
+}
+
+/// The handler of typed tools: the caller gets the tool's own type.
+#[derive(Debug, Clone, Copy)]
+pub struct Typed;
+
+// The handler has no type parameters: its type is part of the call's future, and a second mention of `R` there would have
+// lifetimes of its own, which the compiler cannot prove equal when it asks whether the future is `Send`.
+impl<R: Outcome> Handler<R> for Typed {
+    type Returned = R;
+
+    #[inline]
+    fn verdict(&self, outcome: &R) -> Verdict {
+        outcome.verdict()
+    }
+
+    #[inline]
+    fn conclude(&self, end: End<R>) -> R {
+        match end.last {
+            Ok(answer) => answer,
+            Err(failure) => R::from_failure(failure),
+        }
+    }
+}
