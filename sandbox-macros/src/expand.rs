@@ -59,7 +59,8 @@ fn with_errors(item: TokenStream, errors: Errors) -> TokenStream {
 /// }
 /// ```
 fn function(args: &Args, item: &Item, returned: &Type) -> TokenStream {
-    // Items have no hygiene: the names must be ones that no body uses.
+    // Items have no hygiene, and a variable cannot shadow a constant of the user's: generated names are ones that nobody
+    // uses.
     let policy_name = Ident::new("__SANDBOXED_POLICY", Span::mixed_site());
     let breaker_name = Ident::new("__SANDBOXED_BREAKER", Span::mixed_site());
 
@@ -167,11 +168,11 @@ fn arguments(policy_name: &Ident, arguments: &[Argument]) -> (TokenStream, Token
         return (TokenStream::new(), TokenStream::new());
     }
     let private = private(Span::mixed_site());
-    let kept = Ident::new("arguments", Span::mixed_site());
+    let kept = Ident::new("__sandboxed_arguments", Span::mixed_site());
     let names: Vec<_> = arguments.iter().map(|argument| &argument.name).collect();
     let mutability = arguments.iter().map(|argument| argument.mutability);
     let originals: Vec<_> = (0..arguments.len())
-        .map(|index| format_ident!("argument_{index}", span = Span::mixed_site()))
+        .map(|index| format_ident!("__sandboxed_argument_{index}", span = Span::mixed_site()))
         .collect();
     let copies = arguments.iter().zip(&originals).map(|(argument, original)| {
         // At the argument's type: a missing `Clone` concerns that.

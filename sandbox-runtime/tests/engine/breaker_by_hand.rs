@@ -1,0 +1,162 @@
+//! The breaker without the engine: recording by hand, permits, reset and force.
+
+use std::time::Duration;
+
+use sandbox_runtime::{BreakerState, CircuitBreaker, SandboxError};
+
+const COOLDOWN: Duration = Duration::from_secs(30);
+
+#[test]
+fn it_starts_closed_and_opens_at_the_threshold() {
+    let breaker = CircuitBreaker::new(3);
+    assert_eq!((breaker.failure_count(), breaker.is_open()), (0, false));
+    assert_eq!(breaker.record_failure(), 1);
+    assert_eq!(breaker.record_failure(), 2);
+    assert!(!breaker.is_open());
+    assert_eq!(breaker.record_failure(), 3);
+    assert!(breaker.is_open());
+    assert_eq!(
+        breaker.record_failure(),
+        4,
+        "failures go on being counted while it is open"
+    );
+}
+
+#[test]
+fn a_recorded_success_resets_it() {
+    let breaker = CircuitBreaker::new(2);
+    breaker.record_failure();
+    breaker.record_success();
+    assert_eq!(breaker.failure_count(), 0);
+    breaker.record_failure();
+    breaker.record_failure();
+    breaker.record_success();
+    assert_eq!((breaker.failure_count(), breaker.is_open()), (0, false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn by_hand_too_it_recovers_after_the_cooldown() {
+    let breaker = CircuitBreaker::new(1);
+    breaker.record_failure();
+    tokio::time::advance(COOLDOWN).await;
+    assert!(!breaker.is_open(), "the cooldown is over: a call may try");
+    breaker.record_failure();
+    assert!(breaker.is_open(), "the call failed");
+    tokio::time::advance(COOLDOWN).await;
+    breaker.record_success();
+    assert_eq!(breaker.state(), BreakerState::Closed);
+}
+
+#[test]
+fn a_threshold_of_zero_is_always_open() {
+    let breaker = CircuitBreaker::new(0);
+    assert!(breaker.is_open());
+    breaker.record_success();
+    breaker.reset();
+    assert!(breaker.is_open());
+    assert_eq!(breaker.state(), BreakerState::ForcedOpen);
+    let refusal = breaker.admit().unwrap_err();
+    assert!(
+        matches!(
+            refusal,
+            SandboxError::CircuitBreakerOpen {
+                threshold: 0,
+                retry_after_ms: None,
+                ..
+            }
+        ),
+        "{refusal:?}"
+    );
+}
+
+#[test]
+fn a_reset_clears_from_any_state() {
+    let breaker = CircuitBreaker::new(2);
+    breaker.record_failure();
+    breaker.reset();
+    assert_eq!(breaker.failure_count(), 0, "closed");
+    breaker.record_failure();
+    breaker.record_failure();
+    breaker.reset();
+    assert_eq!(breaker.state(), BreakerState::Closed, "open");
+    breaker.force_open();
+    assert_eq!(breaker.state(), BreakerState::ForcedOpen);
+    breaker.record_success();
+    assert!(breaker.is_open(), "a success does not end a forced opening");
+    breaker.reset();
+    assert_eq!(breaker.state(), BreakerState::Closed, "forced open");
+}
+
+#[test]
+fn results_of_permits_from_before_a_reset_count_for_nothing() {
+    let breaker = CircuitBreaker::new(1);
+    let permit = breaker.admit().unwrap();
+    breaker.reset();
+    permit.failure();
+    assert_eq!((breaker.failure_count(), breaker.is_open()), (0, false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_permit_is_neutral_and_frees_its_place_at_once() {
+    let breaker = CircuitBreaker::new(1);
+    breaker.admit().unwrap().failure();
+    tokio::time::advance(COOLDOWN).await;
+    let probe = breaker.admit().unwrap();
+    assert!(breaker.admit().is_err(), "the only place is taken");
+    drop(probe);
+    assert_eq!(breaker.state(), BreakerState::HalfOpen);
+    breaker.admit().expect("the place is free").success();
+    assert_eq!(breaker.state(), BreakerState::Closed);
+}
+
+#[test]
+fn extreme_settings_neither_panic_nor_wrap() {
+    for threshold in [1, u32::MAX] {
+        for cooldown in [Duration::ZERO, Duration::from_nanos(1), Duration::MAX] {
+            for probes in [0, 1, u32::MAX] {
+                let breaker = CircuitBreaker::new(threshold)
+                    .cooldown(cooldown)
+                    .cooldown_max(Duration::MAX)
+                    .probes(probes);
+                assert_eq!(breaker.threshold(), threshold);
+                breaker.record_failure();
+                let _ = (breaker.admit().map(sandbox_runtime::Permit::failure), breaker.state());
+            }
+        }
+    }
+    for window in [0, 1, 64, 65, u32::MAX] {
+        for rate in [
+            f64::NEG_INFINITY,
+            -1.0,
+            0.0,
+            1e-300,
+            0.5,
+            1.0,
+            2.0,
+            f64::INFINITY,
+            f64::NAN,
+        ] {
+            let breaker = CircuitBreaker::windowed(window, rate);
+            let threshold = breaker.threshold();
+            assert!(
+                (1..=window.clamp(1, 64)).contains(&threshold),
+                "windowed({window}, {rate}) opens at {threshold}"
+            );
+        }
+    }
+}
+
+#[test]
+fn failure_rates_round_up_to_whole_failures() {
+    for (window, rate, failures) in [
+        (20, 0.5, 10),
+        (20, 0.55, 11),
+        (10, 0.25, 3),
+        (3, 0.34, 2),
+        (64, 1.0, 64),
+        (7, 0.01, 1),
+    ] {
+        let threshold = CircuitBreaker::windowed(window, rate).threshold();
+        assert_eq!(threshold, failures, "{rate} of {window}");
+    }
+}

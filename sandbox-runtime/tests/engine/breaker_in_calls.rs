@@ -1,0 +1,140 @@
+//! The breaker is asked before each attempt and told after it.
+
+use std::time::Duration;
+
+use sandbox_runtime::{BreakerState, CircuitBreaker, Policy, SandboxError, execute_with_controls};
+
+use crate::support::{Script, Step, timed};
+
+const ONCE: Policy = Policy::new().timeout(Duration::from_millis(100)).max_retries(0);
+const COOLDOWN: Duration = Duration::from_secs(10);
+
+async fn call(breaker: &CircuitBreaker, step: Step) -> Result<bool, SandboxError> {
+    let script = Script::new(&[step]);
+    let result = execute_with_controls(&ONCE, breaker, || script.run()).await;
+    result.map(|result| result.success)
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_opens_refuses_probes_and_closes_again() {
+    let breaker = CircuitBreaker::new(2).cooldown(COOLDOWN);
+    assert_eq!(call(&breaker, Step::Fail).await, Ok(false));
+    assert_eq!(breaker.state(), BreakerState::Closed);
+    assert!(call(&breaker, Step::Hang).await.unwrap_err().is_timeout());
+    assert!(matches!(breaker.state(), BreakerState::Open { retry_after, .. } if retry_after == COOLDOWN));
+
+    tokio::time::advance(Duration::from_secs(4)).await;
+    let (refusal, elapsed) = timed(call(&breaker, Step::Answer)).await;
+    let Err(SandboxError::CircuitBreakerOpen { retry_after_ms, .. }) = refusal else {
+        panic!("expected a refusal, got {refusal:?}");
+    };
+    assert_eq!(retry_after_ms, Some(6_000), "the refusal says how long is left");
+    assert_eq!(elapsed, 0);
+
+    tokio::time::advance(Duration::from_millis(5_999)).await;
+    assert!(call(&breaker, Step::Answer).await.unwrap_err().is_circuit_open());
+    tokio::time::advance(Duration::from_millis(1)).await;
+    assert_eq!(breaker.state(), BreakerState::HalfOpen);
+    assert_eq!(call(&breaker, Step::Answer).await, Ok(true));
+    assert_eq!(breaker.state(), BreakerState::Closed);
+    assert_eq!(breaker.failure_count(), 0, "a transition clears the counts");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_probe_opens_it_for_another_cooldown() {
+    let breaker = CircuitBreaker::new(1).cooldown(COOLDOWN);
+    assert_eq!(call(&breaker, Step::Fail).await, Ok(false));
+    tokio::time::advance(COOLDOWN).await;
+    assert_eq!(call(&breaker, Step::Fail).await, Ok(false));
+    assert!(matches!(breaker.state(), BreakerState::Open { retry_after, .. } if retry_after == COOLDOWN));
+}
+
+#[tokio::test(start_paused = true)]
+async fn attempts_are_counted_and_not_calls() {
+    let breaker = CircuitBreaker::new(10);
+    let policy = ONCE.max_retries(3).backoff_base(Duration::ZERO);
+    let script = Script::new(&[Step::Fail]);
+    let _ = execute_with_controls(&policy, &breaker, || script.run()).await;
+    assert_eq!(breaker.failure_count(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_success_clears_the_count() {
+    let breaker = CircuitBreaker::new(3);
+    for step in [Step::Fail, Step::Fail, Step::Answer, Step::Fail, Step::Fail] {
+        let _ = call(&breaker, step).await;
+    }
+    assert_eq!(breaker.failure_count(), 2);
+    assert!(!breaker.is_open(), "failures on both sides of a success were added up");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_whose_breaker_opens_elsewhere_during_its_backoff_ends_after_it() {
+    let breaker = CircuitBreaker::new(5);
+    let policy = ONCE.max_retries(3).backoff_base(Duration::from_millis(100));
+    let script = Script::new(&[Step::Fail]);
+    let elsewhere = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        breaker.force_open();
+    };
+    let (result, ()) = tokio::join!(execute_with_controls(&policy, &breaker, || script.run()), elsewhere);
+    let Err(SandboxError::CircuitBreakerOpen { retry_after_ms, .. }) = result else {
+        panic!("expected a refusal, got {result:?}");
+    };
+    assert_eq!(retry_after_ms, None, "a forced breaker knows no end");
+    assert_eq!(script.attempts(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_open_lets_in_as_many_at_a_time_as_there_are_probes() {
+    for probes in [1, 2, 3] {
+        let breaker = CircuitBreaker::new(1).cooldown(COOLDOWN).probes(probes);
+        let _ = call(&breaker, Step::Fail).await;
+        tokio::time::advance(COOLDOWN).await;
+        let calls = (0..50).map(|_| call(&breaker, Step::AnswerAfter(10)));
+        let mut admitted = 0;
+        for result in futures_util::future::join_all(calls).await {
+            match result {
+                Ok(success) => {
+                    assert!(success);
+                    admitted += 1;
+                }
+                Err(error) => assert!(error.is_circuit_open(), "{error}"),
+            }
+        }
+        assert_eq!(admitted, probes, "of 50 callers at once");
+        assert_eq!(breaker.state(), BreakerState::Closed, "{probes} probes succeeded");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_success_from_before_the_trip_does_not_close_it() {
+    let breaker = CircuitBreaker::new(1).cooldown(COOLDOWN);
+    let early = call(&breaker, Step::AnswerAfter(50));
+    let trip = call(&breaker, Step::Fail);
+    let (early, trip) = tokio::join!(early, trip);
+    assert_eq!((early, trip), (Ok(true), Ok(false)));
+    assert!(
+        breaker.is_open(),
+        "an attempt that began before the breaker opened closed it"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hung_probe_blocks_for_one_cooldown_at_most() {
+    let breaker = CircuitBreaker::new(1).cooldown(COOLDOWN);
+    let _ = call(&breaker, Step::Fail).await;
+    tokio::time::advance(COOLDOWN).await;
+    let hung = breaker.admit().unwrap();
+    assert!(hung.is_probe());
+    tokio::time::advance(COOLDOWN - Duration::from_millis(1)).await;
+    assert!(call(&breaker, Step::Answer).await.unwrap_err().is_circuit_open());
+    tokio::time::advance(Duration::from_millis(1)).await;
+    assert_eq!(call(&breaker, Step::Answer).await, Ok(true));
+    hung.failure();
+    assert_eq!(
+        breaker.state(),
+        BreakerState::Closed,
+        "a probe that had lost its place was counted"
+    );
+}

@@ -1,0 +1,14 @@
+//! The engine's promises, one file each. Time is tokio's paused clock: every expectation about it is exact.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod support;
+
+mod breaker_by_hand;
+mod breaker_in_calls;
+mod cancellation;
+mod contract;
+mod panics;
+mod retries;
+mod time_limit;
+mod typed_tools;

@@ -1,0 +1,73 @@
+//! A panic in the tool is caught, counted and reported, and never retried.
+
+use std::time::Duration;
+
+use sandbox_runtime::{CircuitBreaker, Policy, SandboxError, Tool, execute_with_controls};
+use serde_json::Value;
+
+use crate::support::{Script, Step};
+
+const POLICY: Policy = Policy::new().timeout(Duration::from_millis(100));
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_becomes_an_error_with_its_message() {
+    let breaker = CircuitBreaker::new(5);
+    let script = Script::new(&[Step::Fail, Step::Panic, Step::Answer]);
+    let result = execute_with_controls(&POLICY, &breaker, || script.run()).await;
+    let expected = SandboxError::Panicked {
+        message: "attempt 2 panicked".into(),
+    };
+    assert_eq!(result, Err(expected));
+    assert_eq!(script.attempts(), 2, "a panic is not retried");
+    assert_eq!(breaker.failure_count(), 2, "a panic is a failure");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_before_the_first_await_is_caught_too() {
+    let breaker = CircuitBreaker::new(5);
+    let tool = || -> std::future::Ready<Result<Value, String>> { panic!("no future at all") };
+    let result = execute_with_controls(&POLICY, &breaker, tool).await;
+    assert!(result.unwrap_err().is_panic());
+    assert_eq!(breaker.failure_count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_while_a_timed_out_attempt_is_dropped_is_caught_too() {
+    struct PanicsWhenDropped;
+    impl Drop for PanicsWhenDropped {
+        fn drop(&mut self) {
+            panic!("in the destructor");
+        }
+    }
+    let breaker = CircuitBreaker::new(5);
+    let tool = || async {
+        let _guard = PanicsWhenDropped;
+        std::future::pending::<Result<Value, String>>().await
+    };
+    let result = execute_with_controls(&POLICY, &breaker, tool).await;
+    let expected = SandboxError::Panicked {
+        message: "in the destructor".into(),
+    };
+    assert_eq!(result, Err(expected));
+    assert_eq!(breaker.failure_count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn payloads_that_are_no_text_are_reported_without_one() {
+    let breaker = CircuitBreaker::new(5);
+    let tool = Tool::new("odd", || async { Err::<(), String>(std::panic::panic_any(7)) });
+    let result = execute_with_controls(&POLICY, &breaker, tool).await;
+    assert_eq!(result, Err("the tool panicked: no message".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panicking_probe_does_not_keep_its_place() {
+    let breaker = CircuitBreaker::new(1).cooldown(Duration::from_secs(1));
+    for _ in 0..3 {
+        let script = Script::new(&[Step::Panic]);
+        let result = execute_with_controls(&POLICY, &breaker, || script.run()).await;
+        assert!(result.unwrap_err().is_panic());
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+    breaker.admit().expect("half-open with its place free").success();
+}

@@ -1,0 +1,110 @@
+//! A typed tool's caller gets the tool's own type, and its own error whenever its last attempt returned one.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use sandbox_runtime::{CircuitBreaker, Policy, SandboxError, Tool, execute_with_controls};
+
+use crate::support::timed;
+
+const POLICY: Policy = Policy::new()
+    .timeout(Duration::from_millis(100))
+    .backoff_base(Duration::from_millis(10));
+
+#[derive(Debug, PartialEq)]
+enum SearchError {
+    Busy(u32),
+    Sandbox(SandboxError),
+}
+
+impl From<SandboxError> for SearchError {
+    fn from(error: SandboxError) -> Self {
+        SearchError::Sandbox(error)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_value_comes_back_as_it_is() {
+    let breaker = CircuitBreaker::new(5);
+    // Neither `Send` nor `'static` is asked for.
+    let text = String::from("hit");
+    let shared = Rc::new(text.as_str());
+    let tool = Tool::new("search", || async { Ok::<_, SearchError>(Rc::clone(&shared)) });
+    assert_eq!(execute_with_controls(POLICY, &breaker, tool).await, Ok(Rc::new("hit")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_attempts_own_error_comes_back_untouched() {
+    let breaker = CircuitBreaker::new(5);
+    let attempts = Cell::new(0);
+    let tool = Tool::new("search", || {
+        attempts.set(attempts.get() + 1);
+        let attempt = attempts.get();
+        async move { Err::<(), _>(SearchError::Busy(attempt)) }
+    });
+    assert_eq!(
+        execute_with_controls(POLICY, &breaker, tool).await,
+        Err(SearchError::Busy(3))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_tools_own_error_comes_back_also_when_the_breaker_opens() {
+    let breaker = CircuitBreaker::new(2);
+    let tool = Tool::new("search", || async { Err::<(), _>(SearchError::Busy(7)) });
+    let (result, elapsed) = timed(execute_with_controls(POLICY, &breaker, tool)).await;
+    assert_eq!(result, Err(SearchError::Busy(7)));
+    assert_eq!(
+        elapsed, 10,
+        "two attempts and no delay after the one that opened the breaker"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_comes_back_as_a_sandbox_error_also_when_it_opens_the_breaker() {
+    let breaker = CircuitBreaker::new(1);
+    let tool = Tool::new("search", std::future::pending::<Result<(), SearchError>>);
+    let expected = SandboxError::Timeout {
+        elapsed_ms: 100,
+        limit_ms: 100,
+    };
+    assert_eq!(
+        execute_with_controls(POLICY, &breaker, tool).await,
+        Err(SearchError::Sandbox(expected))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn everyday_error_types_work_as_they_are() {
+    let breaker = CircuitBreaker::new(0);
+    let text = Tool::new("text", || async { Ok::<(), String>(()) });
+    let text = execute_with_controls(POLICY, &breaker, text).await.unwrap_err();
+    assert!(text.contains("circuit breaker open"), "{text}");
+
+    let io = Tool::new("io", || async { Ok::<(), std::io::Error>(()) });
+    let io = execute_with_controls(POLICY, &breaker, io).await.unwrap_err();
+    let inner = io.get_ref().and_then(|inner| inner.downcast_ref::<SandboxError>());
+    assert!(inner.is_some_and(SandboxError::is_circuit_open), "{io:?}");
+
+    let boxed = Tool::new("boxed", || async {
+        Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    });
+    let boxed = execute_with_controls(POLICY, &breaker, boxed).await.unwrap_err();
+    assert!(
+        boxed
+            .downcast_ref::<SandboxError>()
+            .is_some_and(SandboxError::is_circuit_open)
+    );
+}
+
+#[test]
+fn the_call_is_send_when_the_tool_is() {
+    fn assert_send<T: Send>(_: &T) {}
+    static BREAKER: CircuitBreaker = CircuitBreaker::new(5);
+    let tool = Tool::new("send", || async {
+        tokio::task::yield_now().await;
+        Ok::<_, Box<dyn std::error::Error + Send + Sync>>(1)
+    });
+    assert_send(&execute_with_controls(POLICY, &BREAKER, tool));
+}

@@ -1,0 +1,123 @@
+//! The body means what it meant: `?` and `return` end the attempt, types are inferred and coerced as before, and the
+//! future stays `Send`.
+
+use std::fmt::Debug;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use sandbox_runtime::sandboxed;
+
+struct Service {
+    attempts: AtomicU32,
+    healthy_after: u32,
+}
+
+impl Service {
+    fn failing(times: u32) -> Self {
+        Service {
+            attempts: AtomicU32::new(0),
+            healthy_after: times,
+        }
+    }
+
+    fn ask(&self) -> Result<u32, std::io::Error> {
+        let attempt = self.attempts.fetch_add(1, Ordering::Relaxed) + 1;
+        if attempt > self.healthy_after {
+            Ok(attempt)
+        } else {
+            Err(std::io::Error::other("busy"))
+        }
+    }
+
+    #[sandboxed(backoff_base_ms = 0, breaker(threshold = 1_000))]
+    async fn question_mark(&self) -> Result<u32, std::io::Error> {
+        let attempt = self.ask()?;
+        Ok(attempt)
+    }
+
+    #[sandboxed(backoff_base_ms = 0, breaker(threshold = 1_000))]
+    async fn early_return(&self) -> std::io::Result<u32> {
+        if let Err(error) = self.ask() {
+            return Err(error);
+        }
+        Ok(self.attempts.load(Ordering::Relaxed))
+    }
+
+    #[sandboxed]
+    async fn nested(&self, numbers: &[u32]) -> Result<u32, String> {
+        // These leave the closure and the block, not the attempt.
+        let even = numbers.iter().map(|number| {
+            if number % 2 == 0 {
+                return 1;
+            }
+            0
+        });
+        let sum = async { Ok::<u32, String>(even.sum::<u32>() + Err("inner").unwrap_or(0)) }.await?;
+        Ok(sum)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn question_marks_and_returns_end_the_attempt_and_not_the_call() {
+    assert_eq!(Service::failing(2).question_mark().await.unwrap(), 3);
+    assert_eq!(Service::failing(2).early_return().await.unwrap(), 3);
+    assert_eq!(Service::failing(0).nested(&[1, 2, 4]).await, Ok(2));
+}
+
+#[sandboxed]
+async fn coerced(large: bool) -> anyhow::Result<Box<dyn Debug + Send>> {
+    let number: u64 = "7".parse()?;
+    if large {
+        return Ok(Box::new(number));
+    }
+    Ok(Box::new("small"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn trait_objects_are_coerced_in_the_tail_and_in_returns() {
+    assert_eq!(
+        format!("{:?} {:?}", coerced(true).await.unwrap(), coerced(false).await.unwrap()),
+        "7 \"small\""
+    );
+}
+
+#[sandboxed]
+async fn generic<'a, T, const N: usize>(values: &'a [T; N], pick: impl Fn(&T) -> bool + Clone) -> Result<&'a T, String>
+where
+    T: PartialEq,
+{
+    values.iter().find(|value| pick(value)).ok_or_else(|| "none".into())
+}
+
+#[tokio::test(start_paused = true)]
+async fn generics_lifetimes_and_impl_arguments_are_kept() {
+    assert_eq!(generic(&[1, 2, 3], |value| *value > 1).await, Ok(&2));
+    assert_eq!(generic(&["a"], |value| *value == "b").await, Err("none".to_owned()));
+}
+
+#[test]
+fn the_future_is_send_when_it_was() {
+    fn assert_send<T: Send>(_: T) {}
+    assert_send(coerced(true));
+    assert_send(Service::failing(0).question_mark());
+    assert_send(generic(&[1], |_| true));
+    // A type that is `Send` and not `Sync`, moved and never shared.
+    assert_send(takes_a_cell(std::cell::Cell::new(1)));
+}
+
+#[sandboxed]
+async fn takes_a_cell(cell: std::cell::Cell<u32>) -> Result<u32, Box<dyn std::error::Error + Send + Sync>> {
+    tokio::task::yield_now().await;
+    Ok(cell.get())
+}
+
+#[sandboxed]
+async fn with_inner_attributes() -> Result<u32, String> {
+    #![allow(unused_variables)]
+    let unused = 1;
+    Ok(2)
+}
+
+#[tokio::test(start_paused = true)]
+async fn inner_attributes_are_kept() {
+    assert_eq!(with_inner_attributes().await, Ok(2));
+}

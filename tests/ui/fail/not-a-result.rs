@@ -1,0 +1,10 @@
+use sandbox_runtime::sandboxed;
+
+#[sandboxed]
+async fn search() -> String {
+    String::new()
+}
+
+fn main() {
+    let _ = search();
+}

@@ -1,0 +1,10 @@
+use sandbox_runtime::sandboxed;
+
+#[sandboxed]
+fn search() -> Result<(), String> {
+    Ok(())
+}
+
+fn main() {
+    let _: Result<(), String> = search();
+}

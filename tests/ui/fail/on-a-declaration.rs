@@ -1,0 +1,8 @@
+use sandbox_runtime::sandboxed;
+
+trait Search {
+    #[sandboxed]
+    async fn search(&self) -> Result<(), String>;
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use sandbox_runtime::sandboxed;
+
+#[sandboxed]
+struct Search;
+
+fn main() {
+    let _ = Search;
+}
