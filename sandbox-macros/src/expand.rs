@@ -64,7 +64,6 @@ fn function(args: &Args, item: &Item, returned: &Type) -> TokenStream {
     let policy_name = Ident::new("__SANDBOXED_POLICY", Span::mixed_site());
     let breaker_name = Ident::new("__SANDBOXED_BREAKER", Span::mixed_site());
 
-    let private = private(Span::mixed_site());
     let policy = policy(args);
     let breaker = breaker(&args.breaker);
     let name = item.signature.ident.to_string();
@@ -78,28 +77,23 @@ fn function(args: &Args, item: &Item, returned: &Type) -> TokenStream {
     } = item;
     let signature = item.outer_signature();
 
-    let statements = item.body.stream();
-    let mut attempt = Group::new(
-        Delimiter::Brace,
-        quote! {
-            if false {
-                return #private::returned::<#returned>();
-            }
-            #statements
-        },
-    );
-    attempt.set_span(item.body.span());
-    let call = {
-        // At the return type's place: what does not fit there concerns the return type.
-        let span = at(returned.span());
-        let private = self::private(span);
-        quote_spanned! {span=>
-            #private::execute_with_controls(&#policy_name, &#breaker_name, #private::Tool::new(#name, move || {
-                #take
-                async move #attempt
-            }))
-            .await
+    // Most of what is generated stands at the return type's place: what does not fit there concerns the return type.
+    let span = at(returned.span());
+    let private = self::private(span);
+    let typed = quote_spanned! {span=>
+        if false {
+            return #private::returned::<#returned>();
         }
+    };
+    let statements = item.body.stream();
+    let mut attempt = Group::new(Delimiter::Brace, quote!(#typed #statements));
+    attempt.set_span(item.body.span());
+    let call = quote_spanned! {span=>
+        #private::execute_with_controls(&#policy_name, &#breaker_name, #private::Tool::new(#name, move || {
+            #take
+            async move #attempt
+        }))
+        .await
     };
     quote! {
         #(#attributes)*
