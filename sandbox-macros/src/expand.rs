@@ -49,7 +49,7 @@ fn with_errors(item: TokenStream, errors: Errors) -> TokenStream {
 ///     static BREAKER: private::CircuitBreaker = private::CircuitBreaker::new(3);
 ///     let mut arguments = private::arguments(&POLICY, (query,), |(query,)| Some((private::copy(query)?,)));
 ///     private::execute_with_controls(&POLICY, &BREAKER, private::Tool::new("search", move || {
-///         let (query,) = arguments.next();
+///         let (query,) = arguments.take();
 ///         async move {
 ///             if false { return private::returned::<Result<Vec<Hit>, SearchError>>() }
 ///             self.client.get(query).await
@@ -181,6 +181,6 @@ fn arguments(policy_name: &Ident, arguments: &[Argument]) -> (TokenStream, Token
             |(#(#originals,)*)| #private::Some((#(#copies,)*)),
         );
     };
-    let take = quote!(let (#(#mutability #names,)*) = #kept.next(););
+    let take = quote!(let (#(#mutability #names,)*) = #kept.take(););
     (keep, take)
 }

@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use pin_project_lite::pin_project;
 use tokio::task::coop;
@@ -13,6 +14,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::breaker::Permit;
 use crate::call::{Call, Last, Next, after};
+use crate::error::FailureKind;
 use crate::outcome::{Handler, Verdict};
 use crate::policy::Policy;
 
@@ -20,8 +22,8 @@ pin_project! {
     /// Resolves to what the caller gets, or to the permit of the next attempt once it may begin.
     #[must_use = "futures do nothing unless polled"]
     #[derive(Debug)]
-    pub(crate) struct Attempt<'c, 'b, C, H, T: Future> {
-        call: &'c mut Call<'b, C, H>,
+    pub(crate) struct Attempt<'c, 'b, C, H, K, T: Future> {
+        call: Pin<&'c mut Call<'b, C, H, K>>,
         permit: Option<Permit<'b>>,
         #[pin]
         stage: Stage<T, T::Output>,
@@ -52,9 +54,9 @@ enum Ended<R> {
     Panicked(String),
 }
 
-impl<'c, 'b, C, H, T: Future> Attempt<'c, 'b, C, H, T> {
+impl<'c, 'b, C, H, K, T: Future> Attempt<'c, 'b, C, H, K, T> {
     #[inline]
-    pub(crate) fn new(call: &'c mut Call<'b, C, H>, permit: Permit<'b>, tool: T) -> Self {
+    pub(crate) fn new(call: Pin<&'c mut Call<'b, C, H, K>>, permit: Permit<'b>, tool: T) -> Self {
         Attempt {
             call,
             permit: Some(permit),
@@ -64,10 +66,11 @@ impl<'c, 'b, C, H, T: Future> Attempt<'c, 'b, C, H, T> {
     }
 }
 
-impl<'b, C, H, T> Future for Attempt<'_, 'b, C, H, T>
+impl<'b, C, H, K, T> Future for Attempt<'_, 'b, C, H, K, T>
 where
     C: Into<Policy> + Copy,
     H: Handler<T::Output>,
+    K: Future<Output = ()>,
     T: Future,
 {
     type Output = ControlFlow<H::Returned, Permit<'b>>;
@@ -75,8 +78,11 @@ where
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.as_mut().project();
+        if this.call.as_mut().poll_cancelled(cx).is_ready() {
+            return Poll::Ready(ControlFlow::Break(self.cancel()));
+        }
         if let StageProjection::Running { tool } = this.stage.as_mut().project() {
-            let handler = &this.call.handler;
+            let handler = this.call.handler();
             let polled = guard(|| tool.poll(cx).map(|answer| (handler.verdict(&answer), answer)));
             let ended = match polled {
                 Ok(Poll::Ready((Verdict::Success, answer))) => {
@@ -88,7 +94,7 @@ where
                 Ok(Poll::Ready((verdict, answer))) => Ended::Answered(answer, verdict),
                 Ok(Poll::Pending) => {
                     if this.timer.is_none() {
-                        let limit = this.call.limit();
+                        let limit = this.call.as_mut().limit();
                         this.timer.set(Some(sleep_until(limit)));
                     }
                     ready!(poll_timer(this.timer, cx));
@@ -104,7 +110,7 @@ where
     }
 }
 
-impl<'b, C, H, T> Attempt<'_, 'b, C, H, T>
+impl<'b, C, H, K, T> Attempt<'_, 'b, C, H, K, T>
 where
     C: Into<Policy> + Copy,
     H: Handler<T::Output>,
@@ -117,25 +123,31 @@ where
         // The tool goes first. A panic in its destructor is a panic of the tool.
         let dropped = guard(|| this.stage.set(Stage::Waiting { last: None }));
         this.timer.set(None);
-        let Some(permit) = this.permit.take() else {
-            unreachable!("a running tool holds a permit until it is settled");
+        let verdict = match &ended {
+            Ended::Answered(_, verdict) => *verdict,
+            Ended::TimedOut | Ended::Panicked(_) => Verdict::Fail,
         };
-        let (last, verdict) = match (ended, dropped) {
-            (Ended::Panicked(message), _) | (_, Err(message)) => {
-                return ControlFlow::Break(this.call.panicked(permit, message));
+        if let Some(permit) = this.permit.take() {
+            match verdict {
+                Verdict::Ignore if dropped.is_ok() => drop(permit),
+                _ => permit.failure(),
             }
-            (Ended::Answered(answer, verdict), Ok(())) => (Last::Answered(answer), verdict),
-            (Ended::TimedOut, Ok(())) => (Last::TimedOut, Verdict::Retry),
+        }
+        let (last, hint) = match (ended, dropped) {
+            (Ended::Panicked(message), _) | (_, Err(message)) => {
+                return ControlFlow::Break(this.call.fail(FailureKind::Panic, Some(message)));
+            }
+            (Ended::Answered(answer, Verdict::Retry { after }), Ok(())) => (Last::Answered(answer), after),
+            (Ended::Answered(answer, _), Ok(())) => return ControlFlow::Break(this.call.conclude(Ok(answer), None)),
+            (Ended::TimedOut, Ok(())) if this.call.time_left() == Some(Duration::ZERO) => {
+                return ControlFlow::Break(this.call.fail(FailureKind::Deadline, None));
+            }
+            (Ended::TimedOut, Ok(())) if !this.call.may_repeat_unknown() => {
+                return ControlFlow::Break(this.call.fail(FailureKind::Timeout, None));
+            }
+            (Ended::TimedOut, Ok(())) => (Last::TimedOut, None),
         };
-        match verdict {
-            Verdict::Success => permit.success(),
-            Verdict::Retry | Verdict::Fail => permit.failure(),
-            Verdict::Ignore => drop(permit),
-        }
-        if verdict != Verdict::Retry {
-            return ControlFlow::Break(this.call.conclude_with(last, None));
-        }
-        match this.call.after_failure() {
+        match this.call.after_failure(hint) {
             Next::Stop { refusal } => ControlFlow::Break(this.call.conclude_with(last, refusal)),
             Next::Retry { delay } => {
                 this.stage.set(Stage::Waiting { last: Some(last) });
@@ -157,16 +169,35 @@ where
             // Without a delay a tool that fails at once would never let go of its thread.
             ready!(coop::poll_proceed(cx)).made_progress();
         }
-        let StageProjection::Waiting { last } = this.stage.project() else {
-            unreachable!("a settled attempt waits");
-        };
-        let Some(last) = last.take() else {
-            panic!("polled after completion");
-        };
-        Poll::Ready(match this.call.admit_again(last) {
+        Poll::Ready(match this.call.as_mut().admit_again(waiting(this.stage)) {
             Ok(permit) => ControlFlow::Continue(permit),
             Err(returned) => ControlFlow::Break(returned),
         })
+    }
+
+    /// Ends the call because its caller gave it up: nothing is counted.
+    #[cold]
+    fn cancel(self: Pin<&mut Self>) -> H::Returned {
+        let mut this = self.project();
+        drop(this.permit.take());
+        if let StageProjection::Waiting { .. } = this.stage.as_mut().project() {
+            return this.call.conclude_with(waiting(this.stage), None);
+        }
+        // What a panic in the tool's destructor says no longer matters to anybody.
+        let _ = guard(|| this.stage.set(Stage::Waiting { last: None }));
+        this.call.fail(FailureKind::Cancelled, None)
+    }
+}
+
+/// Takes what the last attempt left behind.
+fn waiting<T, R>(stage: Pin<&mut Stage<T, R>>) -> Last<R> {
+    let last = match stage.project() {
+        StageProjection::Waiting { last } => last.take(),
+        StageProjection::Running { .. } => None,
+    };
+    match last {
+        Some(last) => last,
+        None => panic!("an attempt was polled after completion"),
     }
 }
 

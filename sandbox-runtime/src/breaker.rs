@@ -60,6 +60,17 @@ pub enum BreakerState {
     ForcedOpen,
 }
 
+impl fmt::Display for BreakerState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BreakerState::Closed => f.write_str("closed"),
+            BreakerState::Open { retry_after } => write!(f, "open for {} ms", retry_after.as_millis()),
+            BreakerState::HalfOpen => f.write_str("half-open"),
+            BreakerState::ForcedOpen => f.write_str("forced open"),
+        }
+    }
+}
+
 impl CircuitBreaker {
     /// The default length of a cooldown.
     const COOLDOWN: Tick = Tick::length_of(Duration::from_secs(30));
@@ -98,9 +109,11 @@ impl CircuitBreaker {
             1..=64 => window,
             _ => 64,
         };
+        // A little less than the product, for ones such as 0.55 · 20 come out above the whole number that is meant. Written
+        // so that a rate that is not a number reaches the end.
+        let enough = failure_rate * (size as f64) - 1e-9;
         let mut failures = 1;
-        // Products such as 0.55 · 20 come out a little above the whole number that is meant.
-        while failures < size && !(failure_rate * (size as f64) <= failures as f64 + 1e-9) {
+        while failures < size && (enough > failures as f64 || enough.is_nan()) {
             failures += 1;
         }
         Self::tripping(Trip::Windowed { size, failures })

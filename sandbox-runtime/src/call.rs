@@ -1,7 +1,11 @@
 //! [`Call`]: what one sandboxed call knows of itself, and the decisions it takes between attempts. No waiting here.
 
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
 use crate::attempt::Attempt;
@@ -10,16 +14,21 @@ use crate::error::{Failure, FailureKind, millis};
 use crate::outcome::{End, Handler};
 use crate::policy::Policy;
 
-#[derive(Debug)]
-pub(crate) struct Call<'b, C, H> {
-    config: C,
-    breaker: &'b CircuitBreaker,
-    name: &'static str,
-    pub(crate) handler: H,
-    /// Attempts begun.
-    attempts: u32,
-    /// The first moment that the call had to wait; a call that never waits reads no clock.
-    started: Option<Instant>,
+pin_project! {
+    #[derive(Debug)]
+    pub(crate) struct Call<'b, C, H, K> {
+        config: C,
+        breaker: &'b CircuitBreaker,
+        name: &'static str,
+        handler: H,
+        #[pin]
+        cancel: K,
+        // Attempts begun.
+        attempts: u32,
+        // When the call began, if it has a deadline; otherwise when it first had to wait. A call without a deadline whose
+        // tool is ready at once reads no clock.
+        started: Option<Instant>,
+    }
 }
 
 /// What an attempt leaves behind when another may follow.
@@ -36,65 +45,70 @@ pub(crate) enum Next {
     Stop { refusal: Option<Refusal> },
 }
 
-impl<'b, C, H> Call<'b, C, H>
+impl<'b, C, H, K> Call<'b, C, H, K>
 where
     C: Into<Policy> + Copy,
 {
     #[inline]
-    pub(crate) fn new(config: C, breaker: &'b CircuitBreaker, name: &'static str, handler: H) -> Self {
+    pub(crate) fn new(config: C, breaker: &'b CircuitBreaker, name: &'static str, handler: H, cancel: K) -> Self {
+        let policy: Policy = config.into();
         Call {
             config,
             breaker,
             name,
             handler,
+            cancel,
             attempts: 0,
-            started: None,
+            started: policy.deadline.map(|_| Instant::now()),
         }
+    }
+
+    pub(crate) fn handler(&self) -> &H {
+        &self.handler
+    }
+
+    /// Resolves when the call has been cancelled.
+    #[inline]
+    pub(crate) fn poll_cancelled(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()>
+    where
+        K: Future<Output = ()>,
+    {
+        self.project().cancel.poll(cx)
     }
 
     /// Asks the breaker for the first attempt.
     #[inline]
-    pub(crate) fn admit<R>(&mut self) -> Result<Permit<'b>, H::Returned>
+    pub(crate) fn admit<R>(self: Pin<&mut Self>) -> Result<Permit<'b>, H::Returned>
     where
         H: Handler<R>,
     {
-        self.breaker
-            .request()
-            .map_err(|refusal| self.conclude(Err(self.refused(refusal)), None))
+        match self.breaker.request() {
+            Ok(permit) => Ok(self.begin(permit)),
+            Err(refusal) => Err(self.conclude(Err(self.refused(refusal)), None)),
+        }
     }
 
     /// Asks the breaker for a further attempt; `last` is what the call ends with if it refuses.
-    pub(crate) fn admit_again<R>(&mut self, last: Last<R>) -> Result<Permit<'b>, H::Returned>
+    pub(crate) fn admit_again<R>(self: Pin<&mut Self>, last: Last<R>) -> Result<Permit<'b>, H::Returned>
     where
         H: Handler<R>,
     {
-        self.breaker
-            .request()
-            .map_err(|refusal| self.conclude_with(last, Some(refusal)))
+        match self.breaker.request() {
+            Ok(permit) => Ok(self.begin(permit)),
+            Err(refusal) => Err(self.conclude_with(last, Some(refusal))),
+        }
+    }
+
+    fn begin(self: Pin<&mut Self>, permit: Permit<'b>) -> Permit<'b> {
+        // Cannot overflow: there are at most `max_attempts`.
+        *self.project().attempts += 1;
+        permit
     }
 
     /// One attempt, from its first poll to the moment when the next may begin.
     #[inline]
-    pub(crate) fn attempt<T: Future>(&mut self, permit: Permit<'b>, tool: T) -> Attempt<'_, 'b, C, H, T>
-    where
-        H: Handler<T::Output>,
-    {
-        self.attempts += 1;
+    pub(crate) fn attempt<T: Future>(self: Pin<&mut Self>, permit: Permit<'b>, tool: T) -> Attempt<'_, 'b, C, H, K, T> {
         Attempt::new(self, permit, tool)
-    }
-
-    /// Ends the call with a panic.
-    #[cold]
-    pub(crate) fn panicked<R>(&mut self, permit: Permit<'_>, message: String) -> H::Returned
-    where
-        H: Handler<R>,
-    {
-        permit.failure();
-        let failure = Failure {
-            last_error: Some(message),
-            ..self.failure(FailureKind::Panic)
-        };
-        self.conclude(Err(failure), None)
     }
 
     #[inline]
@@ -120,26 +134,62 @@ where
         self.conclude(last, refusal)
     }
 
-    /// What follows an attempt that failed and may be repeated.
-    pub(crate) fn after_failure(&self) -> Next {
+    /// Ends the call with a failure of the engine's own telling.
+    #[cold]
+    pub(crate) fn fail<R>(&self, kind: FailureKind, last_error: Option<String>) -> H::Returned
+    where
+        H: Handler<R>,
+    {
+        let failure = Failure {
+            last_error,
+            ..self.failure(kind)
+        };
+        self.conclude(Err(failure), None)
+    }
+
+    /// Whether an attempt whose end is not known may be made again.
+    pub(crate) fn may_repeat_unknown(&self) -> bool {
+        self.policy().idempotent
+    }
+
+    /// What follows an attempt that failed and may be made again; `hint` is the dependency's word on when.
+    pub(crate) fn after_failure(&self, hint: Option<Duration>) -> Next {
         let policy = self.policy();
-        if self.attempts > policy.max_retries {
+        if self.attempts >= max_attempts(&policy) {
             return Next::Stop { refusal: None };
         }
         // Asked before the delay as well: after it an open breaker could only refuse.
         if let Some(refusal) = self.breaker.refusal() {
             return Next::Stop { refusal: Some(refusal) };
         }
-        Next::Retry {
-            delay: policy.delay_before(self.attempts),
+        let delay = hint.unwrap_or_else(|| policy.delay_before(self.attempts, policy.random_for(self.attempts)));
+        let too_long = policy.backoff_max.is_some_and(|longest| delay > longest);
+        if too_long || self.time_left().is_some_and(|left| delay >= left) {
+            return Next::Stop { refusal: None };
+        }
+        Next::Retry { delay }
+    }
+
+    /// When the attempt that begins to wait now will have run into its limit or the call's deadline.
+    pub(crate) fn limit(self: Pin<&mut Self>) -> Instant {
+        let now = Instant::now();
+        let policy = self.policy();
+        let started = *self.project().started.get_or_insert(now);
+        let limit = after(now, policy.timeout);
+        match policy.deadline {
+            Some(deadline) => limit.min(after(started, deadline)),
+            None => limit,
         }
     }
 
-    /// When the attempt that waits since now will have run into its limit.
-    pub(crate) fn limit(&mut self) -> Instant {
-        let now = Instant::now();
-        self.started.get_or_insert(now);
-        after(now, self.policy().timeout)
+    /// What is left until the deadline; `None` without one.
+    pub(crate) fn time_left(&self) -> Option<Duration> {
+        let deadline = self.policy().deadline?;
+        Some(deadline.saturating_sub(self.elapsed()))
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.started.map_or(Duration::ZERO, |started| started.elapsed())
     }
 
     fn policy(&self) -> Policy {
@@ -165,14 +215,20 @@ where
             kind,
             tool: self.name,
             attempts: self.attempts,
-            max_attempts: policy.max_retries.saturating_add(1),
-            elapsed_ms: self.started.map_or(0, |started| millis(started.elapsed())),
+            max_attempts: max_attempts(&policy),
+            elapsed_ms: millis(self.elapsed()),
             timeout_ms: millis(policy.timeout),
+            deadline_ms: policy.deadline.map(millis),
             retry_after_ms: None,
             may_have_executed: self.attempts > 0,
             last_error: None,
         }
     }
+}
+
+/// The first attempt and its retries, as far as they can be counted.
+fn max_attempts(policy: &Policy) -> u32 {
+    policy.max_retries.saturating_add(1)
 }
 
 /// `delay` after `now`; beyond the range of the clock, a time that never comes.

@@ -29,7 +29,11 @@ pub enum SandboxError {
         limit_ms: u64,
     },
     /// The circuit breaker let no attempt pass.
-    #[error("circuit breaker open after {consecutive_failures} failures (threshold {threshold}){}", RetryAfter(*.retry_after_ms))]
+    #[error(
+        "circuit breaker open after {} (threshold {threshold}){}",
+        Count(*.consecutive_failures, "failure"),
+        RetryAfter(*.retry_after_ms)
+    )]
     #[non_exhaustive]
     CircuitBreakerOpen {
         /// The failures that the breaker has counted.
@@ -40,12 +44,20 @@ pub enum SandboxError {
         retry_after_ms: Option<u64>,
     },
     /// The tool failed for good, after all attempts.
-    #[error("failed after {attempts} attempts: {reason}")]
+    #[error("failed after {}: {reason}", Count(*.attempts, "attempt"))]
     ExecutionFailed {
         /// How many attempts were made.
         attempts: u32,
         /// The tool's own last error.
         reason: String,
+    },
+    /// The call as a whole ran out of time while an attempt was under way.
+    #[error("deadline exceeded: no answer within {limit_ms} ms")]
+    DeadlineExceeded {
+        /// How long the call took.
+        elapsed_ms: u64,
+        /// The deadline of the call.
+        limit_ms: u64,
     },
     /// The tool panicked.
     #[error("the tool panicked: {message}")]
@@ -53,6 +65,20 @@ pub enum SandboxError {
         /// The message of the panic, as far as it was text.
         message: String,
     },
+    /// The call was cancelled.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+/// A number of things, with the plural that it asks for.
+struct Count(u32, &'static str);
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Count(number, thing) = self;
+        let plural = if *number == 1 { "" } else { "s" };
+        write!(f, "{number} {thing}{plural}")
+    }
 }
 
 struct RetryAfter(Option<u64>);
@@ -71,6 +97,18 @@ impl SandboxError {
     #[must_use]
     pub const fn is_timeout(&self) -> bool {
         matches!(self, SandboxError::Timeout { .. })
+    }
+
+    /// Whether the call ran into its deadline.
+    #[must_use]
+    pub const fn is_deadline_exceeded(&self) -> bool {
+        matches!(self, SandboxError::DeadlineExceeded { .. })
+    }
+
+    /// Whether the call was cancelled.
+    #[must_use]
+    pub const fn is_cancelled(&self) -> bool {
+        matches!(self, SandboxError::Cancelled)
     }
 
     /// Whether the circuit breaker refused the call.
@@ -95,7 +133,7 @@ impl From<SandboxError> for String {
 impl From<SandboxError> for std::io::Error {
     fn from(error: SandboxError) -> Self {
         let kind = match error {
-            SandboxError::Timeout { .. } => std::io::ErrorKind::TimedOut,
+            SandboxError::Timeout { .. } | SandboxError::DeadlineExceeded { .. } => std::io::ErrorKind::TimedOut,
             _ => std::io::ErrorKind::Other,
         };
         std::io::Error::new(kind, error)
@@ -120,6 +158,8 @@ pub struct Failure {
     pub elapsed_ms: u64,
     /// The time limit of one attempt in milliseconds.
     pub timeout_ms: u64,
+    /// The time limit of the whole call in milliseconds, if it has one.
+    pub deadline_ms: Option<u64>,
     /// How long the breaker will still refuse in milliseconds, if it did and knows.
     pub retry_after_ms: Option<u64>,
     /// Whether an attempt was begun whose effect is unknown: the tool may have done what it was asked to.
@@ -143,8 +183,12 @@ pub enum FailureKind {
         /// The failures that open it.
         threshold: u32,
     },
+    /// The call's deadline cut an attempt short.
+    Deadline,
     /// The tool panicked.
     Panic,
+    /// The call was cancelled.
+    Cancelled,
 }
 
 impl fmt::Display for Failure {
@@ -163,12 +207,22 @@ impl fmt::Display for Failure {
             FailureKind::CircuitOpen {
                 consecutive_failures, ..
             } => {
+                let failures = Count(consecutive_failures, "failure");
+                let retry_after = RetryAfter(self.retry_after_ms);
                 write!(
                     f,
-                    "`{tool}` was not called: its circuit breaker is open after {consecutive_failures} failures{}",
-                    RetryAfter(self.retry_after_ms)
+                    "`{tool}` was not called: its circuit breaker is open after {failures}{retry_after}"
                 )
             }
+            FailureKind::Deadline => {
+                let deadline_ms = self.deadline_ms.unwrap_or_default();
+                write!(
+                    f,
+                    "`{tool}` ran out of time in attempt {attempts}: {deadline_ms} ms for the whole call"
+                )
+            }
+            FailureKind::Cancelled if *attempts == 0 => write!(f, "`{tool}` was cancelled before it began"),
+            FailureKind::Cancelled => write!(f, "`{tool}` was cancelled in attempt {attempts}"),
             FailureKind::Panic => {
                 write!(
                     f,
@@ -197,6 +251,11 @@ impl From<Failure> for SandboxError {
                 threshold,
                 retry_after_ms: failure.retry_after_ms,
             },
+            FailureKind::Deadline => SandboxError::DeadlineExceeded {
+                elapsed_ms: failure.elapsed_ms,
+                limit_ms: failure.deadline_ms.unwrap_or_default(),
+            },
+            FailureKind::Cancelled => SandboxError::Cancelled,
             FailureKind::Panic => SandboxError::Panicked {
                 message: failure.last_error.unwrap_or_default(),
             },

@@ -51,6 +51,6 @@ pub use breaker::{BreakerState, CircuitBreaker, Permit};
 pub use config::SandboxConfig;
 pub use error::{Failure, FailureKind, SandboxError, SandboxResult};
 pub use execute::execute_with_controls;
-pub use outcome::{FromSandboxError, Handler, Outcome, ToolExecutionResult, Verdict};
-pub use policy::{Policy, PolicyError};
+pub use outcome::{FromFailure, FromSandboxError, Handler, Outcome, ToolExecutionResult, Verdict};
+pub use policy::{Jitter, Policy, PolicyError};
 pub use tool::{IntoTool, Tool};

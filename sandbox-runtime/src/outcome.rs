@@ -1,5 +1,7 @@
 //! What an attempt's outcome means, and what becomes of it.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -13,7 +15,11 @@ pub enum Verdict {
     /// The tool worked.
     Success,
     /// The tool failed; run it again while the policy allows.
-    Retry,
+    Retry {
+        /// The dependency's own word on when, such as a `Retry-After` header. It replaces the backoff, jitter and all; one
+        /// that is longer than [`backoff_max`](crate::Policy::backoff_max) or than the time left ends the call.
+        after: Option<Duration>,
+    },
     /// The tool failed, and running it again would not help.
     Fail,
     /// The caller was at fault, with bad arguments for instance: not run again, and no mark against the tool's health.
@@ -25,7 +31,7 @@ pub enum Verdict {
 pub struct ToolExecutionResult {
     /// Whether the tool succeeded.
     pub success: bool,
-    /// How many attempts were made; 1 means that no retry was needed.
+    /// How many attempts were made; 1 means that no retry was needed, 0 that the tool was not called.
     pub attempts: u32,
     /// The tool's answer, when it succeeded.
     pub output: Option<Value>,
@@ -58,7 +64,12 @@ impl ToolExecutionResult {
     }
 }
 
-/// A return type that the engine can read and speak in: any `Result<T, E>` with `E: From<SandboxError>`.
+impl Verdict {
+    /// To be retried after the policy's backoff.
+    pub const RETRY: Verdict = Verdict::Retry { after: None };
+}
+
+/// A return type whose values tell whether the tool worked: any `Result<T, E>`.
 #[diagnostic::on_unimplemented(
     message = "a sandboxed tool returns a `Result`, and `{Self}` is none",
     label = "not a `Result`",
@@ -67,20 +78,31 @@ impl ToolExecutionResult {
 pub trait Outcome {
     /// What this outcome means.
     fn verdict(&self) -> Verdict;
-    /// The value to return from a call that ended with `failure`.
-    fn from_failure(failure: Failure) -> Self;
 }
 
 /// `Ok` is a success, `Err` is to be retried.
-impl<T, E: FromSandboxError> Outcome for Result<T, E> {
+impl<T, E> Outcome for Result<T, E> {
     #[inline]
     fn verdict(&self) -> Verdict {
         match self {
             Ok(_) => Verdict::Success,
-            Err(_) => Verdict::Retry,
+            Err(_) => Verdict::RETRY,
         }
     }
+}
 
+/// A return type that the engine can speak in: any `Result<T, E>` with `E: From<SandboxError>`.
+#[diagnostic::on_unimplemented(
+    message = "a sandboxed tool returns a `Result`, and `{Self}` is none",
+    label = "not a `Result`",
+    note = "return `Result<T, E>` with an error type that implements `From<SandboxError>`, such as `String`"
+)]
+pub trait FromFailure: Outcome {
+    /// The value to return from a call that ended with `failure`.
+    fn from_failure(failure: Failure) -> Self;
+}
+
+impl<T, E: FromSandboxError> FromFailure for Result<T, E> {
     fn from_failure(failure: Failure) -> Self {
         Err(E::from_sandbox_error(failure.into()))
     }
@@ -155,24 +177,87 @@ impl Handler<Result<Value, String>> for Report {
 }
 
 /// The handler of typed tools: the caller gets the tool's own type.
+///
+/// Its type is part of the call's future. It mentions no return type, whose lifetimes would there be others than those of
+/// the tool's own result, and the compiler could not tell any more whether the future is `Send`.
 #[derive(Debug, Clone, Copy)]
-pub struct Typed;
+pub struct Typed<C, S> {
+    pub(crate) classify: C,
+    pub(crate) speak: S,
+}
 
-// The handler has no type parameters: its type is part of the call's future, and a second mention of `R` there would have
-// lifetimes of its own, which the compiler cannot prove equal when it asks whether the future is `Send`.
-impl<R: Outcome> Handler<R> for Typed {
+impl<R, C: Classify<R>, S: Speak<R>> Handler<R> for Typed<C, S> {
     type Returned = R;
 
     #[inline]
     fn verdict(&self, outcome: &R) -> Verdict {
-        outcome.verdict()
+        self.classify.verdict(outcome)
     }
 
     #[inline]
     fn conclude(&self, end: End<R>) -> R {
         match end.last {
             Ok(answer) => answer,
-            Err(failure) => R::from_failure(failure),
+            Err(failure) => self.speak.speak(failure),
+        }
+    }
+}
+
+/// Tells what an outcome means.
+pub trait Classify<R> {
+    fn verdict(&self, outcome: &R) -> Verdict;
+}
+
+/// Makes a failure of the engine's a value of the tool's type.
+pub trait Speak<R> {
+    fn speak(&self, failure: Failure) -> R;
+}
+
+/// As the type itself has it.
+#[derive(Debug, Clone, Copy)]
+pub struct ByType;
+
+impl<R: Outcome> Classify<R> for ByType {
+    #[inline]
+    fn verdict(&self, outcome: &R) -> Verdict {
+        outcome.verdict()
+    }
+}
+
+impl<R: FromFailure> Speak<R> for ByType {
+    fn speak(&self, failure: Failure) -> R {
+        R::from_failure(failure)
+    }
+}
+
+/// As a function of the user's has it.
+#[derive(Debug, Clone, Copy)]
+pub struct By<F>(pub(crate) F);
+
+impl<R, F: Fn(&R) -> Verdict> Classify<R> for By<F> {
+    #[inline]
+    fn verdict(&self, outcome: &R) -> Verdict {
+        (self.0)(outcome)
+    }
+}
+
+impl<R, F: Fn(Failure) -> R> Speak<R> for By<F> {
+    fn speak(&self, failure: Failure) -> R {
+        (self.0)(failure)
+    }
+}
+
+/// Errors that a predicate accepts are retried, others are not.
+#[derive(Debug, Clone, Copy)]
+pub struct RetryIf<P>(pub(crate) P);
+
+impl<T, E, P: Fn(&E) -> bool> Classify<Result<T, E>> for RetryIf<P> {
+    #[inline]
+    fn verdict(&self, outcome: &Result<T, E>) -> Verdict {
+        match outcome {
+            Ok(_) => Verdict::Success,
+            Err(error) if (self.0)(error) => Verdict::RETRY,
+            Err(_) => Verdict::Fail,
         }
     }
 }

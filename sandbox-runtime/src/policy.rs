@@ -23,16 +23,41 @@ pub struct Policy {
     pub(crate) timeout: Duration,
     pub(crate) max_retries: u32,
     pub(crate) backoff_base: Duration,
+    pub(crate) backoff_max: Option<Duration>,
+    pub(crate) jitter: Jitter,
+    pub(crate) jitter_seed: Option<u64>,
+    pub(crate) deadline: Option<Duration>,
+    pub(crate) idempotent: bool,
+}
+
+/// How a delay is spread, so that callers who failed together do not come back together.
+///
+/// The kinds are those of [Exponential Backoff and Jitter](https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Jitter {
+    /// The delay itself.
+    #[default]
+    None,
+    /// Anything from nothing to the delay.
+    Full,
+    /// Anything from half the delay to the delay.
+    Equal,
 }
 
 impl Policy {
-    /// The defaults: 30 s for an attempt, two retries, 500 ms before the first.
+    /// The defaults: 30 s for an attempt, two retries, 500 ms before the first, no jitter, no deadline, idempotent.
     #[must_use]
     pub const fn new() -> Self {
         Policy {
             timeout: Duration::from_secs(30),
             max_retries: 2,
             backoff_base: Duration::from_millis(500),
+            backoff_max: None,
+            jitter: Jitter::None,
+            jitter_seed: None,
+            deadline: None,
+            idempotent: true,
         }
     }
 
@@ -60,6 +85,49 @@ impl Policy {
         self
     }
 
+    /// Sets what no delay exceeds, jitter included. Default: nothing.
+    ///
+    /// A dependency that asks for more patience than this ends the call: see [`Verdict::Retry`](crate::Verdict::Retry).
+    #[must_use]
+    pub const fn backoff_max(mut self, longest: Duration) -> Self {
+        self.backoff_max = Some(longest);
+        self
+    }
+
+    /// Sets how delays are spread, for each call independently. Default: not at all.
+    #[must_use]
+    pub const fn jitter(mut self, jitter: Jitter) -> Self {
+        self.jitter = jitter;
+        self
+    }
+
+    /// Makes jitter the same in every call, for tests. Without it every delay is drawn anew.
+    #[must_use]
+    pub const fn jitter_seed(mut self, seed: u64) -> Self {
+        self.jitter_seed = Some(seed);
+        self
+    }
+
+    /// Sets the longest that the whole call may take, attempts and delays together. Default: no limit.
+    ///
+    /// It cuts a running attempt short, which then has failed. A delay that would not end before it is not begun: the call
+    /// ends with what it has.
+    #[must_use]
+    pub const fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// Says whether running the tool twice is as good as running it once. Default: true.
+    ///
+    /// A tool for which that is false is never run again after an attempt whose effect is unknown: one that timed out.
+    /// (One that panicked is not run again in any case.) It is still run again after an error that it returned.
+    #[must_use]
+    pub const fn idempotent(mut self, idempotent: bool) -> Self {
+        self.idempotent = idempotent;
+        self
+    }
+
     /// Checks that the knobs make sense. The attribute checks at compile time; settings that are read at run time are
     /// checked here. A call with a policy that was never checked does not panic, it only does what the numbers say.
     ///
@@ -70,8 +138,25 @@ impl Policy {
         if self.timeout.is_zero() {
             return Err(PolicyError::ZeroTimeout);
         }
+        if let Some(max) = self.backoff_max
+            && exceeds(self.backoff_base, max)
+        {
+            let base = self.backoff_base;
+            return Err(PolicyError::BackoffBaseOverMax { base, max });
+        }
+        if let Some(deadline) = self.deadline
+            && !exceeds(deadline, self.timeout)
+        {
+            let timeout = self.timeout;
+            return Err(PolicyError::DeadlineWithinTimeout { deadline, timeout });
+        }
         Ok(())
     }
+}
+
+/// `one > other`, which is no constant function of the standard library yet.
+const fn exceeds(one: Duration, other: Duration) -> bool {
+    one.as_nanos() > other.as_nanos()
 }
 
 impl Default for Policy {
@@ -109,11 +194,32 @@ pub enum PolicyError {
     /// No attempt can end in no time.
     #[error("`timeout` is zero, so that every attempt would time out; set at least one millisecond")]
     ZeroTimeout,
+    /// The first delay would already be cut to the maximum.
+    #[error("`backoff_base` ({base:?}) is longer than `backoff_max` ({max:?}); lower the one or raise the other")]
+    BackoffBaseOverMax {
+        /// [`Policy::backoff_base`].
+        base: Duration,
+        /// [`Policy::backoff_max`].
+        max: Duration,
+    },
+    /// No attempt could use its whole time limit.
+    #[error(
+        "`deadline` ({deadline:?}) is not longer than `timeout` ({timeout:?}), which is for one attempt alone; \
+         raise the deadline or lower the timeout"
+    )]
+    DeadlineWithinTimeout {
+        /// [`Policy::deadline`].
+        deadline: Duration,
+        /// [`Policy::timeout`].
+        timeout: Duration,
+    },
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const MILLI: Duration = Duration::from_millis(1);
 
     #[test]
     fn the_default_is_that_of_the_config() {
@@ -123,10 +229,34 @@ mod tests {
 
     #[test]
     fn a_zero_timeout_is_refused() {
+        let policy = Policy::new();
+        assert_eq!(policy.timeout(Duration::ZERO).validate(), Err(PolicyError::ZeroTimeout));
+        assert_eq!(policy.timeout(Duration::from_nanos(1)).validate(), Ok(()));
+        assert_eq!(policy.timeout(Duration::MAX).validate(), Ok(()));
+    }
+
+    #[test]
+    fn a_base_over_the_maximum_is_refused_with_both_numbers() {
+        let policy = Policy::new().backoff_base(MILLI * 2);
+        assert_eq!(policy.backoff_max(MILLI * 2).validate(), Ok(()));
+        let error = policy.backoff_max(MILLI).validate().unwrap_err();
         assert_eq!(
-            Policy::new().timeout(Duration::ZERO).validate(),
-            Err(PolicyError::ZeroTimeout)
+            error.to_string(),
+            "`backoff_base` (2ms) is longer than `backoff_max` (1ms); lower the one or raise the other"
         );
-        assert_eq!(Policy::new().timeout(Duration::from_nanos(1)).validate(), Ok(()));
+    }
+
+    #[test]
+    fn a_deadline_within_one_attempt_is_refused_with_both_numbers() {
+        let policy = Policy::new().timeout(MILLI * 5);
+        assert_eq!(policy.deadline(MILLI * 6).validate(), Ok(()));
+        let error = policy.deadline(MILLI * 5).validate().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`deadline` (5ms) is not longer than `timeout` (5ms), which is for one attempt alone; \
+             raise the deadline or lower the timeout"
+        );
+        let unlimited = policy.timeout(Duration::MAX).deadline(Duration::MAX);
+        assert!(unlimited.validate().is_err());
     }
 }

@@ -29,6 +29,8 @@ pub const fn valid(policy: Policy) -> Policy {
         Err(PolicyError::ZeroTimeout) => {
             panic!("`timeout_ms` is 0, so that every attempt would time out; set at least 1")
         }
+        Err(PolicyError::BackoffBaseOverMax { .. }) => panic!("`backoff_base_ms` is longer than `backoff_max_ms`"),
+        Err(PolicyError::DeadlineWithinTimeout { .. }) => panic!("`deadline_ms` is not longer than `timeout_ms`"),
     }
 }
 
@@ -65,7 +67,7 @@ impl<A, F: Fn(&A) -> Option<A>> Arguments<A, F> {
 
     /// The arguments of the next attempt.
     #[inline]
-    pub fn next(&mut self) -> A {
+    pub fn take(&mut self) -> A {
         if self.retries_left > 0 {
             self.retries_left -= 1;
             if let Some(copy) = self.original.as_ref().and_then(&self.copy) {

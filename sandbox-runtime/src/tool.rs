@@ -1,11 +1,12 @@
-//! [`Tool`]: a function that can be called once for each attempt, and what its results mean.
+//! [`Tool`]: a function that is called once for each attempt, what its results mean, and what cancels it.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, IntoFuture, Pending};
 
 use serde_json::Value;
 
-use crate::outcome::{Report, Typed};
+use crate::error::Failure;
+use crate::outcome::{By, ByType, Report, RetryIf, Typed, Verdict};
 
 /// A named tool with its own types: what the attribute makes of a function, to write by hand.
 ///
@@ -18,30 +19,144 @@ use crate::outcome::{Report, Typed};
 /// let hits = execute_with_controls(Policy::new(), &BREAKER, Tool::new("search", || fetch(query.clone()))).await?;
 /// # Ok(hits) }
 /// ```
+///
+/// The setters refine what results mean:
+///
+/// ```
+/// # use sandbox_runtime::{execute_with_controls, CircuitBreaker, Policy, Tool};
+/// # use std::io::{Error, ErrorKind};
+/// # async fn fetch(query: &str) -> Result<Vec<String>, Error> { Ok(vec![query.into()]) }
+/// # async fn search(query: &str, breaker: &CircuitBreaker) -> Result<Vec<String>, Error> {
+/// let tool = Tool::new("search", || fetch(query))
+///     // An index that is missing will be missing at the next attempt as well.
+///     .retry_if(|error| error.kind() != ErrorKind::NotFound);
+/// let hits = execute_with_controls(Policy::new(), breaker, tool).await?;
+/// # Ok(hits) }
+/// ```
 #[derive(Clone, Copy)]
-pub struct Tool<F, H> {
+pub struct Tool<F, H, K = Pending<()>> {
     pub(crate) name: &'static str,
     pub(crate) function: F,
     pub(crate) handler: H,
+    pub(crate) cancel: K,
 }
 
-impl<F> Tool<F, Typed> {
+impl<F> Tool<F, Typed<ByType, ByType>> {
     /// A tool of any `Result<T, E>` with `E: From<SandboxError>`. `function` is called once for each attempt.
     #[inline]
-    pub const fn new<Fut>(name: &'static str, function: F) -> Self
+    pub fn new<A>(name: &'static str, function: F) -> Self
     where
-        F: FnMut() -> Fut,
-        Fut: Future,
+        F: FnMut() -> A,
+        A: Future,
     {
+        let handler = Typed {
+            classify: ByType,
+            speak: ByType,
+        };
         Tool {
             name,
             function,
-            handler: Typed,
+            handler,
+            cancel: std::future::pending(),
         }
     }
 }
 
-impl<F, H> fmt::Debug for Tool<F, H> {
+impl<F, C, S, K> Tool<F, Typed<C, S>, K> {
+    /// Retries only the errors that `retryable` accepts; others end the call, as failures.
+    ///
+    /// Without it every error is retried.
+    #[inline]
+    pub fn retry_if<P, A, T, E>(self, retryable: P) -> Tool<F, Typed<RetryIf<P>, S>, K>
+    where
+        F: FnMut() -> A,
+        A: Future<Output = Result<T, E>>,
+        P: Fn(&E) -> bool,
+    {
+        self.classified(RetryIf(retryable))
+    }
+
+    /// Says of every outcome what it means. Replaces [`retry_if`](Self::retry_if).
+    ///
+    /// ```
+    /// # use sandbox_runtime::{Tool, Verdict};
+    /// # use std::time::Duration;
+    /// enum FetchError { Busy { retry_after: Duration }, BadRequest, Down }
+    /// # async fn fetch() -> Result<String, FetchError> { Err(FetchError::Down) }
+    ///
+    /// let tool = Tool::new("fetch", fetch).classify(|result| match result {
+    ///     Ok(_) => Verdict::Success,
+    ///     Err(FetchError::Busy { retry_after }) => Verdict::Retry { after: Some(*retry_after) },
+    ///     // The caller's fault: no mark against a service that is well.
+    ///     Err(FetchError::BadRequest) => Verdict::Ignore,
+    ///     Err(FetchError::Down) => Verdict::RETRY,
+    /// });
+    /// ```
+    #[inline]
+    pub fn classify<V, A>(self, verdict: V) -> Tool<F, Typed<By<V>, S>, K>
+    where
+        F: FnMut() -> A,
+        A: Future,
+        V: Fn(&A::Output) -> Verdict,
+    {
+        self.classified(By(verdict))
+    }
+
+    fn classified<D>(self, classify: D) -> Tool<F, Typed<D, S>, K> {
+        let handler = Typed {
+            classify,
+            speak: self.handler.speak,
+        };
+        Tool {
+            name: self.name,
+            function: self.function,
+            handler,
+            cancel: self.cancel,
+        }
+    }
+
+    /// Makes the call's result when the engine has to speak for the tool, instead of `From<SandboxError>`.
+    ///
+    /// For return types that have no place for a [`SandboxError`](crate::SandboxError), and for tools that say more.
+    #[inline]
+    pub fn on_failure<S2, A>(self, speak: S2) -> Tool<F, Typed<C, By<S2>>, K>
+    where
+        F: FnMut() -> A,
+        A: Future,
+        S2: Fn(Failure) -> A::Output,
+    {
+        let handler = Typed {
+            classify: self.handler.classify,
+            speak: By(speak),
+        };
+        Tool {
+            name: self.name,
+            function: self.function,
+            handler,
+            cancel: self.cancel,
+        }
+    }
+
+    /// Ends the call when `cancel` resolves, before an attempt, during one, or in a delay.
+    ///
+    /// Any future will do: `token.cancelled()` of a `tokio_util` token, a channel's receiver. A cancelled call counts
+    /// nothing on the breaker. It ends with [`SandboxError::Cancelled`](crate::SandboxError::Cancelled), or, when it was
+    /// waiting to retry, with the last attempt's own error.
+    #[inline]
+    pub fn cancelled_by<N>(self, cancel: N) -> Tool<F, Typed<C, S>, N::IntoFuture>
+    where
+        N: IntoFuture<Output = ()>,
+    {
+        Tool {
+            name: self.name,
+            function: self.function,
+            handler: self.handler,
+            cancel: cancel.into_future(),
+        }
+    }
+}
+
+impl<F, H, K> fmt::Debug for Tool<F, H, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tool").field("name", &self.name).finish_non_exhaustive()
     }
@@ -61,18 +176,21 @@ pub trait IntoTool {
     type Function: FnMut() -> Self::Attempt;
     /// Reads the results.
     type Handler;
+    /// Resolves when the call is to end.
+    type Cancel: Future<Output = ()>;
     /// The tool.
-    fn into_tool(self) -> Tool<Self::Function, Self::Handler>;
+    fn into_tool(self) -> Tool<Self::Function, Self::Handler, Self::Cancel>;
 }
 
-impl<F, Fut> IntoTool for F
+impl<F, A> IntoTool for F
 where
-    F: FnMut() -> Fut,
-    Fut: Future<Output = Result<Value, String>>,
+    F: FnMut() -> A,
+    A: Future<Output = Result<Value, String>>,
 {
-    type Attempt = Fut;
+    type Attempt = A;
     type Function = F;
     type Handler = Report;
+    type Cancel = Pending<()>;
 
     #[inline]
     fn into_tool(self) -> Tool<F, Report> {
@@ -80,21 +198,24 @@ where
             name: "tool",
             function: self,
             handler: Report,
+            cancel: std::future::pending(),
         }
     }
 }
 
-impl<F, Fut, H> IntoTool for Tool<F, H>
+impl<F, A, H, K> IntoTool for Tool<F, H, K>
 where
-    F: FnMut() -> Fut,
-    Fut: Future,
+    F: FnMut() -> A,
+    A: Future,
+    K: Future<Output = ()>,
 {
-    type Attempt = Fut;
+    type Attempt = A;
     type Function = F;
     type Handler = H;
+    type Cancel = K;
 
     #[inline]
-    fn into_tool(self) -> Tool<F, H> {
+    fn into_tool(self) -> Self {
         self
     }
 }

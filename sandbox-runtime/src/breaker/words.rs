@@ -104,10 +104,11 @@ impl Tally {
         (self.generation.0 as u64) << 32 | self.count as u64
     }
 
+    #[expect(clippy::cast_possible_truncation, reason = "the upper half is cut off on purpose")]
     pub(super) const fn unpack(word: u64) -> Tally {
         Tally {
             generation: Generation((word >> 32) as u32 & Generation::MASK),
-            count: (word & u32::MAX as u64) as u32,
+            count: word as u32,
         }
     }
 
