@@ -1,13 +1,14 @@
-//! Dropping a call counts for nothing and frees everything, wherever it was.
+//! A call that is cancelled, by dropping it or by a token, counts for nothing and frees everything.
 
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use sandbox_runtime::{BreakerState, CircuitBreaker, Policy, execute_with_controls};
+use sandbox_runtime::{BreakerState, CircuitBreaker, Policy, SandboxError, Tool, execute_with_controls};
+use tokio_util::sync::CancellationToken;
 
-use crate::support::{Script, Step};
+use crate::support::{Script, Step, timed};
 
 const POLICY: Policy = Policy::new()
     .timeout(Duration::from_millis(100))
@@ -59,4 +60,79 @@ async fn a_dropped_probe_frees_its_place_at_once() {
         let next = breaker.admit();
         assert!(next.is_ok_and(|permit| permit.is_probe()), "after {polls} polls");
     }
+}
+
+/// Calls a tool that is cancelled after so many milliseconds.
+async fn cancelled_after(
+    breaker: &CircuitBreaker,
+    script: &Script,
+    millis: u64,
+) -> (Result<serde_json::Value, String>, u128) {
+    let token = CancellationToken::new();
+    let tool = Tool::new("tool", || script.run()).cancelled_by(token.cancelled());
+    let cancel = async {
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+        token.cancel();
+        std::future::pending().await
+    };
+    timed(async {
+        tokio::select! {
+            result = execute_with_controls(POLICY, breaker, tool) => result,
+            () = cancel => unreachable!("it never ends"),
+        }
+    })
+    .await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_ends_an_attempt_under_way_and_counts_nothing() {
+    let breaker = CircuitBreaker::new(5);
+    breaker.record_failure();
+    let script = Script::new(&[Step::Hang]);
+    let (result, elapsed) = cancelled_after(&breaker, &script, 50).await;
+    assert_eq!(result, Err(SandboxError::Cancelled.to_string()));
+    assert_eq!((elapsed, breaker.failure_count()), (50, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_ends_a_delay_with_the_last_attempts_own_error() {
+    let breaker = CircuitBreaker::new(5);
+    let script = Script::new(&[Step::Fail]);
+    let (result, elapsed) = cancelled_after(&breaker, &script, 50).await;
+    assert_eq!(result, Err("attempt 1 failed".to_owned()));
+    assert_eq!((elapsed, breaker.failure_count()), (50, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_cancelled_before_the_call_keeps_the_tool_from_being_called() {
+    let breaker = CircuitBreaker::new(5);
+    let script = Script::new(&[Step::Answer]);
+    let tool = Tool::new("tool", || script.run())
+        .cancelled_by(std::future::ready(()))
+        .on_failure(|failure| Err(failure.to_string()));
+    let result = execute_with_controls(POLICY, &breaker, tool).await;
+    assert_eq!(result, Err("`tool` was cancelled before it began".to_owned()));
+    assert_eq!(script.attempts(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_frees_a_probes_place_at_once() {
+    let breaker = CircuitBreaker::new(1).cooldown(Duration::from_secs(1));
+    breaker.record_failure();
+    tokio::time::advance(Duration::from_secs(1)).await;
+    let script = Script::new(&[Step::Hang]);
+    assert!(cancelled_after(&breaker, &script, 50).await.0.is_err());
+    assert_eq!(breaker.state(), BreakerState::HalfOpen);
+    assert!(breaker.admit().is_ok_and(|permit| permit.is_probe()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_never_cancelled_changes_nothing() {
+    let breaker = CircuitBreaker::new(5);
+    let token = CancellationToken::new();
+    let script = Script::new(&[Step::Fail, Step::AnswerAfter(50)]);
+    let tool = Tool::new("tool", || script.run()).cancelled_by(token.cancelled());
+    let (result, elapsed) = timed(execute_with_controls(POLICY, &breaker, tool)).await;
+    assert!(result.is_ok());
+    assert_eq!(elapsed, 100 + 50);
 }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 /// What one attempt of a scripted tool does.
 #[derive(Debug, Clone, Copy)]
-pub enum Step {
+pub(crate) enum Step {
     Answer,
     Fail,
     Hang,
@@ -22,13 +22,13 @@ pub enum Step {
 
 /// A tool that follows a script, one step an attempt; the last step repeats.
 #[derive(Debug)]
-pub struct Script {
+pub(crate) struct Script {
     steps: Vec<Step>,
     attempts: Cell<usize>,
 }
 
 impl Script {
-    pub fn new(steps: &[Step]) -> Self {
+    pub(crate) fn new(steps: &[Step]) -> Self {
         Script {
             steps: steps.to_vec(),
             attempts: Cell::new(0),
@@ -36,12 +36,12 @@ impl Script {
     }
 
     /// How many attempts were begun.
-    pub fn attempts(&self) -> usize {
+    pub(crate) fn attempts(&self) -> usize {
         self.attempts.get()
     }
 
     /// The next attempt. An error carries the number of its attempt.
-    pub fn run(&self) -> impl Future<Output = Result<Value, String>> + use<> {
+    pub(crate) fn run(&self) -> impl Future<Output = Result<Value, String>> + use<> {
         let index = self.attempts.get();
         self.attempts.set(index + 1);
         let step = self.steps[index.min(self.steps.len() - 1)];
@@ -64,7 +64,7 @@ impl Script {
 }
 
 /// What `call` resolves to, and how many milliseconds it took on tokio's clock.
-pub async fn timed<T>(call: impl Future<Output = T>) -> (T, u128) {
+pub(crate) async fn timed<T>(call: impl Future<Output = T>) -> (T, u128) {
     let start = Instant::now();
     let result = call.await;
     (result, start.elapsed().as_millis())

@@ -1,0 +1,100 @@
+//! What the engine says when it speaks for the tool: all that it knows, as data, as a sentence and as an error.
+
+use std::time::Duration;
+
+use sandbox_runtime::{
+    CircuitBreaker, Failure, FailureKind, Policy, SandboxError, Tool, Verdict, execute_with_controls,
+};
+use serde_json::json;
+
+const POLICY: Policy = Policy::new()
+    .timeout(Duration::from_millis(1_000))
+    .max_retries(1)
+    .backoff_base(Duration::from_millis(100));
+
+/// The failure with which a call of a tool ends.
+async fn failure<A: Future<Output = ()>>(
+    policy: Policy,
+    breaker: &CircuitBreaker,
+    attempt: impl FnMut() -> A,
+) -> Failure {
+    let mut attempt = attempt;
+    let tool = Tool::new("search", || {
+        let attempt = attempt();
+        async {
+            attempt.await;
+            None
+        }
+    })
+    .classify(|_| Verdict::Success)
+    .on_failure(Some);
+    execute_with_controls(policy, breaker, tool)
+        .await
+        .expect("the tool worked")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout() {
+    let breaker = CircuitBreaker::new(5);
+    let failure = failure(POLICY, &breaker, std::future::pending).await;
+    assert_eq!(failure.to_string(), "`search` timed out: 2 attempts of up to 1000 ms");
+    assert_eq!(
+        serde_json::to_value(&failure).unwrap(),
+        json!({
+            "kind": "timeout",
+            "tool": "search",
+            "attempts": 2,
+            "max_attempts": 2,
+            "elapsed_ms": 2_100,
+            "timeout_ms": 1_000,
+            "deadline_ms": null,
+            "retry_after_ms": null,
+            "may_have_executed": true,
+            "last_error": null,
+        })
+    );
+    let error = SandboxError::from(failure);
+    assert!(error.is_timeout() && !error.is_circuit_open() && !error.is_panic());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal() {
+    let breaker = CircuitBreaker::new(1).cooldown(Duration::from_secs(27));
+    breaker.record_failure();
+    let failure = failure(POLICY, &breaker, std::future::pending).await;
+    assert_eq!(
+        failure.to_string(),
+        "`search` was not called: its circuit breaker is open after 1 failure; try again in 27000 ms"
+    );
+    assert_eq!((failure.attempts, failure.may_have_executed), (0, false));
+    assert_eq!(failure.retry_after_ms, Some(27_000));
+    assert!(SandboxError::from(failure).is_circuit_open());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline() {
+    let breaker = CircuitBreaker::new(5);
+    let policy = POLICY.deadline(Duration::from_millis(1_200));
+    let failure = failure(policy, &breaker, std::future::pending).await;
+    assert_eq!(
+        failure.to_string(),
+        "`search` ran out of time in attempt 2: 1200 ms for the whole call"
+    );
+    assert_eq!(
+        (failure.kind, failure.elapsed_ms, failure.deadline_ms),
+        (FailureKind::Deadline, 1_200, Some(1_200))
+    );
+    let error = SandboxError::from(failure);
+    assert_eq!(error.to_string(), "deadline exceeded: no answer within 1200 ms");
+    assert!(error.is_deadline_exceeded());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic() {
+    let breaker = CircuitBreaker::new(5);
+    let failure = failure(POLICY, &breaker, || async { panic!("index out of bounds") }).await;
+    assert_eq!(failure.to_string(), "`search` panicked: index out of bounds");
+    assert_eq!((failure.attempts, failure.may_have_executed), (1, true));
+    let error = SandboxError::from(failure);
+    assert_eq!(error.to_string(), "the tool panicked: index out of bounds");
+}
