@@ -6,27 +6,24 @@ use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use pin_project_lite::pin_project;
 use tokio::task::coop;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::breaker::Permit;
 use crate::call::{Call, Last, Next, after};
 use crate::error::FailureKind;
 use crate::outcome::{Handler, Verdict};
 use crate::policy::Policy;
 
 pin_project! {
-    /// Resolves to what the caller gets, or to the permit of the next attempt once it may begin.
+    /// Resolves to what the caller gets, or to nothing once the next attempt may begin.
     #[must_use = "futures do nothing unless polled"]
     #[derive(Debug)]
-    pub(crate) struct Attempt<'c, 'b, C, H, K, T: Future> {
+    pub struct Attempt<'c, 'b, C, H, K, S, T: Future> {
         call: Pin<&'c mut Call<'b, C, H, K>>,
-        permit: Option<Permit<'b>>,
         #[pin]
-        stage: Stage<T, T::Output>,
+        stage: Stage<S, T, T::Output>,
         // The limit of the running tool, armed when it first has to wait; later the delay before the next attempt.
         #[pin]
         timer: Option<Sleep>,
@@ -36,7 +33,10 @@ pin_project! {
 pin_project! {
     #[project = StageProjection]
     #[derive(Debug)]
-    enum Stage<T, R> {
+    enum Stage<S, T, R> {
+        Starting {
+            start: Option<S>,
+        },
         Running {
             #[pin]
             tool: T,
@@ -54,26 +54,26 @@ enum Ended<R> {
     Panicked(String),
 }
 
-impl<'c, 'b, C, H, K, T: Future> Attempt<'c, 'b, C, H, K, T> {
+impl<'c, 'b, C, H, K, S, T: Future> Attempt<'c, 'b, C, H, K, S, T> {
     #[inline]
-    pub(crate) fn new(call: Pin<&'c mut Call<'b, C, H, K>>, permit: Permit<'b>, tool: T) -> Self {
+    pub(crate) fn new(call: Pin<&'c mut Call<'b, C, H, K>>, start: S) -> Self {
         Attempt {
             call,
-            permit: Some(permit),
-            stage: Stage::Running { tool },
+            stage: Stage::Starting { start: Some(start) },
             timer: None,
         }
     }
 }
 
-impl<'b, C, H, K, T> Future for Attempt<'_, 'b, C, H, K, T>
+impl<C, H, K, S, T> Future for Attempt<'_, '_, C, H, K, S, T>
 where
     C: Into<Policy> + Copy,
     H: Handler<T::Output>,
     K: Future<Output = ()>,
+    S: FnOnce() -> T,
     T: Future,
 {
-    type Output = ControlFlow<H::Returned, Permit<'b>>;
+    type Output = ControlFlow<H::Returned>;
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -81,14 +81,23 @@ where
         if this.call.as_mut().poll_cancelled(cx).is_ready() {
             return Poll::Ready(ControlFlow::Break(self.cancel()));
         }
+        if let StageProjection::Starting { start } = this.stage.as_mut().project() {
+            if let Err(returned) = this.call.as_mut().admit() {
+                return Poll::Ready(ControlFlow::Break(returned));
+            }
+            if let Some(start) = start.take() {
+                match guard(start) {
+                    Ok(tool) => this.stage.set(Stage::Running { tool }),
+                    Err(message) => return Poll::Ready(self.settle(Ended::Panicked(message))),
+                }
+            }
+        }
         if let StageProjection::Running { tool } = this.stage.as_mut().project() {
             let handler = this.call.handler();
             let polled = guard(|| tool.poll(cx).map(|answer| (handler.verdict(&answer), answer)));
             let ended = match polled {
                 Ok(Poll::Ready((Verdict::Success, answer))) => {
-                    if let Some(permit) = this.permit.take() {
-                        permit.success();
-                    }
+                    this.call.as_mut().resolve(Verdict::Success);
                     return Poll::Ready(ControlFlow::Break(this.call.conclude(Ok(answer), None)));
                 }
                 Ok(Poll::Ready((verdict, answer))) => Ended::Answered(answer, verdict),
@@ -110,7 +119,7 @@ where
     }
 }
 
-impl<'b, C, H, K, T> Attempt<'_, 'b, C, H, K, T>
+impl<C, H, K, S, T> Attempt<'_, '_, C, H, K, S, T>
 where
     C: Into<Policy> + Copy,
     H: Handler<T::Output>,
@@ -123,32 +132,18 @@ where
         // The tool goes first. A panic in its destructor is a panic of the tool.
         let dropped = guard(|| this.stage.set(Stage::Waiting { last: None }));
         this.timer.set(None);
-        let verdict = match &ended {
-            Ended::Answered(_, verdict) => *verdict,
-            Ended::TimedOut | Ended::Panicked(_) => Verdict::Fail,
-        };
-        if let Some(permit) = this.permit.take() {
-            match verdict {
-                Verdict::Ignore if dropped.is_ok() => drop(permit),
-                _ => permit.failure(),
-            }
-        }
-        let (last, hint) = match (ended, dropped) {
+        let (last, verdict) = match (ended, dropped) {
             (Ended::Panicked(message), _) | (_, Err(message)) => {
+                this.call.as_mut().resolve(Verdict::Fail);
                 return ControlFlow::Break(this.call.fail(FailureKind::Panic, Some(message)));
             }
-            (Ended::Answered(answer, Verdict::Retry { after }), Ok(())) => (Last::Answered(answer), after),
-            (Ended::Answered(answer, _), Ok(())) => return ControlFlow::Break(this.call.conclude(Ok(answer), None)),
-            (Ended::TimedOut, Ok(())) if this.call.time_left() == Some(Duration::ZERO) => {
-                return ControlFlow::Break(this.call.fail(FailureKind::Deadline, None));
-            }
-            (Ended::TimedOut, Ok(())) if !this.call.may_repeat_unknown() => {
-                return ControlFlow::Break(this.call.fail(FailureKind::Timeout, None));
-            }
-            (Ended::TimedOut, Ok(())) => (Last::TimedOut, None),
+            (Ended::Answered(answer, verdict), Ok(())) => (Last::Answered(answer), verdict),
+            (Ended::TimedOut, Ok(())) => (Last::TimedOut, Verdict::RETRY),
         };
-        match this.call.after_failure(hint) {
+        this.call.as_mut().resolve(verdict);
+        match this.call.after(&last, verdict) {
             Next::Stop { refusal } => ControlFlow::Break(this.call.conclude_with(last, refusal)),
+            Next::OutOfTime => ControlFlow::Break(this.call.fail(FailureKind::Deadline, None)),
             Next::Retry { delay } => {
                 this.stage.set(Stage::Waiting { last: Some(last) });
                 if !delay.is_zero() {
@@ -161,7 +156,7 @@ where
 
     /// Waits out the delay and asks for the next attempt.
     #[cold]
-    fn poll_next_attempt(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ControlFlow<H::Returned, Permit<'b>>> {
+    fn poll_next_attempt(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ControlFlow<H::Returned>> {
         let mut this = self.project();
         if this.timer.is_some() {
             ready!(poll_timer(this.timer.as_mut(), cx));
@@ -169,9 +164,12 @@ where
             // Without a delay a tool that fails at once would never let go of its thread.
             ready!(coop::poll_proceed(cx)).made_progress();
         }
-        Poll::Ready(match this.call.as_mut().admit_again(waiting(this.stage)) {
-            Ok(permit) => ControlFlow::Continue(permit),
-            Err(returned) => ControlFlow::Break(returned),
+        Poll::Ready(match this.stage.take_last() {
+            Some(last) => match this.call.as_mut().admit_again(last) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(returned) => ControlFlow::Break(returned),
+            },
+            None => panic!("an attempt was polled after completion"),
         })
     }
 
@@ -179,9 +177,9 @@ where
     #[cold]
     fn cancel(self: Pin<&mut Self>) -> H::Returned {
         let mut this = self.project();
-        drop(this.permit.take());
-        if let StageProjection::Waiting { .. } = this.stage.as_mut().project() {
-            return this.call.conclude_with(waiting(this.stage), None);
+        this.call.as_mut().resolve(Verdict::Ignore);
+        if let Some(last) = this.stage.as_mut().take_last() {
+            return this.call.conclude_with(last, None);
         }
         // What a panic in the tool's destructor says no longer matters to anybody.
         let _ = guard(|| this.stage.set(Stage::Waiting { last: None }));
@@ -189,15 +187,13 @@ where
     }
 }
 
-/// Takes what the last attempt left behind.
-fn waiting<T, R>(stage: Pin<&mut Stage<T, R>>) -> Last<R> {
-    let last = match stage.project() {
-        StageProjection::Waiting { last } => last.take(),
-        StageProjection::Running { .. } => None,
-    };
-    match last {
-        Some(last) => last,
-        None => panic!("an attempt was polled after completion"),
+impl<S, T, R> Stage<S, T, R> {
+    /// What the last attempt left behind, while the next is waited for.
+    fn take_last(self: Pin<&mut Self>) -> Option<Last<R>> {
+        match self.project() {
+            StageProjection::Waiting { last } => last.take(),
+            StageProjection::Starting { .. } | StageProjection::Running { .. } => None,
+        }
     }
 }
 

@@ -11,18 +11,21 @@ use tokio::time::Instant;
 use crate::attempt::Attempt;
 use crate::breaker::{CircuitBreaker, Permit, Refusal};
 use crate::error::{Failure, FailureKind, millis};
-use crate::outcome::{End, Handler};
+use crate::outcome::{End, Handler, Verdict};
 use crate::policy::Policy;
+use crate::tool::Tool;
 
 pin_project! {
     #[derive(Debug)]
-    pub(crate) struct Call<'b, C, H, K> {
+    pub struct Call<'b, C, H, K> {
         config: C,
         breaker: &'b CircuitBreaker,
         name: &'static str,
         handler: H,
         #[pin]
         cancel: K,
+        // Leave for the attempt under way, or for the one that is about to begin.
+        permit: Option<Permit<'b>>,
         // Attempts begun.
         attempts: u32,
         // When the call began, if it has a deadline; otherwise when it first had to wait. A call without a deadline whose
@@ -41,26 +44,45 @@ pub(crate) enum Last<R> {
 /// What becomes of a call after a failed attempt.
 #[derive(Debug)]
 pub(crate) enum Next {
-    Retry { delay: Duration },
-    Stop { refusal: Option<Refusal> },
+    Retry {
+        delay: Duration,
+    },
+    Stop {
+        refusal: Option<Refusal>,
+    },
+    /// The deadline has cut the attempt.
+    OutOfTime,
 }
 
 impl<'b, C, H, K> Call<'b, C, H, K>
 where
     C: Into<Policy> + Copy,
 {
+    /// A call that has not begun; `tool`'s function is left to whoever makes the attempts.
     #[inline]
-    pub(crate) fn new(config: C, breaker: &'b CircuitBreaker, name: &'static str, handler: H, cancel: K) -> Self {
+    pub fn new<F>(config: C, breaker: &'b CircuitBreaker, tool: Tool<F, H, K>) -> (Self, F) {
         let policy: Policy = config.into();
-        Call {
+        let call = Call {
             config,
             breaker,
-            name,
-            handler,
-            cancel,
+            name: tool.name,
+            handler: tool.handler,
+            cancel: tool.cancel,
+            permit: None,
             attempts: 0,
             started: policy.deadline.map(|_| Instant::now()),
-        }
+        };
+        (call, tool.function)
+    }
+
+    /// One attempt, from the question to the breaker to the moment when the next may begin. `start` makes its future.
+    #[inline]
+    pub fn attempt<S, T>(self: Pin<&mut Self>, start: S) -> Attempt<'_, 'b, C, H, K, S, T>
+    where
+        S: FnOnce() -> T,
+        T: Future,
+    {
+        Attempt::new(self, start)
     }
 
     pub(crate) fn handler(&self) -> &H {
@@ -76,39 +98,55 @@ where
         self.project().cancel.poll(cx)
     }
 
-    /// Asks the breaker for the first attempt.
+    /// Asks the breaker for the first attempt. Further ones have been asked for when their delay was over.
     #[inline]
-    pub(crate) fn admit<R>(self: Pin<&mut Self>) -> Result<Permit<'b>, H::Returned>
+    pub(crate) fn admit<R>(self: Pin<&mut Self>) -> Result<(), H::Returned>
     where
         H: Handler<R>,
     {
+        if self.permit.is_some() {
+            return Ok(());
+        }
         match self.breaker.request() {
-            Ok(permit) => Ok(self.begin(permit)),
+            Ok(permit) => {
+                self.begin(permit);
+                Ok(())
+            }
             Err(refusal) => Err(self.conclude(Err(self.refused(refusal)), None)),
         }
     }
 
     /// Asks the breaker for a further attempt; `last` is what the call ends with if it refuses.
-    pub(crate) fn admit_again<R>(self: Pin<&mut Self>, last: Last<R>) -> Result<Permit<'b>, H::Returned>
+    pub(crate) fn admit_again<R>(self: Pin<&mut Self>, last: Last<R>) -> Result<(), H::Returned>
     where
         H: Handler<R>,
     {
         match self.breaker.request() {
-            Ok(permit) => Ok(self.begin(permit)),
+            Ok(permit) => {
+                self.begin(permit);
+                Ok(())
+            }
             Err(refusal) => Err(self.conclude_with(last, Some(refusal))),
         }
     }
 
-    fn begin(self: Pin<&mut Self>, permit: Permit<'b>) -> Permit<'b> {
+    fn begin(self: Pin<&mut Self>, permit: Permit<'b>) {
+        let this = self.project();
+        *this.permit = Some(permit);
         // Cannot overflow: there are at most `max_attempts`.
-        *self.project().attempts += 1;
-        permit
+        *this.attempts += 1;
     }
 
-    /// One attempt, from its first poll to the moment when the next may begin.
+    /// Tells the breaker what the attempt under way came to.
     #[inline]
-    pub(crate) fn attempt<T: Future>(self: Pin<&mut Self>, permit: Permit<'b>, tool: T) -> Attempt<'_, 'b, C, H, K, T> {
-        Attempt::new(self, permit, tool)
+    pub(crate) fn resolve(self: Pin<&mut Self>, verdict: Verdict) {
+        if let Some(permit) = self.project().permit.take() {
+            match verdict {
+                Verdict::Success => permit.success(),
+                Verdict::Retry { .. } | Verdict::Fail => permit.failure(),
+                Verdict::Ignore => drop(permit),
+            }
+        }
     }
 
     #[inline]
@@ -147,16 +185,24 @@ where
         self.conclude(Err(failure), None)
     }
 
-    /// Whether an attempt whose end is not known may be made again.
-    pub(crate) fn may_repeat_unknown(&self) -> bool {
-        self.policy().idempotent
-    }
-
-    /// What follows an attempt that failed and may be made again; `hint` is the dependency's word on when.
-    pub(crate) fn after_failure(&self, hint: Option<Duration>) -> Next {
+    /// What follows an attempt that did not succeed.
+    pub(crate) fn after<R>(&self, last: &Last<R>, verdict: Verdict) -> Next {
         let policy = self.policy();
+        let stop = Next::Stop { refusal: None };
+        let left = self.time_left();
+        let Verdict::Retry { after: hint } = verdict else {
+            return stop;
+        };
+        if let Last::TimedOut = last {
+            if left == Some(Duration::ZERO) {
+                return Next::OutOfTime;
+            }
+            if !policy.idempotent {
+                return stop;
+            }
+        }
         if self.attempts >= max_attempts(&policy) {
-            return Next::Stop { refusal: None };
+            return stop;
         }
         // Asked before the delay as well: after it an open breaker could only refuse.
         if let Some(refusal) = self.breaker.refusal() {
@@ -164,8 +210,8 @@ where
         }
         let delay = hint.unwrap_or_else(|| policy.delay_before(self.attempts, policy.random_for(self.attempts)));
         let too_long = policy.backoff_max.is_some_and(|longest| delay > longest);
-        if too_long || self.time_left().is_some_and(|left| delay >= left) {
-            return Next::Stop { refusal: None };
+        if too_long || left.is_some_and(|left| delay >= left) {
+            return stop;
         }
         Next::Retry { delay }
     }
@@ -183,7 +229,7 @@ where
     }
 
     /// What is left until the deadline; `None` without one.
-    pub(crate) fn time_left(&self) -> Option<Duration> {
+    fn time_left(&self) -> Option<Duration> {
         let deadline = self.policy().deadline?;
         Some(deadline.saturating_sub(self.elapsed()))
     }

@@ -1,18 +1,15 @@
 //! [`execute_with_controls`]: the engine's loop. Outer to inner: cancellation and deadline, retry, breaker, time limit,
 //! tool.
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::ops::ControlFlow;
 use std::pin::pin;
-use std::task::Poll;
 
-use crate::attempt::guard;
 use crate::breaker::CircuitBreaker;
 use crate::call::Call;
-use crate::error::FailureKind;
 use crate::outcome::Handler;
 use crate::policy::Policy;
-use crate::tool::{IntoTool, Tool};
+use crate::tool::IntoTool;
 
 /// What one attempt of a tool resolves to.
 type Answer<T> = <<T as IntoTool>::Attempt as Future>::Output;
@@ -69,36 +66,13 @@ where
     // Here and not in `IntoTool`, so that an unfit return type is told as such.
     T::Handler: Handler<Answer<T>>,
 {
-    let Tool {
-        name,
-        mut function,
-        handler,
-        cancel,
-    } = tool.into_tool();
+    let (call, mut function) = Call::new(config, breaker, tool.into_tool());
     // A block, not an `async fn`: that would keep every argument twice.
     async move {
-        let mut call = pin!(Call::new(config, breaker, name, handler, cancel));
-        if poll_fn(|cx| Poll::Ready(call.as_mut().poll_cancelled(cx)))
-            .await
-            .is_ready()
-        {
-            return call.fail(FailureKind::Cancelled, None);
-        }
-        let mut permit = match call.as_mut().admit() {
-            Ok(permit) => permit,
-            Err(returned) => return returned,
-        };
+        let mut call = pin!(call);
         loop {
-            let next = match guard(&mut function) {
-                Ok(tool) => call.as_mut().attempt(permit, tool).await,
-                Err(message) => {
-                    permit.failure();
-                    return call.fail(FailureKind::Panic, Some(message));
-                }
-            };
-            match next {
-                ControlFlow::Continue(next) => permit = next,
-                ControlFlow::Break(returned) => return returned,
+            if let ControlFlow::Break(returned) = call.as_mut().attempt(&mut function).await {
+                return returned;
             }
         }
     }
