@@ -4,6 +4,12 @@
 
 mod arguments_are_pristine;
 mod body_keeps_its_meaning;
-mod breakers_are_per_function;
+mod breakers;
+mod cancellation;
 mod error_types;
+mod lent_arguments;
+mod other_attributes;
+mod receivers;
+mod results_have_meanings;
+mod returned_futures;
 mod settings_reach_the_engine;

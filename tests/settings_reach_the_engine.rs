@@ -1,5 +1,6 @@
 //! Every argument of the attribute has its effect, and what is absent has the runtime's default.
 
+use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use sandbox_runtime::sandboxed;

@@ -1,112 +1,40 @@
-//! The text of `#[sandboxed(..)]` to [`Args`]: which keys there are and what values they take.
+//! The text of `#[sandboxed(..)]` to [`Args`]: which keys are given and with what values.
 //!
 //! Only what can be told from the text is checked here. What the numbers mean together, and what constants are, the
-//! runtime's `Policy::validate` decides when the expansion is compiled.
+//! runtime decides when the expansion is compiled.
 
-use proc_macro2::{Ident, TokenStream};
+mod keys;
+
+use proc_macro2::{Ident, TokenStream, TokenTree};
+use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
-use syn::{Expr, ExprLit, ExprUnary, Lit, Token, UnOp, token};
+use syn::{Expr, ExprLit, ExprPath, ExprUnary, Lit, Path, Stmt, Token, UnOp, token};
 
 use crate::errors::Errors;
+use keys::{Key, Section, Takes, find, list_of, unknown};
+
+pub(crate) use keys::Name;
 
 /// The arguments as the user gave them; what is absent keeps the runtime's default.
 #[derive(Default)]
 pub(crate) struct Args {
-    pub(crate) timeout_ms: Option<Expr>,
-    pub(crate) max_retries: Option<Expr>,
-    pub(crate) backoff_base_ms: Option<Expr>,
-    pub(crate) breaker: Breaker,
+    settings: Vec<Setting>,
 }
 
-#[derive(Default)]
-pub(crate) struct Breaker {
-    pub(crate) threshold: Option<Expr>,
-    pub(crate) cooldown_ms: Option<Expr>,
+struct Setting {
+    name: Name,
+    key: Ident,
+    /// `None` for `breaker(..)`, whose arguments are settings of their own.
+    value: Option<Expr>,
 }
 
-/// Where a key may stand and what it takes: the one list of all there is.
-struct Key {
-    name: &'static str,
-    within: Section,
-    takes: Takes,
+/// Where a function's breaker comes from.
+pub(crate) enum Breaker<'a> {
+    /// A static of the function's own.
+    Own,
+    Off,
+    Given(&'a Expr),
 }
-
-#[derive(Clone, Copy, PartialEq)]
-enum Section {
-    Attribute,
-    Breaker,
-}
-
-#[derive(Clone, Copy)]
-enum Takes {
-    Number {
-        unit: &'static str,
-        range: (u64, u64),
-        why_min: &'static str,
-        example: u64,
-    },
-    Section(Section),
-}
-
-const MILLIS: &str = "milliseconds";
-
-const KEYS: &[Key] = &[
-    Key {
-        name: "timeout_ms",
-        within: Section::Attribute,
-        takes: Takes::Number {
-            unit: MILLIS,
-            range: (1, u64::MAX),
-            why_min: "every attempt would time out",
-            example: 5_000,
-        },
-    },
-    Key {
-        name: "max_retries",
-        within: Section::Attribute,
-        takes: Takes::Number {
-            unit: "retries",
-            range: (0, u32::MAX as u64),
-            why_min: "",
-            example: 2,
-        },
-    },
-    Key {
-        name: "backoff_base_ms",
-        within: Section::Attribute,
-        takes: Takes::Number {
-            unit: MILLIS,
-            range: (0, u64::MAX),
-            why_min: "",
-            example: 500,
-        },
-    },
-    Key {
-        name: "breaker",
-        within: Section::Attribute,
-        takes: Takes::Section(Section::Breaker),
-    },
-    Key {
-        name: "threshold",
-        within: Section::Breaker,
-        takes: Takes::Number {
-            unit: "failures",
-            range: (1, u32::MAX as u64),
-            why_min: "the breaker would never let a call pass",
-            example: 5,
-        },
-    },
-    Key {
-        name: "cooldown_ms",
-        within: Section::Breaker,
-        takes: Takes::Number {
-            unit: MILLIS,
-            range: (0, u64::MAX),
-            why_min: "",
-            example: 30_000,
-        },
-    },
-];
 
 impl Args {
     pub(crate) fn parse(text: TokenStream, errors: &mut Errors) -> Args {
@@ -118,26 +46,44 @@ impl Args {
         if let Err(error) = parser.parse2(text) {
             errors.push(error);
         }
+        args.check_together(errors);
         args
     }
 
-    /// Where the value of a number is kept.
-    fn number(&mut self, name: &str) -> Option<&mut Option<Expr>> {
-        Some(match name {
-            "timeout_ms" => &mut self.timeout_ms,
-            "max_retries" => &mut self.max_retries,
-            "backoff_base_ms" => &mut self.backoff_base_ms,
-            "threshold" => &mut self.breaker.threshold,
-            "cooldown_ms" => &mut self.breaker.cooldown_ms,
-            _ => return None,
-        })
+    /// The value that was given for a key.
+    pub(crate) fn value(&self, name: Name) -> Option<&Expr> {
+        self.setting(name)?.value.as_ref()
+    }
+
+    pub(crate) fn breaker(&self) -> Breaker<'_> {
+        match self.value(Name::Breaker) {
+            None => Breaker::Own,
+            Some(value) if is_word(value, "off") => Breaker::Off,
+            Some(value) => Breaker::Given(value),
+        }
+    }
+
+    /// The runtime crate, if it goes by another path.
+    pub(crate) fn runtime(&self) -> Option<&Path> {
+        match self.value(Name::Crate)? {
+            Expr::Path(path) => Some(&path.path),
+            _ => None,
+        }
+    }
+
+    /// Whether the text shows that there is but one attempt.
+    pub(crate) fn is_single_attempt(&self) -> bool {
+        self.value(Name::MaxRetries).and_then(literal) == Some(0)
+    }
+
+    fn setting(&self, name: Name) -> Option<&Setting> {
+        self.settings.iter().find(|setting| setting.name == name)
     }
 
     /// Reads `key = value, key(..), ..`; after a mistake it goes on behind the next comma.
     fn section(&mut self, input: ParseStream<'_>, section: Section, errors: &mut Errors) {
-        let mut seen: Vec<Ident> = Vec::new();
         while !input.is_empty() {
-            if let Err(error) = self.entry(input, section, &mut seen, errors) {
+            if let Err(error) = self.entry(input, section, errors) {
                 errors.push(error);
                 skip_to_comma(input);
             }
@@ -148,150 +94,220 @@ impl Args {
         }
     }
 
-    fn entry(
-        &mut self,
-        input: ParseStream<'_>,
-        section: Section,
-        seen: &mut Vec<Ident>,
-        errors: &mut Errors,
-    ) -> syn::Result<()> {
-        let Ok(name) = input.parse::<Ident>() else {
+    fn entry(&mut self, input: ParseStream<'_>, section: Section, errors: &mut Errors) -> syn::Result<()> {
+        let Ok(given) = input.call(Ident::parse_any) else {
             return Err(input.error(format!("expected an argument such as {}", list_of(section))));
         };
-        let Some(key) = KEYS.iter().find(|key| key.within == section && name == key.name) else {
-            skip_to_comma(input);
-            return Err(syn::Error::new(name.span(), unknown(&name.to_string(), section)));
+        let Some(key) = find(&given.to_string(), section) else {
+            return Err(syn::Error::new(given.span(), unknown(&given.to_string(), section)));
         };
-        if seen.contains(&name) {
-            skip_to_comma(input);
-            return Err(syn::Error::new(
-                name.span(),
-                format!("`{name}` is given twice; keep one of them"),
-            ));
+        if self.setting(key.name).is_some() {
+            let message = format!("{} is given twice; keep one of them", key.name);
+            return Err(syn::Error::new(given.span(), message));
         }
-        seen.push(name.clone());
-        match key.takes {
-            Takes::Section(inner) => {
-                if !input.peek(token::Paren) {
-                    let message = format!("`{name}` takes arguments in parentheses: {}", list_of(inner));
-                    return Err(syn::Error::new(name.span(), message));
-                }
+        let value = match key.takes {
+            Takes::Breaker if input.peek(token::Paren) => {
                 let content;
                 syn::parenthesized!(content in input);
-                self.section(&content, inner, errors);
+                self.section(&content, Section::Breaker, errors);
+                None
             }
-            Takes::Number { unit, example, .. } => {
-                if !input.peek(Token![=]) {
-                    let message = format!("`{name}` takes a number of {unit}; write `{name} = {example}`");
-                    return Err(syn::Error::new(name.span(), message));
-                }
-                input.parse::<Token![=]>()?;
-                if input.is_empty() || input.peek(Token![,]) {
-                    let message = format!("the value of `{name}` is missing; write `{name} = {example}`");
-                    return Err(syn::Error::new(name.span(), message));
-                }
-                let value: Expr = input.parse()?;
-                check_number(key, &value, errors);
-                if let Some(place) = self.number(key.name) {
-                    *place = Some(value);
-                }
+            _ => Some(value_of(key, &given, input)?),
+        };
+        if let Some(value) = &value {
+            check_value(key, value, errors);
+        }
+        self.settings.push(Setting {
+            name: key.name,
+            key: given,
+            value,
+        });
+        Ok(())
+    }
+
+    /// What each argument says by itself makes sense; whether they do together.
+    fn check_together(&self, errors: &mut Errors) {
+        for (one, other, remedy) in [
+            (
+                Name::Threshold,
+                Name::Window,
+                "a breaker counts failures in a row or in a window; keep one of them",
+            ),
+            (
+                Name::RetryIf,
+                Name::Classify,
+                "`classify` says also which errors are retried; keep one of them",
+            ),
+        ] {
+            if let (Some(_), Some(other_setting)) = (self.setting(one), self.setting(other)) {
+                let message = format!("{one} and {other} exclude each other: {remedy}");
+                errors.push(syn::Error::new(other_setting.key.span(), message));
             }
         }
-        Ok(())
+        for (one, needed, example) in [
+            (Name::Window, Name::FailureRate, "failure_rate = 0.5"),
+            (Name::FailureRate, Name::Window, "window = 20"),
+        ] {
+            if let (Some(setting), None) = (self.setting(one), self.setting(needed)) {
+                let message = format!("{one} says nothing without {needed}; add `{example}`");
+                errors.push(syn::Error::new(setting.key.span(), message));
+            }
+        }
+        if let Some(jitter) = self.setting(Name::Jitter)
+            && self.is_single_attempt()
+        {
+            let message = "`jitter` has no effect with `max_retries = 0`: there is no delay to spread; remove it";
+            errors.push(syn::Error::new(jitter.key.span(), message));
+        }
+        if let (Some(longest), Some(first)) = (self.value(Name::CooldownMaxMs), self.value(Name::CooldownMs))
+            && let (Some(longest_ms), Some(first_ms)) = (literal(longest), literal(first))
+            && longest_ms < first_ms
+        {
+            let message = format!(
+                "`cooldown_max_ms` ({longest_ms}) is shorter than `cooldown_ms` ({first_ms}); raise it or remove it"
+            );
+            errors.report(longest, message);
+        }
     }
 }
 
-/// Checks what a literal shows; any other expression is left to the compiler and the runtime.
-fn check_number(key: &Key, value: &Expr, errors: &mut Errors) {
-    let Takes::Number {
-        unit,
-        range: (min, max),
-        why_min,
-        example,
-    } = key.takes
-    else {
-        return;
-    };
+/// Reads `= value`.
+fn value_of(key: &Key, given: &Ident, input: ParseStream<'_>) -> syn::Result<Expr> {
+    let missing = |fact: &str| syn::Error::new(given.span(), format!("{fact}; {}", remedy(key)));
+    if !input.peek(Token![=]) || input.peek(Token![==]) {
+        return Err(missing(&format!("{} takes {}", key.name, kind(key))));
+    }
+    input.parse::<Token![=]>()?;
+    if input.is_empty() || input.peek(Token![,]) {
+        return Err(missing(&format!("the value of {} is missing", key.name)));
+    }
+    Ok(unbraced(input.parse()?))
+}
+
+/// `value` of `{ value }`: in an expansion the braces would be ones that the compiler finds unnecessary.
+fn unbraced(value: Expr) -> Expr {
+    match value {
+        Expr::Block(mut block) if block.label.is_none() && block.block.stmts.len() == 1 => {
+            match block.block.stmts.pop() {
+                Some(Stmt::Expr(inner, None)) => inner,
+                other => {
+                    block.block.stmts.extend(other);
+                    Expr::Block(block)
+                }
+            }
+        }
+        other => other,
+    }
+}
+
+/// Checks what the text of a value shows; any other expression is left to the compiler.
+fn check_value(key: &Key, value: &Expr, errors: &mut Errors) {
     let name = key.name;
+    let mistyped = || format!("{name} takes {}; {}", kind(key), remedy(key));
+    match key.takes {
+        Takes::Number { least, most, .. } => match value {
+            Expr::Lit(ExprLit {
+                lit: Lit::Int(number), ..
+            }) => match number.base10_parse::<u64>() {
+                Ok(number) if number < least.0 => {
+                    let message = format!("{name} is {number}, so that {}; set at least {}", least.1, least.0);
+                    errors.report(value, message);
+                }
+                Ok(number) if number <= most => {}
+                _ => errors.report(value, format!("{name} is out of range; it is at most {most}")),
+            },
+            Expr::Lit(_) => errors.report(value, mistyped()),
+            Expr::Unary(ExprUnary {
+                op: UnOp::Neg(_), expr, ..
+            }) if matches!(**expr, Expr::Lit(_)) => {
+                errors.report(value, format!("{name} cannot be negative; set at least {}", least.0));
+            }
+            _ => {}
+        },
+        Takes::Rate => match value {
+            Expr::Lit(ExprLit {
+                lit: Lit::Float(rate), ..
+            }) if rate.base10_parse::<f64>().is_ok_and(|rate| rate > 0.0 && rate <= 1.0) => {}
+            Expr::Lit(_) | Expr::Unary(_) => errors.report(value, mistyped()),
+            _ => {}
+        },
+        Takes::Word(words) => {
+            if !words.iter().any(|word| is_word(value, word)) {
+                errors.report(value, mistyped());
+            }
+        }
+        Takes::Bool => {
+            if !matches!(value, Expr::Lit(ExprLit { lit: Lit::Bool(_), .. })) {
+                errors.report(value, mistyped());
+            }
+        }
+        Takes::Text => {
+            if !matches!(value, Expr::Lit(ExprLit { lit: Lit::Str(_), .. })) {
+                errors.report(value, mistyped());
+            }
+        }
+        Takes::Path => {
+            if !matches!(value, Expr::Path(ExprPath { qself: None, .. })) {
+                errors.report(value, mistyped());
+            }
+        }
+        Takes::Expression(_) | Takes::Breaker => {
+            if matches!(value, Expr::Lit(_)) {
+                errors.report(value, mistyped());
+            }
+        }
+    }
+}
+
+/// What a key takes, for a message.
+fn kind(key: &Key) -> String {
+    match key.takes {
+        Takes::Number { unit, .. } => format!("a whole number of {unit}"),
+        Takes::Rate => "a number above 0 and at most 1".to_owned(),
+        Takes::Word(words) => format!("one of `{}`", words.join("`, `")),
+        Takes::Bool => "`true` or `false`".to_owned(),
+        Takes::Expression(what) => what.to_owned(),
+        Takes::Text => "a string literal".to_owned(),
+        Takes::Path => "a path".to_owned(),
+        Takes::Breaker => "arguments in parentheses, `off`, or an expression for a `&CircuitBreaker`".to_owned(),
+    }
+}
+
+fn remedy(key: &Key) -> String {
+    let text = key.text;
+    match key.takes {
+        Takes::Number { example, .. } => format!("write `{text} = {example}`"),
+        Takes::Rate => format!("write `{text} = 0.5`"),
+        Takes::Word(words) => format!("write `{text} = {}`", words.last().copied().unwrap_or_default()),
+        Takes::Bool => format!("write `{text} = false`"),
+        Takes::Expression(_) => format!("write `{text} = ..`"),
+        Takes::Text => format!("write `{text} = \"search\"`"),
+        Takes::Path => format!("write `{text} = my_crate::sandbox_runtime`"),
+        Takes::Breaker => format!("write `{text}(threshold = 5)`"),
+    }
+}
+
+fn is_word(value: &Expr, word: &str) -> bool {
+    matches!(value, Expr::Path(path) if path.path.is_ident(word))
+}
+
+/// The number that stands in the text, if one does.
+fn literal(value: &Expr) -> Option<u64> {
     match value {
         Expr::Lit(ExprLit {
-            lit: Lit::Int(literal), ..
-        }) => match literal.base10_parse::<u64>() {
-            Ok(number) if number < min => {
-                let message = format!("`{name}` is {number}, so that {why_min}; set at least {min}");
-                errors.report(value, message);
-            }
-            Ok(number) if number <= max => {}
-            _ => errors.report(value, format!("`{name}` is out of range; it is at most {max}")),
-        },
-        Expr::Lit(_) => {
-            let message = format!("`{name}` takes a whole number of {unit}; write `{name} = {example}`");
-            errors.report(value, message);
-        }
-        Expr::Unary(ExprUnary {
-            op: UnOp::Neg(_), expr, ..
-        }) if matches!(**expr, Expr::Lit(_)) => {
-            errors.report(value, format!("`{name}` cannot be negative; set at least {min}"));
-        }
-        _ => {}
+            lit: Lit::Int(number), ..
+        }) => number.base10_parse().ok(),
+        _ => None,
     }
 }
 
 fn skip_to_comma(input: ParseStream<'_>) {
     while !input.is_empty() && !input.peek(Token![,]) {
         // A token tree parses from anything that is not the end.
-        if input.parse::<proc_macro2::TokenTree>().is_err() {
+        if input.parse::<TokenTree>().is_err() {
             return;
         }
     }
-}
-
-fn unknown(name: &str, section: Section) -> String {
-    let known = list_of(section);
-    if let Some(key) = KEYS.iter().find(|key| key.name == name) {
-        return match key.within {
-            Section::Breaker => format!("`{name}` belongs to the breaker; write `breaker({name} = ..)`"),
-            Section::Attribute => format!("`{name}` is no setting of the breaker; move it out of `breaker(..)`"),
-        };
-    }
-    let nearest = KEYS
-        .iter()
-        .filter(|key| key.within == section)
-        .map(|key| (edit_distance(name, key.name), key.name))
-        .min();
-    match nearest {
-        // Further off than a third of the word is another word.
-        Some((distance, nearest)) if distance <= nearest.len().div_ceil(3) => {
-            format!("unknown argument `{name}`; did you mean `{nearest}`? (there are {known})")
-        }
-        _ => format!("unknown argument `{name}`; there are {known}"),
-    }
-}
-
-/// The keys of a section, for a message.
-fn list_of(section: Section) -> String {
-    let names: Vec<_> = KEYS
-        .iter()
-        .filter(|key| key.within == section)
-        .map(|key| format!("`{}`", key.name))
-        .collect();
-    names.join(", ")
-}
-
-/// How many characters must be inserted, removed or replaced to turn one word into the other (Levenshtein).
-fn edit_distance(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (above, character) in from.chars().enumerate() {
-        let mut diagonal = above;
-        row[0] = above + 1;
-        for (column, other) in to.iter().enumerate() {
-            let replaced = diagonal + usize::from(character != *other);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -308,29 +324,26 @@ mod tests {
     }
 
     #[test]
-    fn every_number_of_the_table_has_a_place() {
-        for key in KEYS {
-            if let Takes::Number { .. } = key.takes {
-                assert!(
-                    Args::default().number(key.name).is_some(),
-                    "`{}` is thrown away",
-                    key.name
-                );
-            }
+    fn good_arguments_are_silent() {
+        for text in [
+            "",
+            "timeout_ms = 1, max_retries = 0, backoff_base_ms = 0, breaker(threshold = 1,),",
+            "timeout_ms = A::B, max_retries = { 1 + 2 }, backoff_max_ms = f(1, 2), deadline_ms = MAX,",
+            "jitter = none, idempotent = true, name = \"x\", cancel = token, crate = crate::a::b",
+            "retry_if = |error: &E| error.is(1, 2), on_failure = E::from",
+            "classify = verdict::<A, B>",
+            "breaker(window = 64, failure_rate = 1.0, cooldown_ms = 1, cooldown_max_ms = 1, probes = 3)",
+            "breaker(window = WINDOW, failure_rate = RATE)",
+            "breaker = off",
+            "breaker = &self.breaker",
+            "breaker()",
+        ] {
+            assert_eq!(messages(text), [""; 0], "`{text}`");
         }
     }
 
     #[test]
-    fn distances() {
-        assert_eq!(edit_distance("timeout", "timeout_ms"), 3);
-        assert_eq!(edit_distance("", "abc"), 3);
-        assert_eq!(edit_distance("retries", "retires"), 2);
-    }
-
-    #[test]
     fn no_text_panics_and_every_mistake_is_told() {
-        assert!(messages("").is_empty());
-        assert!(messages("timeout_ms = 1, max_retries = 0, backoff_base_ms = 0, breaker(threshold = 1,),").is_empty());
         for (text, mistakes) in [
             (",", 1),
             ("= 5", 1),
@@ -342,7 +355,6 @@ mod tests {
             ("timeout_ms = 5 max_retries = 1", 1),
             ("timeout_ms(5)", 1),
             ("breaker", 1),
-            ("breaker()", 0),
             ("breaker = 5", 1),
             ("breaker(threshold)", 1),
             ("breaker(5), timeout = 0, max_retries = -1", 3),
@@ -351,6 +363,20 @@ mod tests {
             ("max_retries = 4294967296", 1),
             ("r#timeout_ms = 5", 1),
             ("timeout_ms = 1, timeout_ms = 1, timeout_ms = 1", 2),
+            (
+                "jitter = half, jitter = 5, idempotent = maybe, name = search, crate = 5",
+                5,
+            ),
+            ("breaker(failure_rate = 0.0, window = 65, probes = 0)", 3),
+            ("breaker(failure_rate = 1.5, window = 5)", 1),
+            ("breaker(window = 5)", 1),
+            ("breaker(failure_rate = 0.5)", 1),
+            ("breaker(threshold = 5, window = 5, failure_rate = 0.5)", 1),
+            ("breaker(cooldown_ms = 2, cooldown_max_ms = 1)", 1),
+            ("breaker(threshold = 5), breaker = off", 1),
+            ("retry_if = a, classify = b", 1),
+            ("retry_if = 5, cancel = true, on_failure = \"text\"", 3),
+            ("jitter = full, max_retries = 0", 1),
         ] {
             let messages = messages(text);
             assert_eq!(messages.len(), mistakes, "`{text}` gave {messages:?}");

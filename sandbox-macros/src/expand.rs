@@ -5,9 +5,9 @@ use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Expr, Type};
 
-use crate::args::{Args, Breaker};
+use crate::args::{Args, Breaker, Name};
 use crate::errors::Errors;
-use crate::item::{Argument, Item};
+use crate::item::{Argument, Item, Passing, Shape};
 
 pub(crate) fn sandboxed(args: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
@@ -19,9 +19,10 @@ pub(crate) fn sandboxed(args: TokenStream, item: TokenStream) -> TokenStream {
             return with_errors(item, errors);
         }
     };
-    parsed.check(&mut errors);
-    match parsed.returned() {
-        Some(returned) if errors.is_empty() => function(&args, &parsed, returned),
+    let speaks = args.value(Name::OnFailure).is_some();
+    parsed.check(speaks, &mut errors);
+    match parsed.shape() {
+        Some((shape, returned)) if errors.is_empty() => Expansion::new(&args, &parsed, &shape, &returned).function(),
         // The function stays, so that its callers have no errors of their own.
         _ => with_errors(item, errors),
     }
@@ -32,155 +33,415 @@ fn with_errors(item: TokenStream, errors: Errors) -> TokenStream {
     quote!(#item #errors)
 }
 
-/// Input:
-///
-/// ```text
-/// #[sandboxed(timeout_ms = 5_000, breaker(threshold = 3))]
-/// async fn search(&self, query: String) -> Result<Vec<Hit>, SearchError> {
-///     self.client.get(query).await
-/// }
-/// ```
-///
-/// Output, with `private` for `::sandbox_runtime::private`:
-///
-/// ```text
-/// async fn search(&self, query: String) -> Result<Vec<Hit>, SearchError> {
-///     const POLICY: private::Policy = private::valid(private::Policy::new().timeout(private::millis(5_000)));
-///     static BREAKER: private::CircuitBreaker = private::CircuitBreaker::new(3);
-///     let mut arguments = private::arguments(&POLICY, (query,), |(query,)| Some((private::copy(query)?,)));
-///     private::execute_with_controls(&POLICY, &BREAKER, private::Tool::new("search", move || {
-///         let (query,) = arguments.take();
-///         async move {
-///             if false { return private::returned::<Result<Vec<Hit>, SearchError>>() }
-///             self.client.get(query).await
-///         }
-///     }))
-///     .await
-/// }
-/// ```
-fn function(args: &Args, item: &Item, returned: &Type) -> TokenStream {
-    // Items have no hygiene, and a variable cannot shadow a constant of the user's: generated names are ones that nobody
-    // uses.
-    let policy_name = Ident::new("__SANDBOXED_POLICY", Span::mixed_site());
-    let breaker_name = Ident::new("__SANDBOXED_BREAKER", Span::mixed_site());
-
-    let policy = policy(args);
-    let breaker = breaker(&args.breaker);
-    let name = item.signature.ident.to_string();
-    let (keep, take) = arguments(&policy_name, &item.arguments());
-
-    let Item {
-        attributes,
-        visibility,
-        inner_attributes,
-        ..
-    } = item;
-    let signature = item.outer_signature();
-
-    // Most of what is generated stands at the return type's place: what does not fit there concerns the return type.
-    let span = at(returned.span());
-    let private = self::private(span);
-    let typed = quote_spanned! {span=>
-        if false {
-            return #private::returned::<#returned>();
-        }
-    };
-    let statements = item.body.stream();
-    let mut attempt = Group::new(Delimiter::Brace, quote!(#typed #statements));
-    attempt.set_span(item.body.span());
-    let call = quote_spanned! {span=>
-        #private::execute_with_controls(&#policy_name, &#breaker_name, #private::Tool::new(#name, move || {
-            #take
-            async move #attempt
-        }))
-        .await
-    };
-    quote! {
-        #(#attributes)*
-        #visibility #signature {
-            #(#inner_attributes)*
-            const #policy_name: #private::Policy = #policy;
-            static #breaker_name: #private::CircuitBreaker = #breaker;
-            #keep
-            #call
-        }
-    }
+struct Expansion<'a> {
+    args: &'a Args,
+    item: &'a Item,
+    shape: &'a Shape,
+    /// What an attempt yields.
+    returned: &'a Type,
+    arguments: Vec<Argument>,
+    /// `self`, where attempts need a variable of their own for it.
+    receiver: Ident,
+    policy: Ident,
+    breaker: Ident,
+    /// Counts the attempts that may still follow.
+    attempts: Ident,
 }
 
-/// The one module that an expansion names, for messages at `span`.
-fn private(span: Span) -> TokenStream {
-    quote_spanned!(span=> ::sandbox_runtime::private)
+impl<'a> Expansion<'a> {
+    fn new(args: &'a Args, item: &'a Item, shape: &'a Shape, returned: &'a Type) -> Self {
+        let receiver = Ident::new("this", Span::mixed_site());
+        // Items have no hygiene, and a variable cannot shadow a constant of the user's: generated names are ones that
+        // nobody uses.
+        let name = |name| Ident::new(name, Span::mixed_site());
+        Expansion {
+            args,
+            item,
+            shape,
+            returned,
+            arguments: item.arguments(&receiver),
+            receiver,
+            policy: name("__SANDBOXED_POLICY"),
+            breaker: name("__SANDBOXED_BREAKER"),
+            attempts: name("__sandboxed_attempts"),
+        }
+    }
+
+    /// Input:
+    ///
+    /// ```text
+    /// #[sandboxed(timeout_ms = 5_000, breaker(threshold = 3))]
+    /// async fn search(&self, query: String) -> Result<Vec<Hit>, SearchError> {
+    ///     self.client.get(query).await
+    /// }
+    /// ```
+    ///
+    /// Output, with `private` for `::sandbox_runtime::private`:
+    ///
+    /// ```text
+    /// async fn search(&self, query: String) -> Result<Vec<Hit>, SearchError> {
+    ///     const POLICY: private::Policy = private::Policy::new().timeout(private::millis(5_000));
+    ///     const _: () = private::check(&POLICY, "timeout_ms");
+    ///     static BREAKER: private::CircuitBreaker = private::threshold(3);
+    ///     let mut attempts = private::Attempts::new(&POLICY);
+    ///     let mut kept = private::Some(query);
+    ///     private::execute_with_controls(&POLICY, &BREAKER, private::Tool::new("search", move || {
+    ///         let more = attempts.next();
+    ///         let query = private::argument::<{ private::retries(&POLICY) }, _>(&mut kept, more);
+    ///         async move {
+    ///             if false { return private::returned::<Result<Vec<Hit>, SearchError>>() }
+    ///             self.client.get(query).await
+    ///         }
+    ///     }))
+    ///     .await
+    /// }
+    /// ```
+    fn function(&self) -> TokenStream {
+        let Item {
+            attributes,
+            visibility,
+            inner_attributes,
+            ..
+        } = self.item;
+        let signature = self.item.outer_signature();
+        let constants = self.constants();
+        let keep = self.keep();
+        let call = if self.lends() {
+            self.lending_call()
+        } else {
+            self.closure_call()
+        };
+        let call = self.with_token(self.with_breaker(quote!(#keep #call)));
+        let body = match self.shape {
+            Shape::Async => call,
+            Shape::Boxed(_) => {
+                let private = self.private(Span::mixed_site());
+                quote!(#private::Box::pin(async move { #call }))
+            }
+            Shape::Opaque => quote!(async move { #call }),
+        };
+        quote! {
+            #(#attributes)*
+            #visibility #signature {
+                #(#inner_attributes)*
+                #constants
+                #body
+            }
+        }
+    }
+
+    /// The one module that an expansion names, for messages at `span`.
+    fn private(&self, span: Span) -> TokenStream {
+        match self.args.runtime() {
+            Some(runtime) => quote_spanned!(span=> #runtime::private),
+            None => quote_spanned!(span=> ::sandbox_runtime::private),
+        }
+    }
+
+    /// Most of what is generated stands at the return type's place: what does not fit there concerns the return type.
+    fn place(&self) -> Span {
+        at(self.returned.span())
+    }
+
+    /// The policy, the rules that it must obey, and the breaker: all that is decided when the code is compiled.
+    fn constants(&self) -> TokenStream {
+        let private = self.private(Span::mixed_site());
+        let Expansion { policy, breaker, .. } = self;
+        let settings = self.policy();
+        let checks = [Name::TimeoutMs, Name::BackoffMaxMs, Name::DeadlineMs]
+            .into_iter()
+            .filter_map(|name| {
+                // At the value: a broken rule concerns that.
+                let span = at(self.args.value(name)?.span());
+                let private = self.private(span);
+                let key = name.text();
+                Some(quote_spanned!(span=> const _: () = #private::check(&#policy, #key);))
+            });
+        let own_breaker = matches!(self.args.breaker(), Breaker::Own).then(|| {
+            let settings = self.own_breaker();
+            quote!(static #breaker: #private::CircuitBreaker = #settings;)
+        });
+        quote! {
+            const #policy: #private::Policy = #private::Policy::new() #settings;
+            #(#checks)*
+            #own_breaker
+        }
+    }
+
+    /// The setters of the policy; what is not set is the runtime's default.
+    fn policy(&self) -> TokenStream {
+        let private = self.private(Span::mixed_site());
+        let value = |name| self.args.value(name);
+        let timeout = value(Name::TimeoutMs)
+            .map(|time| self.millis(time))
+            .map(|time| quote!(.timeout(#time)));
+        let retries = value(Name::MaxRetries).map(|count| quote!(.max_retries(#count)));
+        let base = value(Name::BackoffBaseMs)
+            .map(|time| self.millis(time))
+            .map(|time| quote!(.backoff_base(#time)));
+        let longest = value(Name::BackoffMaxMs)
+            .map(|time| self.millis(time))
+            .map(|time| quote!(.backoff_max(#time)));
+        let deadline = value(Name::DeadlineMs)
+            .map(|time| self.millis(time))
+            .map(|time| quote!(.deadline(#time)));
+        let jitter = value(Name::Jitter).map(|word| quote!(.jitter(#private::jitter::#word)));
+        let idempotent = value(Name::Idempotent).map(|truth| quote!(.idempotent(#truth)));
+        quote!(#timeout #retries #base #longest #deadline #jitter #idempotent)
+    }
+
+    fn own_breaker(&self) -> TokenStream {
+        let value = |name| self.args.value(name);
+        let made = match (value(Name::Threshold), value(Name::Window), value(Name::FailureRate)) {
+            (Some(threshold), ..) => {
+                let private = self.private(at(threshold.span()));
+                quote_spanned!(at(threshold.span())=> #private::threshold(#threshold))
+            }
+            (None, Some(window), Some(rate)) => {
+                let private = self.private(at(window.span()));
+                quote_spanned!(at(window.span())=> #private::windowed(#window, #rate))
+            }
+            _ => {
+                let private = self.private(Span::mixed_site());
+                quote!(#private::breaker())
+            }
+        };
+        let cooldown = value(Name::CooldownMs)
+            .map(|time| self.millis(time))
+            .map(|time| quote!(.cooldown(#time)));
+        let longest = value(Name::CooldownMaxMs)
+            .map(|time| self.millis(time))
+            .map(|time| quote!(.cooldown_max(#time)));
+        let probes = value(Name::Probes).map(|count| quote!(.probes(#count)));
+        quote!(#made #cooldown #longest #probes)
+    }
+
+    fn millis(&self, value: &Expr) -> TokenStream {
+        let span = at(value.span());
+        let private = self.private(span);
+        quote_spanned!(span=> #private::millis(#value))
+    }
+
+    /// `call` with a variable for the breaker that it names, where that is not a static of the function's own. It is looked
+    /// up before the arguments are taken from the caller.
+    fn with_breaker(&self, call: TokenStream) -> TokenStream {
+        let Breaker::Given(given) = self.args.breaker() else {
+            return call;
+        };
+        let variable = self.breaker_variable();
+        let span = at(given.span());
+        let private = self.private(span);
+        // `match` keeps temporaries of the expression alive for the call.
+        quote_spanned!(span=> match #private::given_breaker(#given) { #variable => { #call } })
+    }
+
+    /// `call` with a variable for the cancellation token.
+    fn with_token(&self, call: TokenStream) -> TokenStream {
+        let Some(token) = self.args.value(Name::Cancel) else {
+            return call;
+        };
+        let variable = self.token_variable();
+        let span = at(token.span());
+        let private = self.private(span);
+        quote_spanned!(span=> match #private::Clone::clone(&#token) { #variable => { #call } })
+    }
+
+    fn breaker_variable(&self) -> Ident {
+        Ident::new("__sandboxed_breaker", Span::mixed_site())
+    }
+
+    fn token_variable(&self) -> Ident {
+        Ident::new("__sandboxed_token", Span::mixed_site())
+    }
+
+    /// Two of the three arguments of a call: policy and breaker.
+    fn controls(&self) -> TokenStream {
+        let private = self.private(self.place());
+        let policy = &self.policy;
+        let breaker = match self.args.breaker() {
+            Breaker::Own => {
+                let breaker = &self.breaker;
+                quote!(&#breaker)
+            }
+            Breaker::Off => quote!(&#private::NO_BREAKER),
+            Breaker::Given(_) => {
+                let breaker = self.breaker_variable();
+                quote!(#breaker)
+            }
+        };
+        quote_spanned!(self.place()=> &#policy, #breaker)
+    }
+
+    /// The third: the function and what its results mean.
+    fn tool(&self, function: &TokenStream) -> TokenStream {
+        let private = self.private(self.place());
+        let returned = self.returned;
+        let value = |name| self.args.value(name);
+        let name = match value(Name::ToolName) {
+            Some(name) => quote!(#name),
+            None => {
+                let name = self.item.signature.ident.to_string();
+                quote!(#name)
+            }
+        };
+        let speaks = value(Name::OnFailure);
+        let results = match (value(Name::RetryIf), value(Name::Classify), speaks) {
+            (Some(retryable), ..) => quote!(.retry_if(#retryable)),
+            (_, Some(verdict), _) => quote!(.classify(#verdict)),
+            // The return type need not be one that says of itself what its values mean.
+            (_, _, Some(_)) => quote! {
+                .classified({
+                    #[allow(unused_imports)]
+                    use #private::{ClassifiedByType as _, ClassifiedAsSuccess as _};
+                    (&&#private::ClassifierOf::<#returned>::NEW).classifier()
+                })
+            },
+            _ => TokenStream::new(),
+        };
+        let failure = speaks.map(|speak| quote!(.on_failure(#speak)));
+        let cancel = value(Name::Cancel).map(|_| {
+            let token = self.token_variable();
+            quote!(.cancelled_by(#token.cancelled()))
+        });
+        quote_spanned!(self.place()=> #private::Tool::new(#name, #function) #results #failure #cancel)
+    }
+
+    /// A closure that can be called for every attempt.
+    fn closure_call(&self) -> TokenStream {
+        let private = self.private(self.place());
+        let controls = self.controls();
+        let take = self.take();
+        let attempt = self.attempt();
+        let tool = self.tool(&quote_spanned!(self.place()=> move || { #take #attempt }));
+        quote_spanned!(self.place()=> #private::execute_with_controls(#controls, #tool).await)
+    }
+
+    /// A loop around the same engine, for attempts that borrow one after the other what no closure could lend to them.
+    fn lending_call(&self) -> TokenStream {
+        let private = self.private(self.place());
+        let controls = self.controls();
+        let take = self.take();
+        let attempt = self.attempt();
+        let returned = self.returned;
+        let tool = self.tool(&quote_spanned!(self.place()=> #private::ready::<#returned>));
+        let call = Ident::new("__sandboxed_call", Span::mixed_site());
+        let end = Ident::new("__sandboxed_end", Span::mixed_site());
+        quote_spanned! {self.place()=>
+            let mut #call = #private::pin!(#private::call(#controls, #tool));
+            loop {
+                if let #private::Break(#end) = #call.as_mut().attempt(|| { #take #attempt }).await {
+                    break #end;
+                }
+            }
+        }
+    }
+
+    /// Whether an argument has to be lent to attempts: with one attempt it can be given away.
+    fn lends(&self) -> bool {
+        !self.args.is_single_attempt() && self.arguments.iter().any(|argument| argument.passing == Passing::Lent)
+    }
+
+    fn is_lent(&self, argument: &Argument) -> bool {
+        self.lends() && argument.passing == Passing::Lent
+    }
+
+    fn kept(index: usize) -> Ident {
+        format_ident!("__sandboxed_argument_{index}", span = Span::mixed_site())
+    }
+
+    /// Statements with which the function keeps its arguments.
+    fn keep(&self) -> TokenStream {
+        let private = self.private(Span::mixed_site());
+        let Expansion { attempts, policy, .. } = self;
+        if self.arguments.iter().all(|argument| self.is_lent(argument)) {
+            return TokenStream::new();
+        }
+        let keep = self.arguments.iter().enumerate().map(|(index, argument)| {
+            let Argument { name, conditions, .. } = argument;
+            let kept = Self::kept(index);
+            let value = if *name == self.receiver {
+                quote!(self)
+            } else {
+                quote!(#name)
+            };
+            match self.is_lent(argument) {
+                true => TokenStream::new(),
+                false => quote!(#(#conditions)* let mut #kept = #private::Some(#value);),
+            }
+        });
+        quote! {
+            let mut #attempts = #private::Attempts::new(&#policy);
+            #(#keep)*
+        }
+    }
+
+    /// Statements with which an attempt takes its arguments.
+    fn take(&self) -> TokenStream {
+        let Expansion { attempts, policy, .. } = self;
+        let more = Ident::new("__sandboxed_more", Span::mixed_site());
+        let count = (!self.keep().is_empty()).then(|| quote!(let #more = #attempts.next();));
+        let take = self.arguments.iter().enumerate().map(|(index, argument)| {
+            let Argument {
+                name,
+                mutability,
+                conditions,
+                ..
+            } = argument;
+            if self.is_lent(argument) {
+                let value = if *name == self.receiver {
+                    quote!(self)
+                } else {
+                    quote!(#name)
+                };
+                return quote!(#(#conditions)* let #mutability #name = &mut *#value;);
+            }
+            let kept = Self::kept(index);
+            // At the argument's type: a missing `Clone` concerns that.
+            let span = at(argument.span);
+            let private = self.private(span);
+            let value = quote_spanned! {span=>
+                #private::argument::<{ #private::retries(&#policy) }, _>(&mut #kept, #more)
+            };
+            quote!(#(#conditions)* let #mutability #name = #value;)
+        });
+        quote!(#count #(#take)*)
+    }
+
+    /// The future of one attempt.
+    fn attempt(&self) -> TokenStream {
+        let private = self.private(self.place());
+        let returned = self.returned;
+        let statements = self.item.statements(&self.receiver);
+        let block = |statements: TokenStream| {
+            let mut block = Group::new(Delimiter::Brace, statements);
+            block.set_span(self.item.body.span());
+            block
+        };
+        let future = match self.shape {
+            Shape::Async => {
+                let typed = quote_spanned! {self.place()=>
+                    if false {
+                        return #private::returned::<#returned>();
+                    }
+                };
+                let body = block(quote!(#typed #statements));
+                return quote_spanned!(self.place()=> async move #body);
+            }
+            Shape::Boxed(future) => {
+                let body = block(statements);
+                quote_spanned!(self.place()=> move || -> #future #body)
+            }
+            Shape::Opaque => {
+                let body = block(statements);
+                quote_spanned!(self.place()=> move || #body)
+            }
+        };
+        // The whole body is run for every attempt, and a `return` in it leaves this closure.
+        quote_spanned!(self.place()=> async move { (#future)().await })
+    }
 }
 
 /// Generated code at the place of the user's: messages point there, and lints know that nobody wrote it.
 fn at(place: Span) -> Span {
     place.resolved_at(Span::mixed_site())
-}
-
-/// The policy as a constant: the runtime's defaults and what the user has set.
-fn policy(args: &Args) -> TokenStream {
-    let private = private(Span::mixed_site());
-    let timeout = args.timeout_ms.as_ref().map(millis).map(|time| quote!(.timeout(#time)));
-    let max_retries = args.max_retries.as_ref().map(|count| quote!(.max_retries(#count)));
-    let backoff_base = args
-        .backoff_base_ms
-        .as_ref()
-        .map(millis)
-        .map(|time| quote!(.backoff_base(#time)));
-    // At the time limit, if there is one: the one rule that a policy of these three can break is that it is not zero.
-    let place = args.timeout_ms.as_ref().map_or_else(Span::call_site, Spanned::span);
-    let valid = {
-        let private = self::private(at(place));
-        quote_spanned!(at(place)=> #private::valid)
-    };
-    quote!(#valid(#private::Policy::new() #timeout #max_retries #backoff_base))
-}
-
-fn breaker(breaker: &Breaker) -> TokenStream {
-    let private = private(Span::mixed_site());
-    let made = match &breaker.threshold {
-        Some(threshold) => quote!(#private::CircuitBreaker::new(#threshold)),
-        None => quote!(#private::breaker()),
-    };
-    let cooldown = breaker
-        .cooldown_ms
-        .as_ref()
-        .map(millis)
-        .map(|time| quote!(.cooldown(#time)));
-    quote!(#made #cooldown)
-}
-
-fn millis(value: &Expr) -> TokenStream {
-    let span = at(value.span());
-    let private = private(span);
-    quote_spanned!(span=> #private::millis(#value))
-}
-
-/// Two statements: the function keeps its arguments, and an attempt takes its own.
-fn arguments(policy_name: &Ident, arguments: &[Argument]) -> (TokenStream, TokenStream) {
-    if arguments.is_empty() {
-        return (TokenStream::new(), TokenStream::new());
-    }
-    let private = private(Span::mixed_site());
-    let kept = Ident::new("__sandboxed_arguments", Span::mixed_site());
-    let names: Vec<_> = arguments.iter().map(|argument| &argument.name).collect();
-    let mutability = arguments.iter().map(|argument| argument.mutability);
-    let originals: Vec<_> = (0..arguments.len())
-        .map(|index| format_ident!("__sandboxed_argument_{index}", span = Span::mixed_site()))
-        .collect();
-    let copies = arguments.iter().zip(&originals).map(|(argument, original)| {
-        // At the argument's type: a missing `Clone` concerns that.
-        let span = at(argument.span());
-        let private = self::private(span);
-        quote_spanned!(span=> #private::copy::<{ #private::retries(&#policy_name) }, _>(#original)?)
-    });
-    let keep = quote! {
-        let mut #kept = #private::Arguments::new(
-            &#policy_name,
-            (#(#names,)*),
-            |(#(#originals,)*)| #private::Some((#(#copies,)*)),
-        );
-    };
-    let take = quote!(let (#(#mutability #names,)*) = #kept.take(););
-    (keep, take)
 }

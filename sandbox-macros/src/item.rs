@@ -3,10 +3,18 @@
 
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use syn::parse::{Parse, ParseStream, Parser};
+use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{Attribute, FnArg, Pat, PatIdent, ReceiverKind, ReturnType, Signature, Token, Type, Visibility};
+use syn::token::Paren;
+use syn::{
+    Attribute, FnArg, Pat, PatIdent, Receiver, ReceiverKind, ReturnType, Safety, Signature, Token, Type, TypeTuple,
+    Visibility,
+};
 
 use crate::errors::Errors;
+use crate::types::{
+    ReturnedFuture, is_mutable_reference, is_shared_reference, nameable, returned_future, ungrouped, without_lifetimes,
+};
 
 pub(crate) struct Item {
     pub(crate) attributes: Vec<Attribute>,
@@ -18,12 +26,34 @@ pub(crate) struct Item {
     pub(crate) body: Group,
 }
 
-/// A variable that the function's parameters bind.
+/// A variable that every attempt has for itself.
 pub(crate) struct Argument {
     pub(crate) name: Ident,
     pub(crate) mutability: Option<Token![mut]>,
-    /// The type, when the whole parameter is this variable; where messages about it belong.
-    pub(crate) ty: Option<Type>,
+    /// The `#[cfg]`s of its parameter.
+    pub(crate) conditions: Vec<Attribute>,
+    /// Where messages about it belong: its type, when the whole parameter is this variable.
+    pub(crate) span: Span,
+    pub(crate) passing: Passing,
+}
+
+/// How an attempt gets a variable.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Passing {
+    /// A copy of its own; the last attempt, the variable itself.
+    Owned,
+    /// A mutable reference, which attempts borrow one after the other.
+    Lent,
+}
+
+/// What the function returns, and how.
+pub(crate) enum Shape {
+    /// `async fn .. -> R`
+    Async,
+    /// `fn .. -> Pin<Box<dyn Future<Output = R>>>`; with the type as an attempt can name it.
+    Boxed(TokenStream),
+    /// `fn .. -> impl Future<Output = R>`
+    Opaque,
 }
 
 impl Parse for Item {
@@ -76,47 +106,120 @@ fn split_body(input: ParseStream<'_>) -> syn::Result<(Vec<Attribute>, TokenStrea
 }
 
 impl Item {
-    /// Asks whether the function can be sandboxed, and reports every reason why not.
-    pub(crate) fn check(&self, errors: &mut Errors) {
+    /// Asks whether the function can be sandboxed, and reports every reason why not. `speaks`: whether the user says what
+    /// to return when the engine speaks for the tool.
+    pub(crate) fn check(&self, speaks: bool, errors: &mut Errors) {
         let signature = &self.signature;
-        if signature.asyncness.is_none() {
+        if signature.asyncness.is_none() && self.future().is_none() {
             let message = "a sandboxed tool is an `async fn`; make it async, and run blocking work inside it with \
                            `tokio::task::spawn_blocking`";
             errors.report(signature.fn_token, message);
-        }
-        if let Some(receiver) = signature.receiver()
-            && !matches!(receiver.kind, ReceiverKind::Reference(_, _, None))
-        {
-            let message = "a sandboxed method is called again for each attempt; take `&self`";
-            errors.report(receiver, message);
-        }
-        if matches!(signature.output, ReturnType::Default) {
+        } else if matches!(signature.output, ReturnType::Default) && !speaks {
             let message = "a sandboxed tool returns a `Result`; return `Result<(), E>` with an error type that \
                            implements `From<SandboxError>`, such as `String`";
             errors.report(&signature.ident, message);
         }
+        if let Safety::Unsafe(token) = &signature.safety {
+            let message = "a sandboxed tool is no `unsafe fn`; make it safe and put the `unsafe` block inside it";
+            errors.report(token, message);
+        }
+        for attribute in &self.attributes {
+            if attribute
+                .path()
+                .segments
+                .last()
+                .is_some_and(|last| last.ident == "sandboxed")
+            {
+                let message = "the function is sandboxed twice; keep one `#[sandboxed]`";
+                errors.report(attribute, message);
+            }
+        }
     }
 
-    /// The type that the function returns; `None` when it names none.
-    pub(crate) fn returned(&self) -> Option<&Type> {
+    fn return_type(&self) -> Option<&Type> {
         match &self.signature.output {
             ReturnType::Type(_, ty) => Some(ty),
             ReturnType::Default => None,
         }
     }
 
-    /// The variables that the parameters bind, but `self`.
-    pub(crate) fn arguments(&self) -> Vec<Argument> {
+    fn future(&self) -> Option<(ReturnedFuture, Type)> {
+        self.return_type().and_then(returned_future)
+    }
+
+    /// How the function returns what an attempt yields, and the type of that; `None` when it is no future.
+    pub(crate) fn shape(&self) -> Option<(Shape, Type)> {
+        if self.signature.asyncness.is_some() {
+            let span = self.signature.ident.span();
+            let returned = self.return_type().map_or_else(|| unit(span), nameable);
+            return Some((Shape::Async, returned));
+        }
+        let returned = self.return_type()?;
+        let (future, output) = self.future()?;
+        let shape = match future {
+            ReturnedFuture::Boxed => Shape::Boxed(without_lifetimes(returned)),
+            ReturnedFuture::Opaque => Shape::Opaque,
+        };
+        Some((shape, nameable(&output)))
+    }
+
+    /// The receiver, unless every attempt can use it as it is.
+    fn owned_receiver(&self) -> Option<&Receiver> {
+        self.signature.receiver().filter(|receiver| match &receiver.kind {
+            ReceiverKind::Reference(_, _, mutability) => mutability.is_some(),
+            ReceiverKind::Typed(_, ty) => !is_shared_reference(ty),
+            _ => true,
+        })
+    }
+
+    /// Every variable that the parameters bind. A receiver that attempts cannot share is one of them, under `receiver`'s
+    /// name, for nothing else can be called `self`.
+    pub(crate) fn arguments(&self, receiver: &Ident) -> Vec<Argument> {
         let mut arguments = Vec::new();
+        if let Some(own) = self.owned_receiver() {
+            let lent = match &own.kind {
+                ReceiverKind::Reference(..) => true,
+                ReceiverKind::Typed(_, ty) => is_mutable_reference(ty),
+                _ => false,
+            };
+            arguments.push(Argument {
+                name: receiver.clone(),
+                mutability: own.mutability,
+                conditions: Vec::new(),
+                span: match &own.kind {
+                    ReceiverKind::Typed(_, ty) => ty.span(),
+                    _ => own.self_token.span,
+                },
+                passing: if lent { Passing::Lent } else { Passing::Owned },
+            });
+        }
         for input in &self.signature.inputs {
-            if let FnArg::Typed(input) = input {
-                match &*input.pat {
-                    Pat::Ident(pattern @ PatIdent { subpat: None, .. }) => {
-                        arguments.push(Argument::new(pattern, Some((*input.ty).clone())));
-                    }
-                    pattern => bindings_of(pattern, &mut arguments),
-                }
-            }
+            let FnArg::Typed(input) = input else { continue };
+            let conditions: Vec<_> = input
+                .attrs
+                .iter()
+                .filter(|attribute| attribute.path().is_ident("cfg"))
+                .cloned()
+                .collect();
+            let passing = match is_mutable_reference(&input.ty) {
+                true => Passing::Lent,
+                false => Passing::Owned,
+            };
+            let whole = matches!(&*input.pat, Pat::Ident(PatIdent { subpat: None, .. }));
+            for_each_binding(&mut input.pat.clone(), &mut |binding| {
+                let by_reference = binding.by_ref.is_some();
+                arguments.push(Argument {
+                    name: binding.ident.clone(),
+                    mutability: binding.mutability.filter(|_| !by_reference),
+                    conditions: conditions.clone(),
+                    span: if whole {
+                        ungrouped(&input.ty).span()
+                    } else {
+                        binding.ident.span()
+                    },
+                    passing,
+                });
+            });
         }
         arguments
     }
@@ -125,42 +228,33 @@ impl Item {
     pub(crate) fn outer_signature(&self) -> Signature {
         let mut signature = self.signature.clone();
         for input in &mut signature.inputs {
-            if let FnArg::Typed(input) = input {
-                for_each_binding(&mut input.pat, &mut |binding| {
+            match input {
+                FnArg::Receiver(receiver) => receiver.mutability = None,
+                FnArg::Typed(input) => for_each_binding(&mut input.pat, &mut |binding| {
                     if binding.by_ref.is_none() {
                         binding.mutability = None;
                     }
-                });
+                }),
             }
         }
         signature
     }
-}
 
-impl Argument {
-    fn new(pattern: &PatIdent, ty: Option<Type>) -> Self {
-        let mutability = if pattern.by_ref.is_none() {
-            pattern.mutability
-        } else {
-            None
-        };
-        Argument {
-            name: pattern.ident.clone(),
-            mutability,
-            ty,
+    /// The body's statements; where attempts cannot share the receiver, with `receiver` for `self`.
+    pub(crate) fn statements(&self, receiver: &Ident) -> TokenStream {
+        match self.owned_receiver() {
+            Some(_) => renamed(self.body.stream(), receiver),
+            None => self.body.stream(),
         }
     }
-
-    /// Where messages about this argument belong.
-    pub(crate) fn span(&self) -> Span {
-        self.ty.as_ref().map_or(self.name.span(), Spanned::span)
-    }
 }
 
-fn bindings_of(pattern: &Pat, arguments: &mut Vec<Argument>) {
-    for_each_binding(&mut pattern.clone(), &mut |binding| {
-        arguments.push(Argument::new(binding, None))
-    });
+fn unit(span: Span) -> Type {
+    Type::Tuple(TypeTuple {
+        attrs: Vec::new(),
+        paren_token: Paren(span),
+        elems: Punctuated::new(),
+    })
 }
 
 /// Visits every variable of a pattern that a parameter may have: an irrefutable one.
@@ -190,4 +284,31 @@ fn for_each_binding(pattern: &mut Pat, visit: &mut impl FnMut(&mut PatIdent)) {
             .for_each(|inner| for_each_binding(inner, visit)),
         _ => {}
     }
+}
+
+/// The tokens with `name` for `self`, but in items of their own, whose `self` is another.
+fn renamed(tokens: TokenStream, name: &Ident) -> TokenStream {
+    let mut in_item = false;
+    tokens
+        .into_iter()
+        .map(|token| match token {
+            TokenTree::Ident(ident) if ident == "self" => {
+                TokenTree::Ident(Ident::new(&name.to_string(), name.span().located_at(ident.span())))
+            }
+            TokenTree::Ident(ident) => {
+                in_item |= ident == "impl" || ident == "trait";
+                TokenTree::Ident(ident)
+            }
+            TokenTree::Group(group) => {
+                let body = group.delimiter() == proc_macro2::Delimiter::Brace;
+                if body && std::mem::take(&mut in_item) {
+                    return TokenTree::Group(group);
+                }
+                let mut inner = Group::new(group.delimiter(), renamed(group.stream(), name));
+                inner.set_span(group.span());
+                TokenTree::Group(inner)
+            }
+            other => other,
+        })
+        .collect()
 }

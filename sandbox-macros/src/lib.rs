@@ -5,6 +5,7 @@ mod args;
 mod errors;
 mod expand;
 mod item;
+mod types;
 
 use proc_macro::TokenStream;
 

@@ -119,6 +119,13 @@ impl CircuitBreaker {
         Self::tripping(Trip::Windowed { size, failures })
     }
 
+    /// A breaker that never opens by itself and counts nothing, for tools that are to have none.
+    /// [`force_open`](Self::force_open) still switches them off.
+    #[must_use]
+    pub const fn disabled() -> Self {
+        Self::tripping(Trip::Never)
+    }
+
     const fn tripping(trip: Trip) -> Self {
         CircuitBreaker {
             machine: Machine::new(Settings {

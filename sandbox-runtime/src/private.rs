@@ -1,15 +1,38 @@
 //! What generated code may name, and nothing else. No part of the public API: it changes without notice.
 
+use std::marker::PhantomData;
 use std::time::Duration;
+
+pub use std::boxed::Box;
+pub use std::clone::Clone;
+pub use std::ops::ControlFlow::Break;
+pub use std::option::Option::Some;
+pub use std::pin::pin;
 
 pub use crate::breaker::CircuitBreaker;
 pub use crate::execute::execute_with_controls;
 pub use crate::policy::Policy;
 pub use crate::tool::Tool;
 
-pub use std::option::Option::Some;
-
+use crate::call::Call;
+use crate::outcome::{ByType, Classify, Outcome, Verdict};
 use crate::policy::PolicyError;
+
+/// The kinds of jitter, as the attribute spells them.
+pub mod jitter {
+    use crate::policy::Jitter;
+
+    #[expect(non_upper_case_globals, reason = "they are spelt as the user spells them")]
+    mod words {
+        use super::Jitter;
+
+        pub const none: Jitter = Jitter::None;
+        pub const full: Jitter = Jitter::Full;
+        pub const equal: Jitter = Jitter::Equal;
+    }
+
+    pub use words::{equal, full, none};
+}
 
 /// A length of time given to the attribute.
 pub const fn millis(millis: u64) -> Duration {
@@ -21,16 +44,128 @@ pub const fn breaker() -> CircuitBreaker {
     CircuitBreaker::new(CircuitBreaker::DEFAULT_THRESHOLD)
 }
 
-/// The policy itself, if it is valid; evaluated in a constant, so that an invalid one does not compile.
-#[expect(clippy::panic, reason = "a panic in a constant is a compile error")]
-pub const fn valid(policy: Policy) -> Policy {
-    match policy.validate() {
-        Ok(()) => policy,
-        Err(PolicyError::ZeroTimeout) => {
-            panic!("`timeout_ms` is 0, so that every attempt would time out; set at least 1")
+/// The breaker of all functions that want none.
+pub static NO_BREAKER: CircuitBreaker = CircuitBreaker::disabled();
+
+/// A breaker for failures in a row. Evaluated in a static: a bad number does not compile.
+pub const fn threshold(threshold: u32) -> CircuitBreaker {
+    assert!(
+        threshold != 0,
+        "`threshold` is 0, so that the breaker would never let a call pass; set at least 1"
+    );
+    CircuitBreaker::new(threshold)
+}
+
+/// A breaker over a window of results. Evaluated in a static: bad numbers do not compile.
+pub const fn windowed(window: u32, failure_rate: f64) -> CircuitBreaker {
+    assert!(
+        window >= 1 && window <= 64,
+        "`window` is out of range; it is at least 1 and at most 64"
+    );
+    assert!(
+        failure_rate > 0.0 && failure_rate <= 1.0,
+        "`failure_rate` is out of range; it is above 0 and at most 1"
+    );
+    CircuitBreaker::windowed(window, failure_rate)
+}
+
+/// A breaker that the user has named; here its type is told when it is another.
+#[inline]
+pub const fn given_breaker(breaker: &CircuitBreaker) -> &CircuitBreaker {
+    breaker
+}
+
+/// Checks the rules about the setting `key` and says in its terms which is broken. Evaluated in a constant: a policy that
+/// breaks one does not compile.
+pub const fn check(policy: &Policy, key: &str) {
+    let Err(error) = policy.validate() else {
+        return;
+    };
+    let (concerned, text) = match error {
+        PolicyError::ZeroTimeout => (
+            "timeout_ms",
+            Text::new().then("`timeout_ms` is 0, so that every attempt would time out; set at least 1"),
+        ),
+        PolicyError::BackoffBaseOverMax { base, max } => (
+            "backoff_max_ms",
+            Text::new()
+                .then("`backoff_max_ms` (")
+                .then_millis(max)
+                .then(") is shorter than `backoff_base_ms` (")
+                .then_millis(base)
+                .then("); raise it or lower the base"),
+        ),
+        PolicyError::DeadlineWithinTimeout { deadline, timeout } => (
+            "deadline_ms",
+            Text::new()
+                .then("`deadline_ms` (")
+                .then_millis(deadline)
+                .then(") is not longer than `timeout_ms` (")
+                .then_millis(timeout)
+                .then("), which is for one attempt alone; raise it or lower the timeout"),
+        ),
+    };
+    assert!(!equal(key, concerned), "{}", text.as_str());
+}
+
+const fn equal(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let mut index = 0;
+    while index < one.len() && index < other.len() && one[index] == other[index] {
+        index += 1;
+    }
+    index == one.len() && index == other.len()
+}
+
+/// A message put together in a constant, where there is no `format!`.
+struct Text {
+    bytes: [u8; 256],
+    length: usize,
+}
+
+impl Text {
+    const fn new() -> Self {
+        Text {
+            bytes: [0; 256],
+            length: 0,
         }
-        Err(PolicyError::BackoffBaseOverMax { .. }) => panic!("`backoff_base_ms` is longer than `backoff_max_ms`"),
-        Err(PolicyError::DeadlineWithinTimeout { .. }) => panic!("`deadline_ms` is not longer than `timeout_ms`"),
+    }
+
+    const fn then(mut self, text: &str) -> Self {
+        let text = text.as_bytes();
+        let mut index = 0;
+        while index < text.len() && self.length < self.bytes.len() {
+            self.bytes[self.length] = text[index];
+            self.length += 1;
+            index += 1;
+        }
+        self
+    }
+
+    const fn then_millis(mut self, duration: Duration) -> Self {
+        let millis = duration.as_millis();
+        let mut unit = 1;
+        while millis / unit >= 10 {
+            unit *= 10;
+        }
+        while unit > 0 {
+            let digit = (millis / unit % 10) as u8;
+            if self.length < self.bytes.len() {
+                self.bytes[self.length] = b'0' + digit;
+                self.length += 1;
+            }
+            unit /= 10;
+        }
+        self
+    }
+
+    const fn as_str(&self) -> &str {
+        let (text, _) = self.bytes.split_at(self.length);
+        match std::str::from_utf8(text) {
+            Ok(text) => text,
+            // Cannot happen: the text is put together of whole strings of ASCII.
+            Err(_) => "",
+        }
     }
 }
 
@@ -44,40 +179,52 @@ pub fn returned<R>() -> R {
     unreachable!("only its type is used")
 }
 
-/// The arguments of a sandboxed function: every attempt gets them as the caller gave them.
-///
-/// They are cloned while a further attempt may follow; the last one gets them themselves.
+/// Stands for a function that returns `R`, where attempts are made by a loop of the caller's. Never called.
+pub fn ready<R>() -> std::future::Ready<R> {
+    unreachable!("only its type is used")
+}
+
+/// A call whose attempts are made by a loop of the caller's.
+#[inline]
+pub fn call<'b, F, H, K>(
+    policy: &'static Policy,
+    breaker: &'b CircuitBreaker,
+    tool: Tool<F, H, K>,
+) -> Call<'b, &'static Policy, H, K> {
+    Call::new(policy, breaker, tool).0
+}
+
+/// How often the arguments of a sandboxed function may still be asked for.
 #[derive(Debug)]
-pub struct Arguments<A, F> {
-    /// `None` once the last attempt has them.
-    original: Option<A>,
-    copy: F,
+pub struct Attempts {
     retries_left: u32,
 }
 
-impl<A, F: Fn(&A) -> Option<A>> Arguments<A, F> {
+impl Attempts {
     #[inline]
-    pub fn new(policy: &Policy, original: A, copy: F) -> Self {
-        Arguments {
-            original: Some(original),
-            copy,
+    pub const fn new(policy: &Policy) -> Self {
+        Attempts {
             retries_left: policy.max_retries,
         }
     }
 
-    /// The arguments of the next attempt.
+    /// Begins an attempt. Whether another may follow.
     #[inline]
-    pub fn take(&mut self) -> A {
-        if self.retries_left > 0 {
-            self.retries_left -= 1;
-            if let Some(copy) = self.original.as_ref().and_then(&self.copy) {
-                return copy;
-            }
-        }
-        match self.original.take() {
-            Some(original) => original,
-            None => unreachable!("there are no more attempts than the policy allows"),
-        }
+    #[expect(clippy::should_implement_trait, reason = "it has no end")]
+    pub fn next(&mut self) -> bool {
+        let more = self.retries_left > 0;
+        self.retries_left = self.retries_left.saturating_sub(1);
+        more
+    }
+}
+
+/// An argument for an attempt: a copy of the one that is kept while more attempts may follow, then that one itself.
+#[inline]
+pub fn argument<const RETRIED: bool, T: Reusable<RETRIED>>(kept: &mut Option<T>, more: bool) -> T {
+    let copy = if more { kept.as_ref().and_then(T::copy) } else { None };
+    match copy.or_else(|| kept.take()) {
+        Some(argument) => argument,
+        None => unreachable!("there are no more attempts than the policy allows"),
     }
 }
 
@@ -107,8 +254,38 @@ impl<T: Clone> Reusable<true> for T {
     }
 }
 
-/// A copy of one argument.
-#[inline]
-pub fn copy<const RETRIED: bool, T: Reusable<RETRIED>>(argument: &T) -> Option<T> {
-    argument.copy()
+/// Finds the classifier of a return type that another function speaks for: its own if it is an [`Outcome`], otherwise
+/// every value is a success. By autoref: a method of `&ClassifierOf<R>` is found before one of `ClassifierOf<R>`.
+#[derive(Debug)]
+pub struct ClassifierOf<R>(PhantomData<fn() -> R>);
+
+impl<R> ClassifierOf<R> {
+    pub const NEW: Self = ClassifierOf(PhantomData);
+}
+
+pub trait ClassifiedByType {
+    fn classifier(&self) -> ByType {
+        ByType
+    }
+}
+
+impl<R: Outcome> ClassifiedByType for &ClassifierOf<R> {}
+
+pub trait ClassifiedAsSuccess {
+    fn classifier(&self) -> AlwaysSuccess {
+        AlwaysSuccess
+    }
+}
+
+impl<R> ClassifiedAsSuccess for ClassifierOf<R> {}
+
+/// Whatever a tool returns, it has worked.
+#[derive(Debug, Clone, Copy)]
+pub struct AlwaysSuccess;
+
+impl<R> Classify<R> for AlwaysSuccess {
+    #[inline]
+    fn verdict(&self, _: &R) -> Verdict {
+        Verdict::Success
+    }
 }

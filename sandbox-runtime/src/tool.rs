@@ -102,7 +102,9 @@ impl<F, C, S, K> Tool<F, Typed<C, S>, K> {
         self.classified(By(verdict))
     }
 
-    fn classified<D>(self, classify: D) -> Tool<F, Typed<D, S>, K> {
+    /// For [`private`](crate::private): by a classifier of the engine's.
+    #[doc(hidden)]
+    pub fn classified<D>(self, classify: D) -> Tool<F, Typed<D, S>, K> {
         let handler = Typed {
             classify,
             speak: self.handler.speak,

@@ -41,12 +41,15 @@ pub(super) enum Trip {
     Consecutive { failures: u32 },
     /// So many failures among the last `size` results.
     Windowed { size: u32, failures: u32 },
+    /// Nothing.
+    Never,
 }
 
 impl Trip {
     pub(super) const fn failures(self) -> u32 {
         match self {
             Trip::Consecutive { failures } | Trip::Windowed { failures, .. } => failures,
+            Trip::Never => u32::MAX,
         }
     }
 }
@@ -295,6 +298,7 @@ impl<W: Word> Machine<W> {
                 }
             }
             Trip::Windowed { .. } => self.count_in_window(generation, false, now),
+            Trip::Never => {}
         }
     }
 
@@ -307,6 +311,7 @@ impl<W: Word> Machine<W> {
                 }
             }
             Trip::Windowed { .. } => self.count_in_window(generation, true, now),
+            Trip::Never => {}
         }
     }
 

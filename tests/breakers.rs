@@ -1,0 +1,177 @@
+//! Every sandboxed function has one breaker of its own: for all its callers, all instances of its type, all its generic
+//! instances, and for no other function. Unless it names another.
+
+use std::collections::HashMap;
+use std::fmt::Display;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use sandbox_runtime::{BreakerState, CircuitBreaker, sandboxed};
+
+struct Client(&'static str);
+
+impl Client {
+    #[sandboxed(max_retries = 0, breaker(threshold = 2, cooldown_ms = 1_000))]
+    async fn down(&self) -> Result<(), String> {
+        Err(format!("{} is down", self.0))
+    }
+
+    #[sandboxed(max_retries = 0, breaker(threshold = 1))]
+    async fn other(&self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn instances_share_it_and_methods_do_not() {
+    let (first, second) = (Client("first"), Client("second"));
+    assert_eq!(first.down().await, Err("first is down".into()));
+    assert_eq!(second.down().await, Err("second is down".into()));
+    let refusal = first.down().await.unwrap_err();
+    assert_eq!(
+        refusal,
+        "circuit breaker open after 2 failures (threshold 2); try again in 1000 ms"
+    );
+    assert_eq!(first.other().await, Ok(()), "another method was refused");
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(
+        second.down().await,
+        Err("second is down".into()),
+        "no probe after the cooldown"
+    );
+}
+
+#[sandboxed(max_retries = 0, breaker(threshold = 2))]
+async fn generic<T: Display>(value: T) -> Result<(), String> {
+    Err(value.to_string())
+}
+
+#[tokio::test(start_paused = true)]
+async fn generic_instances_share_it() {
+    assert_eq!(generic(1).await, Err("1".into()));
+    assert_eq!(generic("two").await, Err("two".into()));
+    assert!(generic(3.0).await.unwrap_err().contains("circuit breaker open"));
+}
+
+static SHARED: CircuitBreaker = CircuitBreaker::new(2);
+
+#[sandboxed(max_retries = 0, breaker = &SHARED)]
+async fn first() -> Result<(), String> {
+    Err("first".into())
+}
+
+#[sandboxed(max_retries = 0, breaker = &SHARED)]
+async fn second() -> Result<(), String> {
+    Err("second".into())
+}
+
+#[tokio::test(start_paused = true)]
+async fn functions_share_a_static_that_they_name() {
+    assert_eq!(first().await, Err("first".into()));
+    assert_eq!(second().await, Err("second".into()));
+    assert!(first().await.unwrap_err().contains("circuit breaker open"));
+}
+
+struct Host {
+    breaker: CircuitBreaker,
+    shared: Arc<CircuitBreaker>,
+}
+
+impl Host {
+    #[sandboxed(max_retries = 0, breaker = &self.breaker)]
+    async fn own(&self) -> Result<(), String> {
+        Err("own".into())
+    }
+
+    #[sandboxed(max_retries = 0, breaker = &self.shared)]
+    async fn shared(&self) -> Result<(), String> {
+        Err("shared".into())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn instances_have_their_own_in_a_field() {
+    let host = || Host {
+        breaker: CircuitBreaker::new(1),
+        shared: Arc::new(CircuitBreaker::new(1)),
+    };
+    let (one, other) = (host(), host());
+    one.own().await.unwrap_err();
+    assert!(one.breaker.is_open() && !other.breaker.is_open());
+    other.shared().await.unwrap_err();
+    assert!(other.shared.is_open() && !one.shared.is_open());
+}
+
+#[derive(Default)]
+struct Hosts {
+    breakers: Mutex<HashMap<String, Arc<CircuitBreaker>>>,
+}
+
+impl Hosts {
+    fn breaker_of(&self, host: &str) -> Arc<CircuitBreaker> {
+        let mut breakers = self.breakers.lock().unwrap();
+        let breaker = || Arc::new(CircuitBreaker::new(2));
+        Arc::clone(breakers.entry(host.to_owned()).or_insert_with(breaker))
+    }
+
+    #[sandboxed(max_retries = 1, backoff_base_ms = 0, breaker = &self.breaker_of(&host))]
+    async fn fetch(&self, host: String) -> Result<String, String> {
+        if host == "down" { Err(host) } else { Ok(host) }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_is_looked_up_by_an_argument() {
+    let hosts = Hosts::default();
+    assert_eq!(hosts.fetch("down".into()).await, Err("down".into()));
+    assert!(
+        hosts
+            .fetch("down".into())
+            .await
+            .unwrap_err()
+            .contains("circuit breaker open")
+    );
+    assert_eq!(hosts.fetch("up".into()).await, Ok("up".into()));
+    assert!(matches!(hosts.breaker_of("down").state(), BreakerState::Open { .. }));
+}
+
+#[sandboxed(max_retries = 0, breaker = off)]
+async fn without() -> Result<(), String> {
+    Err("down".into())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_function_may_have_none() {
+    for _ in 0..100 {
+        assert_eq!(without().await, Err("down".into()));
+    }
+}
+
+#[sandboxed(
+    max_retries = 0,
+    breaker(window = 4, failure_rate = 0.5, cooldown_ms = 100, cooldown_max_ms = 200, probes = 2)
+)]
+async fn windowed(works: bool) -> Result<(), String> {
+    if works { Ok(()) } else { Err("down".into()) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_setting_of_its_own_reaches_it() {
+    for works in [false, true, true, false] {
+        assert_eq!(windowed(works).await.is_ok(), works);
+    }
+    let open_for =
+        |millis: u64| format!("circuit breaker open after 2 failures (threshold 2); try again in {millis} ms");
+    assert_eq!(windowed(true).await, Err(open_for(100)), "half of the last four failed");
+    tokio::time::advance(Duration::from_millis(100)).await;
+    assert_eq!(windowed(true).await, Ok(()), "the first of two probes");
+    assert_eq!(windowed(false).await, Err("down".into()));
+    assert_eq!(windowed(true).await, Err(open_for(200)), "the cooldown has doubled");
+    tokio::time::advance(Duration::from_millis(200)).await;
+    assert_eq!((windowed(true).await, windowed(true).await), (Ok(()), Ok(())));
+    assert_eq!(
+        windowed(false).await,
+        Err("down".into()),
+        "closed, with an empty window"
+    );
+}

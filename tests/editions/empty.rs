@@ -1,0 +1,1 @@
+//! The tests of this package are those of `sandbox-tests`, in another edition.

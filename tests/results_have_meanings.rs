@@ -1,0 +1,165 @@
+//! `retry_if`, `classify` and `on_failure` say what results mean, as paths and as closures.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use sandbox_runtime::{Failure, SandboxError, Verdict, sandboxed};
+
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+enum FetchError {
+    #[error("bad request")]
+    BadRequest,
+    #[error("down")]
+    Down,
+    #[error("busy for {0} ms")]
+    Busy(u64),
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+}
+
+impl FetchError {
+    fn is_transient(&self) -> bool {
+        *self == FetchError::Down
+    }
+}
+
+type Fetched = Result<u32, FetchError>;
+
+fn verdict(result: &Fetched) -> Verdict {
+    match result {
+        Ok(_) => Verdict::Success,
+        Err(FetchError::BadRequest) => Verdict::Ignore,
+        Err(FetchError::Busy(millis)) => Verdict::Retry {
+            after: Some(Duration::from_millis(*millis)),
+        },
+        Err(_) => Verdict::Fail,
+    }
+}
+
+fn count(attempts: &AtomicU32) {
+    attempts.fetch_add(1, Ordering::Relaxed);
+}
+
+#[sandboxed(backoff_base_ms = 0, retry_if = FetchError::is_transient, breaker = off)]
+async fn retry_if_path(attempts: &AtomicU32, result: Fetched) -> Fetched {
+    count(attempts);
+    result
+}
+
+#[sandboxed(backoff_base_ms = 0, retry_if = |error| *error == FetchError::Down, breaker = off)]
+async fn retry_if_closure(attempts: &AtomicU32, result: Fetched) -> Fetched {
+    count(attempts);
+    result
+}
+
+#[tokio::test(start_paused = true)]
+async fn retry_if() {
+    for (error, expected) in [(FetchError::Down, 3), (FetchError::BadRequest, 1)] {
+        let attempts = AtomicU32::new(0);
+        assert_eq!(retry_if_path(&attempts, Err(error.clone())).await, Err(error.clone()));
+        assert_eq!(attempts.into_inner(), expected, "by a path: {error}");
+        let attempts = AtomicU32::new(0);
+        assert_eq!(
+            retry_if_closure(&attempts, Err(error.clone())).await,
+            Err(error.clone())
+        );
+        assert_eq!(attempts.into_inner(), expected, "by a closure: {error}");
+    }
+}
+
+#[sandboxed(classify = verdict, breaker(threshold = 1))]
+async fn classify_path(attempts: &AtomicU32, first: Fetched) -> Fetched {
+    count(attempts);
+    if attempts.load(Ordering::Relaxed) == 1 {
+        first
+    } else {
+        Ok(7)
+    }
+}
+
+#[sandboxed(max_retries = 5, backoff_base_ms = 0, breaker = off, classify = |result: &Result<Vec<u8>, String>| match result {
+    Ok(bytes) if bytes.is_empty() => Verdict::RETRY,
+    Ok(_) => Verdict::Success,
+    Err(_) => Verdict::Fail,
+})]
+async fn classify_closure(attempts: &mut u32) -> Result<Vec<u8>, String> {
+    *attempts += 1;
+    Ok(vec![0; *attempts as usize / 3])
+}
+
+#[tokio::test(start_paused = true)]
+async fn classify() {
+    let attempts = AtomicU32::new(0);
+    for _ in 0..3 {
+        attempts.store(0, Ordering::Relaxed);
+        assert_eq!(
+            classify_path(&attempts, Err(FetchError::BadRequest)).await,
+            Err(FetchError::BadRequest)
+        );
+    }
+    attempts.store(0, Ordering::Relaxed);
+    let start = tokio::time::Instant::now();
+    assert_eq!(
+        classify_path(&attempts, Err(FetchError::Busy(1_234))).await,
+        Err(FetchError::Busy(1_234))
+    );
+    assert_eq!(
+        start.elapsed().as_millis(),
+        0,
+        "the breaker has opened: there is nothing to wait for"
+    );
+    let mut attempts = 0;
+    assert_eq!(classify_closure(&mut attempts).await, Ok(vec![0]));
+    assert_eq!(attempts, 3, "an empty answer is one to retry");
+}
+
+fn sentence(failure: Failure) -> String {
+    failure.to_string()
+}
+
+#[sandboxed(timeout_ms = 10, max_retries = 0, on_failure = sentence)]
+async fn text(hang: bool) -> String {
+    if hang {
+        std::future::pending::<()>().await;
+    }
+    String::from("answer")
+}
+
+#[sandboxed(timeout_ms = 10, max_retries = 0, name = "paged search", on_failure = |failure| Err(failure.to_string().len()))]
+async fn no_from(result: Result<u8, usize>, hang: bool) -> Result<u8, usize> {
+    if hang {
+        std::future::pending::<()>().await;
+    }
+    result
+}
+
+#[sandboxed(timeout_ms = 10, backoff_base_ms = 0, on_failure = |_| ())]
+async fn nothing(attempts: &mut u32) {
+    *attempts += 1;
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn on_failure() {
+    assert_eq!(text(false).await, "answer");
+    assert_eq!(text(true).await, "`text` timed out after 10 ms");
+    assert_eq!(no_from(Err(3), false).await, Err(3), "the tool's own error");
+    assert_eq!(
+        no_from(Ok(3), true).await,
+        Err("`paged search` timed out after 10 ms".len())
+    );
+    let mut attempts = 0;
+    nothing(&mut attempts).await;
+    assert_eq!(attempts, 3);
+}
+
+#[sandboxed(backoff_base_ms = 0, breaker = off, on_failure = |_| Err(0))]
+async fn errors_are_retried(attempts: &AtomicU32) -> Result<(), u32> {
+    count(attempts);
+    Err(attempts.load(Ordering::Relaxed))
+}
+
+#[tokio::test(start_paused = true)]
+async fn errors_of_a_type_without_from_are_still_retried() {
+    assert_eq!(errors_are_retried(&AtomicU32::new(0)).await, Err(3));
+}
