@@ -299,9 +299,9 @@ impl<'a> Expansion<'a> {
             _ => TokenStream::new(),
         };
         let failure = speaks.map(|speak| quote!(.on_failure(#speak)));
-        let cancel = value(Name::Cancel).map(|_| {
-            let token = self.token_variable();
-            quote!(.cancelled_by(#token.cancelled()))
+        let cancel = value(Name::Cancel).map(|token| {
+            let variable = self.token_variable();
+            quote_spanned!(at(token.span())=> .cancelled_by(#variable.cancelled()))
         });
         quote_spanned!(self.place()=> #private::Tool::new(#name, #function) #results #failure #cancel)
     }

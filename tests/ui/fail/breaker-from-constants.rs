@@ -1,0 +1,17 @@
+use sandbox_runtime::sandboxed;
+
+const NONE: u32 = 0;
+
+#[sandboxed(breaker(threshold = NONE))]
+async fn in_a_row() -> Result<(), String> {
+    Ok(())
+}
+
+#[sandboxed(breaker(window = 60 + 5, failure_rate = 0.5))]
+async fn windowed() -> Result<(), String> {
+    Ok(())
+}
+
+fn main() {
+    let _ = (in_a_row(), windowed());
+}

@@ -1,0 +1,10 @@
+use sandbox_runtime::sandboxed;
+
+#[sandboxed(retry_if = |_| true, classify = |_| sandbox_runtime::Verdict::Success)]
+async fn search() -> Result<(), String> {
+    Ok(())
+}
+
+fn main() {
+    let _ = search();
+}

@@ -1,0 +1,10 @@
+use sandbox_runtime::sandboxed;
+
+#[sandboxed(on_failure = |failure| failure.attempts)]
+async fn search() -> String {
+    String::new()
+}
+
+fn main() {
+    let _ = search();
+}
