@@ -101,3 +101,13 @@ async fn without_retries_arguments_move_and_need_no_clone() {
     assert_eq!(moved_by_constant(NotClone(8), &mut unique).await, Ok(8));
     assert_eq!(unique, 2);
 }
+
+#[sandboxed(max_retries = 2, backoff_base_ms = 0)]
+async fn ignores(_not_clone: NotClone, _also: &mut u32, format: u32) -> Result<String, String> {
+    Ok(format!("{format}"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_argument_that_no_attempt_mentions_is_not_asked_for_clone() {
+    assert_eq!(ignores(NotClone(1), &mut 2, 3).await, Ok("3".into()));
+}

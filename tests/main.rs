@@ -1,6 +1,15 @@
 //! What `#[sandboxed]` promises at run time, one file a promise.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+// What users may write, good style or not, is what these tests are about.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::needless_arbitrary_self_type,
+    clippy::needless_lifetimes,
+    clippy::non_minimal_cfg,
+    clippy::question_mark,
+    clippy::unnecessary_literal_unwrap
+)]
 
 mod arguments_are_pristine;
 mod body_keeps_its_meaning;

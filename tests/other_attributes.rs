@@ -126,7 +126,8 @@ async fn on_a_function_made_by_a_macro() {
 #[sandboxed(backoff_base_ms = 0, breaker(threshold = 100))]
 async fn conditional(
     #[cfg(any())] absent: NoSuchType,
-    #[cfg(all())] present: u32,
+    #[cfg(debug_assertions)] present: u32,
+    #[cfg(not(debug_assertions))] present: u32,
     attempts: &AtomicU32,
 ) -> Result<u32, String> {
     Ok(third(attempts)? + present)

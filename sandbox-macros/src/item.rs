@@ -172,11 +172,11 @@ impl Item {
         })
     }
 
-    /// Every variable that the parameters bind. A receiver that attempts cannot share is one of them, under `receiver`'s
-    /// name, for nothing else can be called `self`.
+    /// Every variable that the parameters bind and the body mentions; what it does not, attempts need not have. A receiver
+    /// that attempts cannot share is one of them, under `receiver`'s name, for nothing else can be called `self`.
     pub(crate) fn arguments(&self, receiver: &Ident) -> Vec<Argument> {
         let mut arguments = Vec::new();
-        if let Some(own) = self.owned_receiver() {
+        if let Some(own) = self.owned_receiver().filter(|_| self.mentions("self")) {
             let lent = match &own.kind {
                 ReceiverKind::Reference(..) => true,
                 ReceiverKind::Typed(_, ty) => is_mutable_reference(ty),
@@ -207,6 +207,9 @@ impl Item {
             };
             let whole = matches!(&*input.pat, Pat::Ident(PatIdent { subpat: None, .. }));
             for_each_binding(&mut input.pat.clone(), &mut |binding| {
+                if !self.mentions(&binding.ident.to_string()) {
+                    return;
+                }
                 let by_reference = binding.by_ref.is_some();
                 arguments.push(Argument {
                     name: binding.ident.clone(),
@@ -222,6 +225,10 @@ impl Item {
             });
         }
         arguments
+    }
+
+    fn mentions(&self, name: &str) -> bool {
+        mentions(self.body.stream(), name)
     }
 
     /// The signature without the `mut`s of its bindings: they belong to the attempts, which bind the arguments anew.
@@ -284,6 +291,16 @@ fn for_each_binding(pattern: &mut Pat, visit: &mut impl FnMut(&mut PatIdent)) {
             .for_each(|inner| for_each_binding(inner, visit)),
         _ => {}
     }
+}
+
+/// Whether the tokens have the name in them, be it within the text of a literal: format strings name variables.
+fn mentions(tokens: TokenStream, name: &str) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => ident == name,
+        TokenTree::Literal(literal) => literal.to_string().contains(name.trim_start_matches("r#")),
+        TokenTree::Group(group) => mentions(group.stream(), name),
+        TokenTree::Punct(_) => false,
+    })
 }
 
 /// The tokens with `name` for `self`, but in items of their own, whose `self` is another.

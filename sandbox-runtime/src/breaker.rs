@@ -1,6 +1,10 @@
 //! [`CircuitBreaker`]: stops calls to a dependency that is down, and finds out when it is back.
 
+#[cfg(test)]
+mod loom_tests;
 mod machine;
+#[cfg(test)]
+mod model_tests;
 mod words;
 
 use std::fmt;

@@ -5,6 +5,7 @@ struct Client;
 impl Client {
     #[sandboxed]
     async fn search(self) -> Result<(), String> {
+        drop(self);
         Ok(())
     }
 }

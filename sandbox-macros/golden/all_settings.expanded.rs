@@ -1,0 +1,49 @@
+async fn get(&self, host: String, token: CancellationToken) -> Answer {
+    const __SANDBOXED_POLICY: crate::sandbox::private::Policy = crate::sandbox::private::Policy::new()
+        .timeout(crate::sandbox::private::millis(config::TIMEOUT))
+        .max_retries(3)
+        .backoff_base(crate::sandbox::private::millis(100))
+        .backoff_max(crate::sandbox::private::millis(2_000))
+        .deadline(crate::sandbox::private::millis(20_000))
+        .jitter(crate::sandbox::private::jitter::equal)
+        .idempotent(false);
+    const _: () = crate::sandbox::private::check(&__SANDBOXED_POLICY, "timeout_ms");
+    const _: () = crate::sandbox::private::check(&__SANDBOXED_POLICY, "backoff_max_ms");
+    const _: () = crate::sandbox::private::check(&__SANDBOXED_POLICY, "deadline_ms");
+    match crate::sandbox::private::Clone::clone(&token) {
+        __sandboxed_token => {
+            match crate::sandbox::private::given_breaker(self.breakers.of(&host)) {
+                __sandboxed_breaker => {
+                    let mut __sandboxed_attempts = crate::sandbox::private::Attempts::new(
+                        &__SANDBOXED_POLICY,
+                    );
+                    let mut __sandboxed_argument_0 = crate::sandbox::private::Some(host);
+                    crate::sandbox::private::execute_with_controls(
+                            &__SANDBOXED_POLICY,
+                            __sandboxed_breaker,
+                            crate::sandbox::private::Tool::new(
+                                    "get",
+                                    move || {
+                                        let __sandboxed_more = __sandboxed_attempts.next();
+                                        let host = crate::sandbox::private::argument::<
+                                            { crate::sandbox::private::retries(&__SANDBOXED_POLICY) },
+                                            _,
+                                        >(&mut __sandboxed_argument_0, __sandboxed_more);
+                                        async move {
+                                            if false {
+                                                return crate::sandbox::private::returned::<Answer>();
+                                            }
+                                            self.ask(host).await
+                                        }
+                                    },
+                                )
+                                .classify(verdict)
+                                .on_failure(|failure| Answer::from(failure))
+                                .cancelled_by(__sandboxed_token.cancelled()),
+                        )
+                        .await
+                }
+            }
+        }
+    }
+}

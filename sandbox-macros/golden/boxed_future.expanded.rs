@@ -1,0 +1,34 @@
+fn read<'a>(
+    &'a self,
+    path: &'a str,
+) -> Pin<Box<dyn Future<Output = Result<String, Error>> + Send + 'a>> {
+    const __SANDBOXED_POLICY: ::sandbox_runtime::private::Policy = ::sandbox_runtime::private::Policy::new();
+    static __SANDBOXED_BREAKER: ::sandbox_runtime::private::CircuitBreaker = ::sandbox_runtime::private::breaker();
+    ::sandbox_runtime::private::Box::pin(async move {
+        let mut __sandboxed_attempts = ::sandbox_runtime::private::Attempts::new(
+            &__SANDBOXED_POLICY,
+        );
+        let mut __sandboxed_argument_0 = ::sandbox_runtime::private::Some(path);
+        ::sandbox_runtime::private::execute_with_controls(
+                &__SANDBOXED_POLICY,
+                &__SANDBOXED_BREAKER,
+                ::sandbox_runtime::private::Tool::new(
+                    "read",
+                    move || {
+                        let __sandboxed_more = __sandboxed_attempts.next();
+                        let path = ::sandbox_runtime::private::argument::<
+                            { ::sandbox_runtime::private::retries(&__SANDBOXED_POLICY) },
+                            _,
+                        >(&mut __sandboxed_argument_0, __sandboxed_more);
+                        async move {
+                            (move || -> Pin<
+                                Box<dyn Future<Output = Result<String, Error>> + Send + '_>,
+                            > { Box::pin(async move { self.files.read(path).await }) })()
+                                .await
+                        }
+                    },
+                ),
+            )
+            .await
+    })
+}

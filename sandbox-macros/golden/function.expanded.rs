@@ -1,0 +1,40 @@
+pub async fn search(query: String, limit: usize) -> Result<Vec<Hit>, SearchError> {
+    const __SANDBOXED_POLICY: ::sandbox_runtime::private::Policy = ::sandbox_runtime::private::Policy::new()
+        .timeout(::sandbox_runtime::private::millis(5_000))
+        .max_retries(2)
+        .backoff_base(::sandbox_runtime::private::millis(100));
+    const _: () = ::sandbox_runtime::private::check(&__SANDBOXED_POLICY, "timeout_ms");
+    static __SANDBOXED_BREAKER: ::sandbox_runtime::private::CircuitBreaker = ::sandbox_runtime::private::breaker();
+    let mut __sandboxed_attempts = ::sandbox_runtime::private::Attempts::new(
+        &__SANDBOXED_POLICY,
+    );
+    let mut __sandboxed_argument_0 = ::sandbox_runtime::private::Some(query);
+    let mut __sandboxed_argument_1 = ::sandbox_runtime::private::Some(limit);
+    ::sandbox_runtime::private::execute_with_controls(
+            &__SANDBOXED_POLICY,
+            &__SANDBOXED_BREAKER,
+            ::sandbox_runtime::private::Tool::new(
+                "search",
+                move || {
+                    let __sandboxed_more = __sandboxed_attempts.next();
+                    let query = ::sandbox_runtime::private::argument::<
+                        { ::sandbox_runtime::private::retries(&__SANDBOXED_POLICY) },
+                        _,
+                    >(&mut __sandboxed_argument_0, __sandboxed_more);
+                    let limit = ::sandbox_runtime::private::argument::<
+                        { ::sandbox_runtime::private::retries(&__SANDBOXED_POLICY) },
+                        _,
+                    >(&mut __sandboxed_argument_1, __sandboxed_more);
+                    async move {
+                        if false {
+                            return ::sandbox_runtime::private::returned::<
+                                Result<Vec<Hit>, SearchError>,
+                            >();
+                        }
+                        index().find(&query, limit).await
+                    }
+                },
+            ),
+        )
+        .await
+}

@@ -1,0 +1,25 @@
+async fn fetch(&self) -> std::io::Result<Page> {
+    const __SANDBOXED_POLICY: ::sandbox_runtime::private::Policy = ::sandbox_runtime::private::Policy::new();
+    static __SANDBOXED_BREAKER: ::sandbox_runtime::private::CircuitBreaker = ::sandbox_runtime::private::threshold(
+            3,
+        )
+        .cooldown(::sandbox_runtime::private::millis(1_000));
+    ::sandbox_runtime::private::execute_with_controls(
+            &__SANDBOXED_POLICY,
+            &__SANDBOXED_BREAKER,
+            ::sandbox_runtime::private::Tool::new(
+                "fetch",
+                move || {
+                    async move {
+                        if false {
+                            return ::sandbox_runtime::private::returned::<
+                                std::io::Result<Page>,
+                            >();
+                        }
+                        self.client.get().await?.parse()
+                    }
+                },
+            ),
+        )
+        .await
+}

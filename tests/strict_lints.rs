@@ -1,0 +1,93 @@
+//! Expansions are quiet where a crate asks for the strictest lints, clippy's included: this file is one of those that
+//! `cargo clippy` is run on.
+
+#![deny(
+    warnings,
+    missing_docs,
+    unused,
+    nonstandard_style,
+    rust_2018_idioms,
+    future_incompatible
+)]
+#![deny(clippy::all, clippy::pedantic)]
+
+use std::fmt::Display;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use sandbox_runtime::{CircuitBreaker, Verdict, sandboxed};
+use tokio_util::sync::CancellationToken;
+
+static SHARED: CircuitBreaker = CircuitBreaker::new(3);
+
+/// Finds.
+///
+/// # Errors
+///
+/// Never.
+#[sandboxed(
+    timeout_ms = 5_000,
+    max_retries = 1,
+    backoff_base_ms = 10,
+    breaker(threshold = 3, cooldown_ms = 500)
+)]
+pub async fn search(mut query: String, _limit: u32, (from, _): (u32, u32)) -> Result<String, String> {
+    query.push_str(&from.to_string());
+    Ok(query)
+}
+
+#[sandboxed(retry_if = |error| *error != "busy", jitter = equal, breaker = &SHARED, cancel = token)]
+async fn cancelled(token: CancellationToken, log: &mut Vec<String>) -> Result<usize, String> {
+    log.push(format!("{token:?}"));
+    Ok(log.len())
+}
+
+#[sandboxed(on_failure = |failure| failure.to_string(), breaker = off)]
+async fn text<T: Display + Clone>(value: T) -> String {
+    value.to_string()
+}
+
+#[sandboxed(max_retries = 0, on_failure = drop)]
+async fn nothing() {}
+
+#[sandboxed(classify = |result: &Result<(), String>| if result.is_ok() { Verdict::Success } else { Verdict::Fail })]
+fn boxed<'a>(text: &'a str) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>> {
+    Box::pin(async move { if text.is_empty() { Err(String::new()) } else { Ok(()) } })
+}
+
+#[derive(Clone)]
+struct Client;
+
+impl Client {
+    #[sandboxed]
+    async fn shared(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    #[sandboxed(deadline_ms = 60_000)]
+    async fn unique(&mut self, count: u32) -> Result<u32, String> {
+        *self = Client;
+        Ok(count)
+    }
+
+    #[sandboxed(breaker(window = 10, failure_rate = 0.5))]
+    async fn owned(self: Arc<Self>) -> Result<u32, String> {
+        Ok(Arc::strong_count(&self).try_into().unwrap_or(0))
+    }
+}
+
+#[tokio::test]
+async fn they_work_as_well() {
+    assert_eq!(search("a".into(), 1, (2, 3)).await, Ok("a2".into()));
+    assert_eq!(cancelled(CancellationToken::new(), &mut Vec::new()).await, Ok(1));
+    assert_eq!(text(1).await, "1");
+    nothing().await;
+    assert_eq!(boxed("text").await, Ok(()));
+    assert_eq!(Client.shared().await, Ok(()));
+    assert_eq!(Client.unique(1).await, Ok(1));
+    assert!(
+        Arc::new(Client).owned().await.is_ok_and(|count| count > 1),
+        "an attempt has a clone"
+    );
+}
