@@ -13,11 +13,12 @@
 //! cargo run -p sandbox-examples --example agent -- http://127.0.0.1:8000/    # a page of your own, by `read_page`
 //! ```
 //!
-//! Watch the attempts, which the tools count themselves, the time that a refused call takes, and the breaker of `report`.
+//! Watch the attempts, which the tools count themselves, the time that a refused call takes, and the breakers.
 //! At the end stands what the agent hands to its model. The exit code is 1 when a call did not end as scripted, or when
 //! your page could not be read.
 
 use std::error::Error;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -27,15 +28,13 @@ use http_body_util::{BodyExt, Empty};
 use hyper::{StatusCode, Uri, body::Bytes, http::uri::InvalidUri};
 use hyper_util::client::legacy::{self, Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
-use sandbox_runtime::{
-    BreakerState, CircuitBreaker, Policy, SandboxError, Tool, ToolExecutionResult, execute_with_controls, sandboxed,
-};
+use sandbox_runtime::{BreakerState, CircuitBreaker, SandboxError, ToolExecutionResult, Verdict, sandboxed};
 use serde_json::Value;
 use thiserror::Error;
 
 // ---- The tools ------------------------------------------------------------------------------------------------------
 
-const PAGES: &str = env!("CARGO_MANIFEST_DIR");
+const FOLDER: &str = env!("CARGO_MANIFEST_DIR");
 
 struct Tools {
     client: Client<HttpConnector, Empty<Bytes>>,
@@ -68,38 +67,29 @@ enum ToolError {
 }
 
 impl Tools {
-    #[sandboxed(timeout_ms = 3_000, max_retries = 2, backoff_base_ms = 50)]
+    #[sandboxed(timeout_ms = 3_000, max_retries = 2, backoff_base_ms = 50, breaker = &WEATHER)]
     async fn weather(&self, city: &str) -> Result<Value, ToolError> {
         self.count_attempt();
         self.ask(&format!("/weather/{city}")).await
     }
 
-    // No retries: what is missing stays missing.
-    #[sandboxed(timeout_ms = 3_000, max_retries = 0, breaker(threshold = 3, cooldown_ms = 10_000))]
+    #[sandboxed(timeout_ms = 3_000, max_retries = 2, backoff_base_ms = 50, classify = verdict, breaker = &PAGES)]
     async fn read_page(&self, name: &str) -> Result<String, ToolError> {
         self.count_attempt();
         let page = if name.contains("://") {
             self.get(name).await?
         } else {
-            let read = tokio::fs::read(format!("{PAGES}/{name}")).await;
+            let read = tokio::fs::read(format!("{FOLDER}/{name}")).await;
             read.map_err(|error| ToolError::File(name.to_owned(), error))?
         };
         // A model's context is small.
         Ok(String::from_utf8_lossy(&page).chars().take(120).collect())
     }
 
-    /// A breaker that the attribute makes is private to its function. To show one at work, this tool is written by hand;
-    /// as an attribute it would read
-    ///
-    /// ```text
-    /// #[sandboxed(timeout_ms = 300, max_retries = 1, breaker(threshold = 2, cooldown_ms = 1_000))]
-    /// ```
+    #[sandboxed(timeout_ms = 300, max_retries = 1, breaker = &REPORTS)]
     async fn report(&self, month: &str) -> Result<Value, ToolError> {
-        let attempt = || async {
-            self.count_attempt();
-            self.ask(&format!("/reports/{month}")).await
-        };
-        execute_with_controls(&REPORT_POLICY, &REPORT_BREAKER, Tool::new("report", attempt)).await
+        self.count_attempt();
+        self.ask(&format!("/reports/{month}")).await
     }
 
     /// The tools count for themselves: a typed call returns what its tool returned, and no number of attempts with it.
@@ -125,8 +115,21 @@ impl Tools {
     }
 }
 
-const REPORT_POLICY: Policy = Policy::new().timeout(Duration::from_millis(300)).max_retries(1);
-static REPORT_BREAKER: CircuitBreaker = CircuitBreaker::new(2).cooldown(Duration::from_millis(1_000));
+// Without `breaker = ..` every tool has one as well, of its own and out of sight. These are to be seen.
+static WEATHER: CircuitBreaker = CircuitBreaker::new(5);
+static PAGES: CircuitBreaker = CircuitBreaker::new(5);
+static REPORTS: CircuitBreaker = CircuitBreaker::new(2).cooldown(Duration::from_millis(1_000));
+
+/// What is missing stays missing, and says nothing of the health of the disk or of a server.
+fn verdict(page: &Result<String, ToolError>) -> Verdict {
+    match page {
+        Ok(_) => Verdict::Success,
+        Err(ToolError::File(_, error)) if error.kind() == ErrorKind::NotFound => Verdict::Ignore,
+        Err(ToolError::Status(status)) if status.is_client_error() => Verdict::Ignore,
+        Err(ToolError::Url(_) | ToolError::Tls) => Verdict::Ignore,
+        Err(_) => Verdict::RETRY,
+    }
+}
 
 /// The HTTP client's errors name the cause at the bottom of their chain.
 fn root_cause(error: &dyn Error) -> &dyn Error {
@@ -166,8 +169,9 @@ impl Agent {
         let elapsed = format!("{} ms", started.elapsed().as_millis());
         let attempts = tools.attempts.load(Relaxed);
         let breaker = match tool {
-            "report" => describe(REPORT_BREAKER.state()),
-            _ => "private".to_owned(),
+            "weather" => WEATHER.state().to_string(),
+            "read_page" => PAGES.state().to_string(),
+            _ => REPORTS.state().to_string(),
         };
         let error = result.as_ref().err().map(ToString::to_string);
         let outcome = error.as_deref().unwrap_or("answered");
@@ -219,28 +223,19 @@ impl Agent {
         self.play("report", "march", 0, Ending::Refused).await;
 
         service::REPORTS_WORK.store(true, Relaxed);
-        if let BreakerState::Open { retry_after, .. } = REPORT_BREAKER.state() {
+        if let BreakerState::Open { retry_after, .. } = REPORTS.state() {
             tokio::time::sleep(retry_after).await;
         }
-        let state = describe(REPORT_BREAKER.state());
+        let state = REPORTS.state();
         println!("\nThe service works again, and after the cooldown the breaker is {state}: a probe closes it.");
         self.play("report", "march", 1, Ending::Answered).await;
-        let closed = REPORT_BREAKER.state() == BreakerState::Closed;
+        let closed = REPORTS.state() == BreakerState::Closed;
         self.check(closed, "a closed breaker for `report`");
     }
 }
 
-fn describe(state: BreakerState) -> String {
-    match state {
-        BreakerState::Closed => "closed".to_owned(),
-        BreakerState::Open { retry_after, .. } => format!("open, {} ms", retry_after.as_millis()),
-        BreakerState::HalfOpen => "half-open".to_owned(),
-        other => format!("{other:?}"),
-    }
-}
-
 fn print_row([tool, attempts, elapsed, breaker, argument, outcome]: [&str; 6]) {
-    println!("  {tool:<10} {attempts:<9} {elapsed:<8} {breaker:<13} {argument:<11} {outcome}");
+    println!("  {tool:<10} {attempts:<9} {elapsed:<8} {breaker:<15} {argument:<11} {outcome}");
 }
 
 #[tokio::main]
