@@ -111,7 +111,8 @@ pub(super) struct Machine<W = AtomicU64> {
     tally: W,
     /// The latest results, newest lowest, a one for a failure. Not cleared by transitions: the tally says how many of
     /// them belong to the present generation. A thread held up between its look at the phase and its write here may
-    /// bring one result of an older generation into the window; it cannot open or close anything by that.
+    /// bring one result of an older generation into the window. It judges nothing itself then, but the next result to
+    /// be judged is judged with it. And of results pushed at once only the last is sure to be judged as the latest.
     window: W,
     settings: Settings,
 }
@@ -129,6 +130,19 @@ impl Machine {
     /// The same machine with other settings; for builders, before the first use.
     pub(super) const fn with(self, settings: Settings) -> Machine {
         Machine { settings, ..self }
+    }
+}
+
+#[cfg(test)]
+impl<W> Machine<W> {
+    /// A machine of other words, after transitions that left nothing counted.
+    pub(super) fn made_of(word: impl Fn(u64) -> W, settings: Settings, generation: Generation) -> Machine<W> {
+        Machine {
+            phase: word(Phase::new(settings.initial(), generation).pack()),
+            tally: word(0),
+            window: word(0),
+            settings,
+        }
     }
 }
 
@@ -169,7 +183,10 @@ impl<W: Word> Machine<W> {
                         probe: false,
                     });
                 }
-                Kind::HalfOpen if self.trial_of(generation).places_taken < self.settings.probes => {
+                // Places taken since the look above are not lost ones: while the lease lasts, they are waited for.
+                Kind::HalfOpen
+                    if now < phase.until || self.trial_of(generation).places_taken < self.settings.probes =>
+                {
                     if self.take_place(phase, now) {
                         return Ok(Admission {
                             generation,
@@ -342,7 +359,8 @@ impl<W: Word> Machine<W> {
         }
     }
 
-    fn open(&self, from: Kind, generation: Generation, now: Tick) {
+    /// Returns whether it was this that opened it.
+    fn open(&self, from: Kind, generation: Generation, now: Tick) -> bool {
         self.leave(from, generation, |phase| {
             let level = match from {
                 Kind::Closed => 0,
@@ -354,32 +372,50 @@ impl<W: Word> Machine<W> {
                 level,
                 until: now.plus(self.settings.cooldown_at(level)),
             }
-        });
+        })
     }
 
-    /// A failure seen by somebody without an admission. Returns the failures counted.
+    /// A failure seen by somebody without an admission: it belongs to no generation, and counts for the one that it
+    /// meets. Returns the failures counted.
     pub(super) fn record_failure(&self, now: impl Fn() -> Tick) -> u32 {
-        let phase = self.phase();
-        match phase.kind {
-            Kind::Closed => self.count_failure(phase.generation, now),
-            Kind::HalfOpen => self.open(Kind::HalfOpen, phase.generation, now()),
-            Kind::Open if now() >= phase.until => self.open(Kind::Open, phase.generation, now()),
-            Kind::Open | Kind::Forced => {
-                self.update_tally(phase.generation, |count| Some(count.saturating_add(1)));
+        loop {
+            let Phase {
+                kind,
+                generation,
+                until,
+                ..
+            } = self.phase();
+            match kind {
+                Kind::Closed => self.count_failure(generation, &now),
+                Kind::Open if now() < until => self.count_by_hand(generation),
+                Kind::Forced => self.count_by_hand(generation),
+                Kind::Open | Kind::HalfOpen => {
+                    if !self.open(kind, generation, now()) {
+                        continue;
+                    }
+                }
             }
+            return self.failure_count();
         }
-        self.failure_count()
     }
 
-    /// A success seen by somebody without an admission.
+    fn count_by_hand(&self, generation: Generation) {
+        self.update_tally(generation, |count| Some(count.saturating_add(1)));
+    }
+
+    /// A success seen by somebody without an admission: as with a failure, it counts for what it meets.
     pub(super) fn record_success(&self, now: impl Fn() -> Tick) {
-        let phase = self.phase();
-        match phase.kind {
-            Kind::Closed => self.count_success(phase.generation, now),
-            Kind::Open | Kind::HalfOpen => self.leave(phase.kind, phase.generation, |phase| {
-                Phase::new(Kind::Closed, phase.generation.next())
-            }),
-            Kind::Forced => {}
+        loop {
+            let phase = self.phase();
+            match phase.kind {
+                Kind::Closed => return self.count_success(phase.generation, now),
+                Kind::Forced => return,
+                Kind::Open | Kind::HalfOpen => {
+                    if self.move_on(phase, Phase::new(Kind::Closed, phase.generation.next())) {
+                        return;
+                    }
+                }
+            }
         }
     }
 
@@ -429,19 +465,31 @@ impl<W: Word> Machine<W> {
         self.phase.compare_exchange(from.pack(), to.pack()).is_ok()
     }
 
-    /// Leaves `generation` of `kind` unless that is over already; only its lease may have changed meanwhile.
-    fn leave(&self, kind: Kind, generation: Generation, to: impl Fn(Phase) -> Phase) {
+    /// Leaves `generation` of `kind` unless that is over already; only its lease may have changed meanwhile. Returns
+    /// whether it was this that left it.
+    fn leave(&self, kind: Kind, generation: Generation, to: impl Fn(Phase) -> Phase) -> bool {
         let mut phase = self.phase();
-        while phase.kind == kind && phase.generation == generation && !self.move_on(phase, to(phase)) {
+        while phase.kind == kind && phase.generation == generation {
+            if self.move_on(phase, to(phase)) {
+                return true;
+            }
             phase = self.phase();
         }
+        false
     }
 
     /// Changes what `generation` has counted and returns it; `None` when its counting is over or `change` declines.
     fn update_tally(&self, generation: Generation, change: impl Fn(u32) -> Option<u32>) -> Option<u32> {
         let mut word = self.tally.load(Ordering::SeqCst);
         loop {
-            let count = change(Tally::unpack(word).count_of(generation)?)?;
+            let counted = match Tally::unpack(word).count_of(generation) {
+                Some(count) => count,
+                // Another one's counts. Nobody counts for a generation before the phase has reached it: if the phase,
+                // read after them, is at `generation`, they are older, and nothing has been counted since.
+                None if self.phase().generation == generation => 0,
+                None => return None,
+            };
+            let count = change(counted)?;
             let tally = Tally { generation, count };
             match self.tally.compare_exchange(word, tally.pack()) {
                 Ok(_) => return Some(count),

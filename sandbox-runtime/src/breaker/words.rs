@@ -21,10 +21,9 @@ impl Generation {
         Generation((self.0 + 1) & Self::MASK)
     }
 
-    /// Whether `self` came after `other`, by the shorter way round.
-    fn is_after(self, other: Generation) -> bool {
-        let distance = self.0.wrapping_sub(other.0) & Self::MASK;
-        distance != 0 && distance <= Self::MASK / 2
+    #[cfg(test)]
+    pub(super) const fn after(transitions: u32) -> Generation {
+        Generation(transitions & Self::MASK)
     }
 }
 
@@ -49,7 +48,7 @@ pub(super) struct Phase {
 
 impl Phase {
     const LEVEL_BITS: u32 = 5;
-    /// More doublings than this exceed the clock's range, or start from less than a millisecond.
+    /// More doublings are not made: even a cooldown of a millisecond lasts over three weeks by then.
     pub(super) const MAX_LEVEL: u32 = (1 << Self::LEVEL_BITS) - 1;
 
     pub(super) const fn new(kind: Kind, generation: Generation) -> Phase {
@@ -112,15 +111,9 @@ impl Tally {
         }
     }
 
-    /// What `generation` has counted; `None` when the tally has moved on past it.
+    /// What `generation` has counted; `None` when these are the counts of another one, before or after it.
     pub(super) fn count_of(self, generation: Generation) -> Option<u32> {
-        if self.generation == generation {
-            Some(self.count)
-        } else if self.generation.is_after(generation) {
-            None
-        } else {
-            Some(0)
-        }
+        (self.generation == generation).then_some(self.count)
     }
 }
 
@@ -168,24 +161,13 @@ mod tests {
     }
 
     #[test]
-    fn a_tally_knows_older_and_newer_generations_across_the_wrap() {
-        let newest = Generation(1);
-        let tally = Tally {
-            generation: newest,
-            count: 7,
-        };
-        assert_eq!(Tally::unpack(tally.pack()), tally);
-        assert_eq!(tally.count_of(newest), Some(7));
-        assert_eq!(
-            tally.count_of(newest.next()),
-            Some(0),
-            "a later generation starts at zero"
-        );
-        assert_eq!(
-            tally.count_of(Generation(Generation::MASK)),
-            None,
-            "an earlier one is over"
-        );
+    fn a_tally_has_counts_for_its_own_generation_only() {
+        for generation in [0, 1, Generation::MASK].map(Generation) {
+            let tally = Tally { generation, count: 7 };
+            assert_eq!(Tally::unpack(tally.pack()), tally);
+            assert_eq!(tally.count_of(generation), Some(7));
+            assert_eq!(tally.count_of(generation.next()), None, "the counts of an earlier one");
+        }
     }
 
     #[test]

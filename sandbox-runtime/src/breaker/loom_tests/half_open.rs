@@ -1,0 +1,198 @@
+//! Probes: who is let in, and whose result decides.
+
+use super::{State, Watched, at_once, explore, explore_with_few_preemptions};
+use crate::breaker::CircuitBreaker;
+
+#[test]
+fn two_attempts_at_once_do_not_both_get_the_only_place() {
+    explore(|| {
+        let watched = Watched::opened(1);
+        let (one, other) = at_once(&watched, |it| it.admit(10), |it| it.admit(10));
+        assert!(one.is_some() != other.is_some(), "admitted: {one:?}, {other:?}");
+    });
+}
+
+#[test]
+fn two_of_three_attempts_at_once_get_the_two_places() {
+    explore_with_few_preemptions(|| {
+        let watched = Watched::opened(2);
+        let (one, (two, three)) = at_once(
+            &watched,
+            |it| it.admit(10),
+            |it| at_once(it, |it| it.admit(10), |it| it.admit(10)),
+        );
+        let admitted = [one, two, three].into_iter().flatten().count();
+        assert_eq!(admitted, 2);
+    });
+}
+
+/// At different moments, so that the lease moves on while places are taken.
+#[test]
+fn every_place_comes_back_when_its_permit_does() {
+    fn come_and_go(watched: &Watched, at: u64) {
+        if let Some(admission) = watched.admit(at) {
+            watched.release(admission);
+        }
+    }
+    explore_with_few_preemptions(|| {
+        let watched = Watched::opened(2);
+        at_once(
+            &watched,
+            |it| come_and_go(it, 10),
+            |it| at_once(it, |it| come_and_go(it, 10), |it| come_and_go(it, 12)),
+        );
+        watched.admit_now(12);
+        watched.admit_now(12);
+        assert_eq!(watched.admit(12), None, "there are two places, not more");
+    });
+}
+
+#[test]
+fn a_place_is_free_again_or_not_yet_while_its_permit_is_dropped() {
+    explore(|| {
+        let watched = Watched::opened(1);
+        let probe = watched.admit_now(10);
+        let (next, ()) = at_once(&watched, |it| it.admit(12), |it| it.release(probe));
+        if let Some(next) = next {
+            watched.release(next);
+        }
+        watched.admit_now(12);
+    });
+}
+
+#[test]
+fn a_successful_probe_gives_its_place_back_too() {
+    explore(|| {
+        let watched = Watched::opened(2);
+        let (one, other) = (watched.admit_now(10), watched.admit_now(10));
+        at_once(&watched, move |it| it.succeed(one, 12), |it| it.release(other));
+        let (one, other) = (watched.admit_now(12), watched.admit_now(12));
+        assert_eq!(watched.admit(12), None);
+        watched.release(other);
+        watched.succeed(one, 12);
+        assert_eq!(watched.state(12), State::Closed(0), "the second success closes it");
+    });
+}
+
+#[test]
+fn the_place_of_a_silent_probe_is_given_away_once() {
+    explore(|| {
+        let watched = Watched::opened(1);
+        let silent = watched.admit_now(10);
+        assert_eq!(watched.admit(19), None);
+        let (one, other) = at_once(&watched, |it| it.admit(20), |it| it.admit(20));
+        assert!(one.is_some() != other.is_some(), "admitted: {one:?}, {other:?}");
+        watched.succeed(silent, 20);
+        assert_eq!(watched.state(20), State::HalfOpen, "the silent probe has lost its say");
+        watched.succeed(one.or(other).unwrap(), 20);
+        assert_eq!(watched.state(20), State::Closed(0));
+    });
+}
+
+#[test]
+fn a_place_given_after_the_lease_ran_out_is_not_lost_at_once() {
+    explore(|| {
+        let watched = Watched::opened(1);
+        let dropped = watched.admit_now(10);
+        watched.release(dropped);
+        let (one, other) = at_once(&watched, |it| it.admit(25), |it| it.admit(25));
+        assert!(one.is_some() != other.is_some(), "admitted: {one:?}, {other:?}");
+    });
+}
+
+#[test]
+fn places_are_kept_for_a_cooldown_from_the_latest_admission() {
+    explore(|| {
+        let watched = Watched::opened(3);
+        watched.admit_now(10);
+        at_once(&watched, |it| it.admit_now(12), |it| it.admit_now(14));
+        assert_eq!(watched.admit(23), None);
+        watched.admit_now(24);
+    });
+}
+
+/// The success of a silent probe counts, or somebody else has its place: never both.
+#[test]
+fn a_silent_probe_succeeds_before_or_after_its_place_is_given_away() {
+    explore(|| {
+        let watched = Watched::opened(1);
+        let silent = watched.admit_now(10);
+        let (next, ()) = at_once(&watched, |it| it.admit_now(20), move |it| it.succeed(silent, 20));
+        let given_away = next.is_probe() && next != silent;
+        let expected = if given_away { State::HalfOpen } else { State::Closed(0) };
+        assert_eq!(watched.state(20), expected);
+    });
+}
+
+#[test]
+fn a_silent_probe_fails_before_or_after_its_place_is_given_away() {
+    explore(|| {
+        let watched = Watched::opened(1);
+        let silent = watched.admit_now(10);
+        let (next, ()) = at_once(&watched, |it| it.admit(20), move |it| it.fail(silent, 20));
+        let expected = if next.is_some() {
+            State::HalfOpen
+        } else {
+            State::Open(20)
+        };
+        assert_eq!(watched.state(20), expected);
+    });
+}
+
+#[test]
+fn a_dropped_probe_of_a_generation_that_is_over_frees_no_place() {
+    explore_with_few_preemptions(|| {
+        let watched = Watched::opened(1);
+        let silent = watched.admit_now(10);
+        let (next, ((), third)) = at_once(
+            &watched,
+            |it| it.admit(20),
+            move |it| at_once(it, move |it| it.release(silent), |it| it.admit(20)),
+        );
+        assert!(next.is_some() != third.is_some(), "admitted: {next:?}, {third:?}");
+        assert_eq!(watched.admit(29), None);
+        watched.admit_now(30);
+    });
+}
+
+/// The second success closes the breaker and the failure opens it again: whichever is first decides.
+#[test]
+fn a_failing_and_a_succeeding_probe_end_in_one_state_or_the_other() {
+    explore(|| {
+        let watched = Watched::opened(2);
+        let first = watched.admit_now(10);
+        watched.succeed(first, 10);
+        let (good, bad) = (watched.admit_now(10), watched.admit_now(10));
+        at_once(&watched, move |it| it.succeed(good, 10), |it| it.fail(bad, 10));
+        let state = watched.state(10);
+        assert!([State::Closed(0), State::Open(20)].contains(&state), "{state:?}");
+        assert!(watched.admit_now(30).is_probe() != (state == State::Closed(0)));
+    });
+}
+
+#[test]
+fn two_failing_probes_open_it_once() {
+    explore(|| {
+        let watched = Watched::opened(2);
+        let (one, other) = (watched.admit_now(10), watched.admit_now(10));
+        at_once(&watched, move |it| it.fail(one, 10), |it| it.fail(other, 10));
+        assert_eq!(watched.state(10), State::Open(20), "doubled once");
+    });
+}
+
+#[test]
+fn results_from_before_it_opened_move_nothing_in_half_open() {
+    explore_with_few_preemptions(|| {
+        let watched = Watched::new(CircuitBreaker::new(1), 1);
+        let (good, bad) = (watched.admit_now(0), watched.admit_now(0));
+        watched.record_failure(0);
+        let (probe, _) = at_once(
+            &watched,
+            |it| it.admit_now(10),
+            move |it| at_once(it, move |it| it.succeed(good, 10), |it| it.fail(bad, 10)),
+        );
+        assert_eq!(watched.state(10), State::HalfOpen);
+        watched.succeed(probe, 10);
+        assert_eq!(watched.state(10), State::Closed(0));
+    });
+}

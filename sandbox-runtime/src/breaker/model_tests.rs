@@ -1,0 +1,343 @@
+//! The machine, step by step, against a model that keeps plain lists and has no bit of the machine's cleverness.
+//!
+//! After every step of a random schedule both must have given the same answer and show the same state. What lies beyond
+//! the reach of a short schedule has tests of its own at the end.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod model;
+
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::test_runner::{FileFailurePersistence, RngAlgorithm, TestCaseResult};
+
+use super::CircuitBreaker;
+use super::machine::{Admission, Machine, Refusal};
+use super::words::{Generation, Kind};
+use crate::clock::Tick;
+use model::{Model, NEVER, Opens, Outcome, Rules};
+
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Admit,
+    /// Of the permits that are out, which, counted round.
+    Resolve(usize, Outcome),
+    /// Attempts one after the other, each resolved before the next.
+    Calls {
+        successes: usize,
+        failures: usize,
+    },
+    Wait(u64),
+    /// The next callers read a clock that is so much behind: every paused runtime has its own.
+    TurnBack(u64),
+    RecordFailure,
+    RecordSuccess,
+    Reset,
+    ForceOpen,
+}
+
+/// What a caller can learn from a breaker after a step.
+#[derive(Debug, PartialEq)]
+struct Seen {
+    answer: Option<Result<bool, Refusal>>,
+    state: (Kind, Duration),
+    failure_count: u32,
+    refusal: Option<Refusal>,
+}
+
+/// Machine and model, side by side.
+struct Pair {
+    machine: Machine,
+    held: Vec<Admission>,
+    model: Model,
+}
+
+impl Pair {
+    fn new(rules: Rules, now: u64, generation: Generation) -> Pair {
+        Pair {
+            machine: Machine::made_of(AtomicU64::new, rules.settings(), generation),
+            held: Vec::new(),
+            model: Model::new(rules, now),
+        }
+    }
+
+    fn perform(&mut self, step: Step) -> TestCaseResult {
+        let now = Tick::at(self.model.now);
+        match step {
+            Step::Admit => return self.admit(),
+            Step::Resolve(_, _) if self.held.is_empty() => {}
+            Step::Resolve(position, outcome) => self.resolve(position % self.held.len(), outcome),
+            Step::Calls { successes, failures } => {
+                for _ in 0..successes {
+                    self.call(Outcome::Success)?;
+                }
+                for _ in 0..failures {
+                    self.call(Outcome::Failure)?;
+                }
+            }
+            Step::Wait(millis) => self.model.now = self.model.later(millis).min(NEVER - 1),
+            Step::TurnBack(millis) => self.model.now = self.model.now.saturating_sub(millis),
+            Step::RecordFailure => {
+                let counted = self.machine.record_failure(|| now);
+                self.model.record_failure();
+                prop_assert_eq!(
+                    counted,
+                    self.model.failure_count(),
+                    "record_failure returned what it should not"
+                );
+            }
+            Step::RecordSuccess => {
+                self.machine.record_success(|| now);
+                self.model.record_success();
+            }
+            Step::Reset => {
+                self.machine.force(self.machine.settings().initial());
+                self.model.reset();
+            }
+            Step::ForceOpen => {
+                self.machine.force(Kind::Forced);
+                self.model.force_open();
+            }
+        }
+        self.compare(None, None)
+    }
+
+    fn admit(&mut self) -> TestCaseResult {
+        let now = Tick::at(self.model.now);
+        let answer = self.machine.admit(|| now);
+        self.held.extend(answer);
+        let expected = self.model.admit();
+        self.compare(Some(answer.map(Admission::is_probe)), Some(expected))
+    }
+
+    fn resolve(&mut self, position: usize, outcome: Outcome) {
+        let now = Tick::at(self.model.now);
+        let admission = self.held.remove(position);
+        match outcome {
+            Outcome::Success => self.machine.succeed(admission, || now),
+            Outcome::Failure => self.machine.fail(admission, || now),
+            Outcome::Dropped => self.machine.release(admission),
+        }
+        self.model.resolve(position, outcome);
+    }
+
+    fn call(&mut self, outcome: Outcome) -> TestCaseResult {
+        let before = self.held.len();
+        self.admit()?;
+        if self.held.len() > before {
+            self.resolve(before, outcome);
+        }
+        self.compare(None, None)
+    }
+
+    fn compare(
+        &self,
+        answer: Option<Result<bool, Refusal>>,
+        expected: Option<Result<bool, Refusal>>,
+    ) -> TestCaseResult {
+        let now = Tick::at(self.model.now);
+        let seen = Seen {
+            answer,
+            state: self.machine.view(|| now),
+            failure_count: self.machine.failure_count(),
+            refusal: self.machine.refusal(|| now),
+        };
+        let expected = Seen {
+            answer: expected,
+            state: self.model.view(),
+            failure_count: self.model.failure_count(),
+            refusal: self.model.refusal(),
+        };
+        prop_assert_eq!(
+            seen,
+            expected,
+            "the machine (left) is not where the model (right) is: {:?}",
+            self.model
+        );
+        Ok(())
+    }
+}
+
+fn opens() -> impl Strategy<Value = Opens> {
+    let windowed = (prop::sample::select(vec![1, 2, 3, 5, 20, 64]), 1..=100_u32)
+        .prop_map(|(window, percent)| Opens::AtFailureRate { window, percent });
+    let in_a_row = prop::sample::select(vec![0, 1, 2, 3, 4, 5, 6, u32::MAX]).prop_map(Opens::AfterFailuresInARow);
+    prop_oneof![8 => in_a_row, 8 => windowed, 1 => Just(Opens::Never)]
+}
+
+fn rules() -> impl Strategy<Value = Rules> {
+    let cooldown = prop::sample::select(vec![0, 1, 10, 1_000, NEVER]);
+    let cooldown_max = prop::sample::select(vec![0, 0, 5, 40, 5_000, NEVER]);
+    (opens(), cooldown, cooldown_max, 1..=4_usize).prop_map(|(opens, cooldown, cooldown_max, probes)| Rules {
+        opens,
+        cooldown,
+        cooldown_max,
+        probes,
+    })
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let outcome = prop::sample::select(vec![Outcome::Success, Outcome::Failure, Outcome::Dropped]);
+    // Around the ends of the cooldowns, and anywhere.
+    let wait = prop_oneof![
+        prop::sample::select(vec![1, 9, 10, 11, 40, 999, 1_000, 1_001]),
+        0..=5_000_u64,
+        0..=NEVER
+    ];
+    let calls =
+        |longest: usize| (0..longest, 0..longest).prop_map(|(successes, failures)| Step::Calls { successes, failures });
+    prop_oneof![
+        12 => Just(Step::Admit),
+        12 => (0..8_usize, outcome).prop_map(|(position, outcome)| Step::Resolve(position, outcome)),
+        8 => calls(5),
+        2 => calls(70),
+        10 => wait.prop_map(Step::Wait),
+        1 => (0..=20_u64).prop_map(Step::TurnBack),
+        3 => Just(Step::RecordFailure),
+        1 => Just(Step::RecordSuccess),
+        // Rare, and a reset more likely, so that most of a schedule happens in the other states.
+        1 => Just(Step::ForceOpen),
+        2 => Just(Step::Reset),
+    ]
+}
+
+/// An early moment, one amid the clock's range and one near its end.
+fn start() -> impl Strategy<Value = u64> {
+    prop::sample::select(vec![0, 1 << 36, NEVER - 10_000])
+}
+
+/// The first one, one that is far from the first by either way round, and one shortly before the wrap.
+fn generation() -> impl Strategy<Value = Generation> {
+    prop::sample::select(vec![0, 1 << 16, (1 << 17) - 5]).prop_map(Generation::after)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 20_000,
+        // Unoptimized, the default one would take most of the time.
+        rng_algorithm: RngAlgorithm::XorShift,
+        failure_persistence: Some(Box::new(FileFailurePersistence::SourceParallel("proptest-regressions"))),
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn the_machine_does_what_the_model_does(
+        rules in rules(),
+        start in start(),
+        generation in generation(),
+        schedule in prop::collection::vec(step(), 1..=100),
+    ) {
+        let mut pair = Pair::new(rules, start, generation);
+        pair.compare(None, None)?;
+        for (position, step) in schedule.iter().enumerate() {
+            pair.perform(*step).map_err(|error| {
+                TestCaseError::fail(format!("after {:?}\nstep {position}, {step:?}: {error}", &schedule[..position]))
+            })?;
+        }
+    }
+}
+
+/// A closed machine with a cooldown of one millisecond.
+fn machine(breaker: CircuitBreaker) -> Machine {
+    Machine::new(breaker.cooldown(Duration::from_millis(1)).machine.settings())
+}
+
+fn reset(machine: &Machine, times: u32) {
+    for _ in 0..times {
+        machine.force(Kind::Closed);
+    }
+}
+
+fn record_failure(machine: &Machine, at: u64) -> u32 {
+    machine.record_failure(|| Tick::at(at))
+}
+
+fn admit(machine: &Machine, at: u64) -> Option<Admission> {
+    machine.admit(|| Tick::at(at)).ok()
+}
+
+/// Half of all generations: from here on an old one looks like a later one to a comparison by the shorter way round.
+const HALF_THE_GENERATIONS: u32 = 1 << 16;
+
+#[test]
+fn many_resets_without_a_failure_do_not_blind_it() {
+    let machine = machine(CircuitBreaker::new(2));
+    reset(&machine, HALF_THE_GENERATIONS + 1);
+    assert_eq!(record_failure(&machine, 0), 1);
+    assert_eq!(record_failure(&machine, 0), 2);
+    assert_eq!(machine.view(|| Tick::at(0)).0, Kind::Open);
+}
+
+#[test]
+fn many_openings_by_hand_leave_it_admitting_probes() {
+    let machine = Machine::new(CircuitBreaker::new(1).cooldown(Duration::ZERO).machine.settings());
+    for _ in 0..HALF_THE_GENERATIONS + 2 {
+        record_failure(&machine, 0);
+    }
+    assert!(admit(&machine, 0).is_some_and(Admission::is_probe));
+}
+
+#[test]
+fn a_permit_dropped_many_transitions_later_frees_no_place_of_others() {
+    let machine = machine(CircuitBreaker::new(1));
+    record_failure(&machine, 0);
+    let old = admit(&machine, 1).expect("the cooldown is over");
+    reset(&machine, HALF_THE_GENERATIONS + 1);
+    record_failure(&machine, 1);
+    admit(&machine, 2).expect("the cooldown is over");
+    machine.release(old);
+    assert_eq!(admit(&machine, 2), None, "the only place is taken");
+}
+
+#[test]
+fn as_many_probes_as_can_be_asked_for_have_a_place_each() {
+    let machine = machine(CircuitBreaker::new(1).probes(u32::MAX));
+    record_failure(&machine, 0);
+    let probes: Vec<Admission> = (0..u16::MAX).map_while(|_| admit(&machine, 1)).collect();
+    assert_eq!(probes.len(), usize::from(u16::MAX));
+    assert_eq!(admit(&machine, 1), None);
+    for probe in probes {
+        assert_eq!(machine.view(|| Tick::at(1)).0, Kind::HalfOpen);
+        machine.succeed(probe, || Tick::at(1));
+    }
+    assert_eq!(machine.view(|| Tick::at(1)).0, Kind::Closed);
+}
+
+#[test]
+fn the_longest_window_holds_64_results_and_no_more() {
+    let machine = machine(CircuitBreaker::windowed(64, 1.0));
+    machine.record_success(|| Tick::at(0));
+    for failures in 1..=63 {
+        assert_eq!(record_failure(&machine, 0), failures);
+    }
+    assert_eq!(
+        machine.view(|| Tick::at(0)).0,
+        Kind::Closed,
+        "63 failures and the success"
+    );
+    record_failure(&machine, 0);
+    assert_eq!(
+        machine.view(|| Tick::at(0)).0,
+        Kind::Open,
+        "the success has left the window"
+    );
+}
+
+#[test]
+fn a_cooldown_grows_through_31_failed_probes_and_never_past_the_clock() {
+    for (cooldown, grown) in [(1, 1 << 31), (1 << 10, NEVER)] {
+        let growing = CircuitBreaker::new(1)
+            .cooldown(Duration::from_millis(cooldown))
+            .cooldown_max(Duration::MAX);
+        let machine = Machine::new(growing.machine.settings());
+        record_failure(&machine, 0);
+        for _ in 0..40 {
+            let (_, left) = machine.view(|| Tick::ZERO);
+            let probe = machine.admit(|| Tick::length_of(left)).expect("the cooldown is over");
+            machine.fail(probe, || Tick::ZERO);
+        }
+        assert_eq!(machine.view(|| Tick::ZERO).1, Duration::from_millis(grown));
+    }
+}
