@@ -14,17 +14,13 @@ async fn get(&self, host: String, token: CancellationToken) -> Answer {
         __sandboxed_token => {
             match crate::sandbox::private::given_breaker(self.breakers.of(&host)) {
                 __sandboxed_breaker => {
-                    let mut __sandboxed_attempts = crate::sandbox::private::Attempts::new(
-                        &__SANDBOXED_POLICY,
-                    );
                     let mut __sandboxed_argument_0 = crate::sandbox::private::Some(host);
                     crate::sandbox::private::execute_with_controls(
-                            &__SANDBOXED_POLICY,
+                            crate::sandbox::private::constant(|| __SANDBOXED_POLICY),
                             __sandboxed_breaker,
-                            crate::sandbox::private::Tool::new(
-                                    "get",
-                                    move || {
-                                        let __sandboxed_more = __sandboxed_attempts.next();
+                            crate::sandbox::private::tool(
+                                    || crate::sandbox::private::Text("get"),
+                                    move |__sandboxed_more| {
                                         let host = crate::sandbox::private::argument::<
                                             { crate::sandbox::private::retries(&__SANDBOXED_POLICY) },
                                             _,

@@ -5,17 +5,13 @@ fn read<'a>(
     const __SANDBOXED_POLICY: ::sandbox_runtime::private::Policy = ::sandbox_runtime::private::Policy::new();
     static __SANDBOXED_BREAKER: ::sandbox_runtime::private::CircuitBreaker = ::sandbox_runtime::private::breaker();
     ::sandbox_runtime::private::Box::pin(async move {
-        let mut __sandboxed_attempts = ::sandbox_runtime::private::Attempts::new(
-            &__SANDBOXED_POLICY,
-        );
         let mut __sandboxed_argument_0 = ::sandbox_runtime::private::Some(path);
         ::sandbox_runtime::private::execute_with_controls(
-                &__SANDBOXED_POLICY,
+                ::sandbox_runtime::private::constant(|| __SANDBOXED_POLICY),
                 &__SANDBOXED_BREAKER,
-                ::sandbox_runtime::private::Tool::new(
-                    "read",
-                    move || {
-                        let __sandboxed_more = __sandboxed_attempts.next();
+                ::sandbox_runtime::private::tool(
+                    || ::sandbox_runtime::private::Text("read"),
+                    move |__sandboxed_more| {
                         let path = ::sandbox_runtime::private::argument::<
                             { ::sandbox_runtime::private::retries(&__SANDBOXED_POLICY) },
                             _,

@@ -5,18 +5,14 @@ pub async fn search(query: String, limit: usize) -> Result<Vec<Hit>, SearchError
         .backoff_base(::sandbox_runtime::private::millis(100));
     const _: () = ::sandbox_runtime::private::check(&__SANDBOXED_POLICY, "timeout_ms");
     static __SANDBOXED_BREAKER: ::sandbox_runtime::private::CircuitBreaker = ::sandbox_runtime::private::breaker();
-    let mut __sandboxed_attempts = ::sandbox_runtime::private::Attempts::new(
-        &__SANDBOXED_POLICY,
-    );
     let mut __sandboxed_argument_0 = ::sandbox_runtime::private::Some(query);
     let mut __sandboxed_argument_1 = ::sandbox_runtime::private::Some(limit);
     ::sandbox_runtime::private::execute_with_controls(
-            &__SANDBOXED_POLICY,
+            ::sandbox_runtime::private::constant(|| __SANDBOXED_POLICY),
             &__SANDBOXED_BREAKER,
-            ::sandbox_runtime::private::Tool::new(
-                "search",
-                move || {
-                    let __sandboxed_more = __sandboxed_attempts.next();
+            ::sandbox_runtime::private::tool(
+                || ::sandbox_runtime::private::Text("search"),
+                move |__sandboxed_more| {
                     let query = ::sandbox_runtime::private::argument::<
                         { ::sandbox_runtime::private::retries(&__SANDBOXED_POLICY) },
                         _,

@@ -1,21 +1,17 @@
 async fn append(&mut self, entry: String) -> Result<(), String> {
     const __SANDBOXED_POLICY: ::sandbox_runtime::private::Policy = ::sandbox_runtime::private::Policy::new()
         .max_retries(1);
-    let mut __sandboxed_attempts = ::sandbox_runtime::private::Attempts::new(
-        &__SANDBOXED_POLICY,
-    );
     let mut __sandboxed_argument_1 = ::sandbox_runtime::private::Some(entry);
     let mut __sandboxed_call = ::sandbox_runtime::private::pin!(
-        ::sandbox_runtime::private::call(& __SANDBOXED_POLICY, &
-        ::sandbox_runtime::private::NO_BREAKER,
-        ::sandbox_runtime::private::Tool::new("append",
+        ::sandbox_runtime::private::call(::sandbox_runtime::private::constant(||
+        __SANDBOXED_POLICY), & ::sandbox_runtime::private::NO_BREAKER,
+        ::sandbox_runtime::private::tool(|| ::sandbox_runtime::private::Text("append"),
         ::sandbox_runtime::private::ready:: < Result < (), String > >))
     );
     loop {
         if let ::sandbox_runtime::private::Break(__sandboxed_end) = __sandboxed_call
             .as_mut()
-            .attempt(|| {
-                let __sandboxed_more = __sandboxed_attempts.next();
+            .attempt(|__sandboxed_more| {
                 let this = &mut *self;
                 let entry = ::sandbox_runtime::private::argument::<
                     { ::sandbox_runtime::private::retries(&__SANDBOXED_POLICY) },

@@ -5,11 +5,11 @@ async fn fetch(&self) -> std::io::Result<Page> {
         )
         .cooldown(::sandbox_runtime::private::millis(1_000));
     ::sandbox_runtime::private::execute_with_controls(
-            &__SANDBOXED_POLICY,
+            ::sandbox_runtime::private::constant(|| __SANDBOXED_POLICY),
             &__SANDBOXED_BREAKER,
-            ::sandbox_runtime::private::Tool::new(
-                "fetch",
-                move || {
+            ::sandbox_runtime::private::tool(
+                || ::sandbox_runtime::private::Text("fetch"),
+                move |__sandboxed_more| {
                     async move {
                         if false {
                             return ::sandbox_runtime::private::returned::<

@@ -44,8 +44,8 @@ struct Expansion<'a> {
     receiver: Ident,
     policy: Ident,
     breaker: Ident,
-    /// Counts the attempts that may still follow.
-    attempts: Ident,
+    /// Whether another attempt may follow: the parameter of the function that begins one.
+    more: Ident,
 }
 
 impl<'a> Expansion<'a> {
@@ -63,7 +63,7 @@ impl<'a> Expansion<'a> {
             receiver,
             policy: name("__SANDBOXED_POLICY"),
             breaker: name("__SANDBOXED_BREAKER"),
-            attempts: name("__sandboxed_attempts"),
+            more: name("__sandboxed_more"),
         }
     }
 
@@ -83,10 +83,8 @@ impl<'a> Expansion<'a> {
     ///     const POLICY: private::Policy = private::Policy::new().timeout(private::millis(5_000));
     ///     const _: () = private::check(&POLICY, "timeout_ms");
     ///     static BREAKER: private::CircuitBreaker = private::threshold(3);
-    ///     let mut attempts = private::Attempts::new(&POLICY);
     ///     let mut kept = private::Some(query);
-    ///     private::execute_with_controls(&POLICY, &BREAKER, private::Tool::new("search", move || {
-    ///         let more = attempts.next();
+    ///     private::execute_with_controls(private::constant(|| POLICY), &BREAKER, private::tool(|| private::Text("search"), move |more| {
     ///         let query = private::argument::<{ private::retries(&POLICY) }, _>(&mut kept, more);
     ///         async move {
     ///             if false { return private::returned::<Result<Vec<Hit>, SearchError>>() }
@@ -269,7 +267,7 @@ impl<'a> Expansion<'a> {
                 quote!(#breaker)
             }
         };
-        quote_spanned!(self.place()=> &#policy, #breaker)
+        quote_spanned!(self.place()=> #private::constant(|| #policy), #breaker)
     }
 
     /// The third: the function and what its results mean.
@@ -303,7 +301,7 @@ impl<'a> Expansion<'a> {
             let variable = self.token_variable();
             quote_spanned!(at(token.span())=> .cancelled_by(#variable.cancelled()))
         });
-        quote_spanned!(self.place()=> #private::Tool::new(#name, #function) #results #failure #cancel)
+        quote_spanned!(self.place()=> #private::tool(|| #private::Text(#name), #function) #results #failure #cancel)
     }
 
     /// A closure that can be called for every attempt.
@@ -312,7 +310,8 @@ impl<'a> Expansion<'a> {
         let controls = self.controls();
         let take = self.take();
         let attempt = self.attempt();
-        let tool = self.tool(&quote_spanned!(self.place()=> move || { #take #attempt }));
+        let more = &self.more;
+        let tool = self.tool(&quote_spanned!(self.place()=> move |#more| { #take #attempt }));
         quote_spanned!(self.place()=> #private::execute_with_controls(#controls, #tool).await)
     }
 
@@ -324,12 +323,13 @@ impl<'a> Expansion<'a> {
         let attempt = self.attempt();
         let returned = self.returned;
         let tool = self.tool(&quote_spanned!(self.place()=> #private::ready::<#returned>));
+        let more = &self.more;
         let call = Ident::new("__sandboxed_call", Span::mixed_site());
         let end = Ident::new("__sandboxed_end", Span::mixed_site());
         quote_spanned! {self.place()=>
             let mut #call = #private::pin!(#private::call(#controls, #tool));
             loop {
-                if let #private::Break(#end) = #call.as_mut().attempt(|| { #take #attempt }).await {
+                if let #private::Break(#end) = #call.as_mut().attempt(|#more| { #take #attempt }).await {
                     break #end;
                 }
             }
@@ -352,7 +352,6 @@ impl<'a> Expansion<'a> {
     /// Statements with which the function keeps its arguments.
     fn keep(&self) -> TokenStream {
         let private = self.private(Span::mixed_site());
-        let Expansion { attempts, policy, .. } = self;
         if self.arguments.iter().all(|argument| self.is_lent(argument)) {
             return TokenStream::new();
         }
@@ -369,17 +368,12 @@ impl<'a> Expansion<'a> {
                 false => quote!(#(#conditions)* let mut #kept = #private::Some(#value);),
             }
         });
-        quote! {
-            let mut #attempts = #private::Attempts::new(&#policy);
-            #(#keep)*
-        }
+        quote!(#(#keep)*)
     }
 
     /// Statements with which an attempt takes its arguments.
     fn take(&self) -> TokenStream {
-        let Expansion { attempts, policy, .. } = self;
-        let more = Ident::new("__sandboxed_more", Span::mixed_site());
-        let count = (!self.keep().is_empty()).then(|| quote!(let #more = #attempts.next();));
+        let Expansion { policy, more, .. } = self;
         let take = self.arguments.iter().enumerate().map(|(index, argument)| {
             let Argument {
                 name,
@@ -404,7 +398,7 @@ impl<'a> Expansion<'a> {
             };
             quote!(#(#conditions)* let #mutability #name = #value;)
         });
-        quote!(#count #(#take)*)
+        quote!(#(#take)*)
     }
 
     /// The future of one attempt.

@@ -1,4 +1,5 @@
-//! [`Attempt`]: one run of the tool under its time limit, and the wait for the next.
+//! [`Run`]: one run of the tool under its time limit, and the wait for the next. [`Attempt`] is a run by itself, for callers
+//! who loop.
 
 use std::any::Any;
 use std::future::Future;
@@ -15,15 +16,14 @@ use crate::call::{Call, Last, Next, after};
 use crate::error::FailureKind;
 use crate::outcome::{Handler, Verdict};
 use crate::policy::Policy;
+use crate::tool::ToolName;
 
 pin_project! {
-    /// Resolves to what the caller gets, or to nothing once the next attempt may begin.
-    #[must_use = "futures do nothing unless polled"]
+    /// The tool and the only timer of a call.
     #[derive(Debug)]
-    pub struct Attempt<'c, 'b, C, H, K, S, T: Future> {
-        call: Pin<&'c mut Call<'b, C, H, K>>,
+    pub(crate) struct Run<T, R> {
         #[pin]
-        stage: Stage<S, T, T::Output>,
+        stage: Stage<T, R>,
         // The limit of the running tool, armed when it first has to wait; later the delay before the next attempt.
         #[pin]
         timer: Option<Sleep>,
@@ -33,10 +33,8 @@ pin_project! {
 pin_project! {
     #[project = StageProjection]
     #[derive(Debug)]
-    enum Stage<S, T, R> {
-        Starting {
-            start: Option<S>,
-        },
+    enum Stage<T, R> {
+        Idle,
         Running {
             #[pin]
             tool: T,
@@ -44,106 +42,120 @@ pin_project! {
         Waiting {
             last: Option<Last<R>>,
         },
+        Ended,
     }
 }
 
 /// How a run of the tool ended.
-enum Ended<R> {
+enum Exit<R> {
     Answered(R, Verdict),
     TimedOut,
     Panicked(String),
 }
 
-impl<'c, 'b, C, H, K, S, T: Future> Attempt<'c, 'b, C, H, K, S, T> {
+impl<T: Future> Run<T, T::Output> {
     #[inline]
-    pub(crate) fn new(call: Pin<&'c mut Call<'b, C, H, K>>, start: S) -> Self {
-        Attempt {
-            call,
-            stage: Stage::Starting { start: Some(start) },
+    pub(crate) fn new() -> Self {
+        Run {
+            stage: Stage::Idle,
             timer: None,
         }
     }
-}
 
-impl<C, H, K, S, T> Future for Attempt<'_, '_, C, H, K, S, T>
-where
-    C: Into<Policy> + Copy,
-    H: Handler<T::Output>,
-    K: Future<Output = ()>,
-    S: FnOnce() -> T,
-    T: Future,
-{
-    type Output = ControlFlow<H::Returned>;
-
+    /// Polls the attempt under way, which `start` begins. Resolves to what the caller gets, or to nothing once the next
+    /// attempt may begin.
     #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    pub(crate) fn poll<C, H, K, N>(
+        mut self: Pin<&mut Self>,
+        mut call: Pin<&mut Call<'_, C, H, K, N>>,
+        start: impl FnOnce(bool) -> T,
+        cx: &mut Context<'_>,
+    ) -> Poll<ControlFlow<H::Returned>>
+    where
+        C: Into<Policy> + Copy,
+        H: Handler<T::Output>,
+        K: Future<Output = ()>,
+        N: ToolName,
+    {
+        if call.as_mut().poll_cancelled(cx).is_ready() {
+            return Poll::Ready(ControlFlow::Break(self.cancel(call)));
+        }
         let mut this = self.as_mut().project();
-        if this.call.as_mut().poll_cancelled(cx).is_ready() {
-            return Poll::Ready(ControlFlow::Break(self.cancel()));
-        }
-        if let StageProjection::Starting { start } = this.stage.as_mut().project() {
-            if let Err(returned) = this.call.as_mut().admit() {
-                return Poll::Ready(ControlFlow::Break(returned));
-            }
-            if let Some(start) = start.take() {
-                match guard(start) {
-                    Ok(tool) => this.stage.set(Stage::Running { tool }),
-                    Err(message) => return Poll::Ready(self.settle(Ended::Panicked(message))),
+        match this.stage.as_mut().project() {
+            StageProjection::Idle => {
+                if let Err(returned) = call.as_mut().admit() {
+                    this.stage.set(Stage::Ended);
+                    return Poll::Ready(ControlFlow::Break(returned));
                 }
             }
+            StageProjection::Running { .. } => {}
+            _ => return self.poll_next_attempt(call, cx),
         }
-        if let StageProjection::Running { tool } = this.stage.as_mut().project() {
-            let handler = this.call.handler();
-            let polled = guard(|| tool.poll(cx).map(|answer| (handler.verdict(&answer), answer)));
-            let ended = match polled {
-                Ok(Poll::Ready((Verdict::Success, answer))) => {
-                    this.call.as_mut().resolve(Verdict::Success);
-                    return Poll::Ready(ControlFlow::Break(this.call.conclude(Ok(answer), None)));
-                }
-                Ok(Poll::Ready((verdict, answer))) => Ended::Answered(answer, verdict),
-                Ok(Poll::Pending) => {
-                    if this.timer.is_none() {
-                        let limit = this.call.as_mut().limit();
-                        this.timer.set(Some(sleep_until(limit)));
-                    }
-                    ready!(poll_timer(this.timer, cx));
-                    Ended::TimedOut
-                }
-                Err(message) => Ended::Panicked(message),
-            };
-            if let ControlFlow::Break(returned) = self.as_mut().settle(ended) {
-                return Poll::Ready(ControlFlow::Break(returned));
+        // One guard for all code of the tool's, and what it yields past the guard and not through it: each costs some
+        // nanoseconds.
+        let mut answered = None;
+        let guarded = guard(|| {
+            if let StageProjection::Idle = this.stage.as_mut().project() {
+                let tool = start(call.more_may_follow());
+                this.stage.set(Stage::Running { tool });
             }
+            if let StageProjection::Running { tool } = this.stage.as_mut().project()
+                && let Poll::Ready(answer) = tool.poll(cx)
+            {
+                answered = Some((call.handler().verdict(&answer), answer));
+            }
+        });
+        let outcome = match (guarded, answered) {
+            (Ok(()), Some((Verdict::Success, answer))) => {
+                call.as_mut().resolve(Verdict::Success);
+                this.stage.set(Stage::Ended);
+                return Poll::Ready(ControlFlow::Break(call.conclude(Ok(answer), None)));
+            }
+            (Ok(()), Some((verdict, answer))) => Exit::Answered(answer, verdict),
+            (Ok(()), None) => {
+                if this.timer.is_none() {
+                    let limit = call.as_mut().limit();
+                    this.timer.set(Some(sleep_until(limit)));
+                }
+                ready!(poll_timer(this.timer, cx));
+                Exit::TimedOut
+            }
+            (Err(message), _) => Exit::Panicked(message),
+        };
+        match self.as_mut().settle(call.as_mut(), outcome) {
+            ControlFlow::Break(returned) => Poll::Ready(ControlFlow::Break(returned)),
+            ControlFlow::Continue(()) => self.poll_next_attempt(call, cx),
         }
-        self.poll_next_attempt(cx)
     }
-}
 
-impl<C, H, K, S, T> Attempt<'_, '_, C, H, K, S, T>
-where
-    C: Into<Policy> + Copy,
-    H: Handler<T::Output>,
-    T: Future,
-{
     /// Ends a run that did not succeed: tells the breaker, then ends the call or starts the wait.
     #[cold]
-    fn settle(self: Pin<&mut Self>, ended: Ended<T::Output>) -> ControlFlow<H::Returned> {
+    fn settle<C, H, K, N>(
+        self: Pin<&mut Self>,
+        mut call: Pin<&mut Call<'_, C, H, K, N>>,
+        outcome: Exit<T::Output>,
+    ) -> ControlFlow<H::Returned>
+    where
+        C: Into<Policy> + Copy,
+        H: Handler<T::Output>,
+        N: ToolName,
+    {
         let mut this = self.project();
         // The tool goes first. A panic in its destructor is a panic of the tool.
-        let dropped = guard(|| this.stage.set(Stage::Waiting { last: None }));
+        let dropped = guard(|| this.stage.set(Stage::Ended));
         this.timer.set(None);
-        let (last, verdict) = match (ended, dropped) {
-            (Ended::Panicked(message), _) | (_, Err(message)) => {
-                this.call.as_mut().resolve(Verdict::Fail);
-                return ControlFlow::Break(this.call.fail(FailureKind::Panic, Some(message)));
+        let (last, verdict) = match (outcome, dropped) {
+            (Exit::Panicked(message), _) | (_, Err(message)) => {
+                call.as_mut().resolve(Verdict::Fail);
+                return ControlFlow::Break(call.fail(FailureKind::Panic, Some(message)));
             }
-            (Ended::Answered(answer, verdict), Ok(())) => (Last::Answered(answer), verdict),
-            (Ended::TimedOut, Ok(())) => (Last::TimedOut, Verdict::RETRY),
+            (Exit::Answered(answer, verdict), Ok(())) => (Last::Answered(answer), verdict),
+            (Exit::TimedOut, Ok(())) => (Last::TimedOut, Verdict::RETRY),
         };
-        this.call.as_mut().resolve(verdict);
-        match this.call.after(&last, verdict) {
-            Next::Stop { refusal } => ControlFlow::Break(this.call.conclude_with(last, refusal)),
-            Next::OutOfTime => ControlFlow::Break(this.call.fail(FailureKind::Deadline, None)),
+        call.as_mut().resolve(verdict);
+        match call.after(&last, verdict) {
+            Next::Stop { refusal } => ControlFlow::Break(call.conclude_with(last, refusal)),
+            Next::OutOfTime => ControlFlow::Break(call.fail(FailureKind::Deadline, None)),
             Next::Retry { delay } => {
                 this.stage.set(Stage::Waiting { last: Some(last) });
                 if !delay.is_zero() {
@@ -156,44 +168,112 @@ where
 
     /// Waits out the delay and asks for the next attempt.
     #[cold]
-    fn poll_next_attempt(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ControlFlow<H::Returned>> {
+    fn poll_next_attempt<C, H, K, N>(
+        self: Pin<&mut Self>,
+        call: Pin<&mut Call<'_, C, H, K, N>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<ControlFlow<H::Returned>>
+    where
+        C: Into<Policy> + Copy,
+        H: Handler<T::Output>,
+        N: ToolName,
+    {
         let mut this = self.project();
         if this.timer.is_some() {
             ready!(poll_timer(this.timer.as_mut(), cx));
+            this.timer.set(None);
         } else {
             // Without a delay a tool that fails at once would never let go of its thread.
             ready!(coop::poll_proceed(cx)).made_progress();
         }
-        Poll::Ready(match this.stage.take_last() {
-            Some(last) => match this.call.as_mut().admit_again(last) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(returned) => ControlFlow::Break(returned),
-            },
-            None => panic!("an attempt was polled after completion"),
+        let Some(last) = this.stage.as_mut().take_last() else {
+            panic!("a call was polled after it had ended");
+        };
+        Poll::Ready(match call.admit_again(last) {
+            Ok(()) => {
+                this.stage.set(Stage::Idle);
+                ControlFlow::Continue(())
+            }
+            Err(returned) => {
+                this.stage.set(Stage::Ended);
+                ControlFlow::Break(returned)
+            }
         })
     }
 
     /// Ends the call because its caller gave it up: nothing is counted.
     #[cold]
-    fn cancel(self: Pin<&mut Self>) -> H::Returned {
+    fn cancel<C, H, K, N>(self: Pin<&mut Self>, mut call: Pin<&mut Call<'_, C, H, K, N>>) -> H::Returned
+    where
+        C: Into<Policy> + Copy,
+        H: Handler<T::Output>,
+        N: ToolName,
+    {
         let mut this = self.project();
-        this.call.as_mut().resolve(Verdict::Ignore);
-        if let Some(last) = this.stage.as_mut().take_last() {
-            return this.call.conclude_with(last, None);
-        }
+        call.as_mut().resolve(Verdict::Ignore);
+        let last = this.stage.as_mut().take_last();
         // What a panic in the tool's destructor says no longer matters to anybody.
-        let _ = guard(|| this.stage.set(Stage::Waiting { last: None }));
-        this.call.fail(FailureKind::Cancelled, None)
+        let _ = guard(|| this.stage.set(Stage::Ended));
+        this.timer.set(None);
+        match last {
+            Some(last) => call.conclude_with(last, None),
+            None => call.fail(FailureKind::Cancelled, None),
+        }
     }
 }
 
-impl<S, T, R> Stage<S, T, R> {
-    /// What the last attempt left behind, while the next is waited for.
+impl<T, R> Stage<T, R> {
+    /// Takes what the last attempt left behind, while the next is waited for.
     fn take_last(self: Pin<&mut Self>) -> Option<Last<R>> {
         match self.project() {
             StageProjection::Waiting { last } => last.take(),
-            StageProjection::Starting { .. } | StageProjection::Running { .. } => None,
+            _ => None,
         }
+    }
+}
+
+pin_project! {
+    /// Resolves to what the caller gets, or to nothing once the next attempt may begin.
+    #[must_use = "futures do nothing unless polled"]
+    #[derive(Debug)]
+    pub struct Attempt<'c, 'b, C, H, K, N, S, T: Future> {
+        call: Pin<&'c mut Call<'b, C, H, K, N>>,
+        start: Option<S>,
+        #[pin]
+        run: Run<T, T::Output>,
+    }
+}
+
+impl<'c, 'b, C, H, K, N, S, T: Future> Attempt<'c, 'b, C, H, K, N, S, T> {
+    #[inline]
+    pub(crate) fn new(call: Pin<&'c mut Call<'b, C, H, K, N>>, start: S) -> Self {
+        Attempt {
+            call,
+            start: Some(start),
+            run: Run::new(),
+        }
+    }
+}
+
+impl<C, H, K, N, S, T> Future for Attempt<'_, '_, C, H, K, N, S, T>
+where
+    C: Into<Policy> + Copy,
+    H: Handler<T::Output>,
+    K: Future<Output = ()>,
+    N: ToolName,
+    S: FnOnce(bool) -> T,
+    T: Future,
+{
+    type Output = ControlFlow<H::Returned>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let start = |more| match this.start.take() {
+            Some(start) => start(more),
+            None => unreachable!("a run is started once"),
+        };
+        this.run.poll(this.call.as_mut(), start, cx)
     }
 }
 

@@ -17,6 +17,7 @@ pub(crate) use machine::{Admission, Refusal};
 
 use crate::clock::{self, Tick};
 use crate::error::SandboxError;
+use crate::outcome::Verdict;
 
 /// A circuit breaker: opens after failures, refuses attempts for a cooldown, then lets probes decide.
 ///
@@ -210,20 +211,27 @@ impl CircuitBreaker {
     #[inline]
     pub fn admit(&self) -> Result<Permit<'_>, SandboxError> {
         match self.request() {
-            Ok(permit) => Ok(permit),
-            Err(refusal) => Err(refusal.into()),
-        }
-    }
-
-    /// [`admit`](Self::admit) before the refusal is made an error.
-    #[inline]
-    pub(crate) fn request(&self) -> Result<Permit<'_>, Refusal> {
-        match self.machine.admit(clock::now) {
             Ok(admission) => Ok(Permit {
                 breaker: self,
                 pending: Some(admission),
             }),
-            Err(refusal) => Err(refusal),
+            Err(refusal) => Err(refusal.into()),
+        }
+    }
+
+    /// [`admit`](Self::admit) for the engine, which keeps the admission itself and resolves it in any case.
+    #[inline]
+    pub(crate) fn request(&self) -> Result<Admission, Refusal> {
+        self.machine.admit(clock::now)
+    }
+
+    /// Takes the result of an admitted attempt.
+    #[inline]
+    pub(crate) fn resolve(&self, admission: Admission, verdict: Verdict) {
+        match verdict {
+            Verdict::Success => self.machine.succeed(admission, clock::now),
+            Verdict::Retry { .. } | Verdict::Fail => self.machine.fail(admission, clock::now),
+            Verdict::Ignore => self.machine.release(admission),
         }
     }
 
@@ -266,8 +274,9 @@ impl CircuitBreaker {
         self.machine.record_success(clock::now);
     }
 
-    /// The failures that are counted now: in a row, or in the window, when closed; those that opened it, and any recorded by hand since,
-    /// when open.
+    /// The failures that are counted now. Closed: those in a row, or in the window. Open: the
+    /// [`threshold`](Self::threshold), and those recorded by hand since it opened. Half-open: the threshold. Forced open:
+    /// those recorded by hand since.
     #[must_use]
     pub fn failure_count(&self) -> u32 {
         self.machine.failure_count()
@@ -319,16 +328,19 @@ pub struct Permit<'a> {
 impl Permit<'_> {
     /// The attempt succeeded.
     #[inline]
-    pub fn success(mut self) {
-        if let Some(admission) = self.pending.take() {
-            self.breaker.machine.succeed(admission, clock::now);
-        }
+    pub fn success(self) {
+        self.resolve(Verdict::Success);
     }
 
     /// The attempt failed.
-    pub fn failure(mut self) {
+    pub fn failure(self) {
+        self.resolve(Verdict::Fail);
+    }
+
+    #[inline]
+    fn resolve(mut self, verdict: Verdict) {
         if let Some(admission) = self.pending.take() {
-            self.breaker.machine.fail(admission, clock::now);
+            self.breaker.resolve(admission, verdict);
         }
     }
 
@@ -343,7 +355,7 @@ impl Drop for Permit<'_> {
     #[inline]
     fn drop(&mut self) {
         if let Some(admission) = self.pending.take() {
-            self.breaker.machine.release(admission);
+            self.breaker.resolve(admission, Verdict::Ignore);
         }
     }
 }

@@ -9,28 +9,35 @@ use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
 use crate::attempt::Attempt;
-use crate::breaker::{CircuitBreaker, Permit, Refusal};
+use crate::breaker::{Admission, CircuitBreaker, Refusal};
+use crate::clock::Moment;
 use crate::error::{Failure, FailureKind, millis};
 use crate::outcome::{End, Handler, Verdict};
 use crate::policy::Policy;
-use crate::tool::Tool;
+use crate::tool::{Tool, ToolName};
 
 pin_project! {
     #[derive(Debug)]
-    pub struct Call<'b, C, H, K> {
+    pub struct Call<'b, C, H, K, N> {
         config: C,
         breaker: &'b CircuitBreaker,
-        name: &'static str,
+        name: N,
         handler: H,
         #[pin]
         cancel: K,
         // Leave for the attempt under way, or for the one that is about to begin.
-        permit: Option<Permit<'b>>,
+        admission: Option<Admission>,
         // Attempts begun.
         attempts: u32,
         // When the call began, if it has a deadline; otherwise when it first had to wait. A call without a deadline whose
         // tool is ready at once reads no clock.
-        started: Option<Instant>,
+        started: Option<Moment>,
+    }
+
+    impl<C, H, K, N> PinnedDrop for Call<'_, C, H, K, N> {
+        fn drop(this: Pin<&mut Self>) {
+            this.resolve(Verdict::Ignore);
+        }
     }
 }
 
@@ -54,32 +61,44 @@ pub(crate) enum Next {
     OutOfTime,
 }
 
-impl<'b, C, H, K> Call<'b, C, H, K>
+impl<C, H, K, N> Call<'_, C, H, K, N> {
+    /// Tells the breaker what the attempt under way came to.
+    #[inline]
+    pub(crate) fn resolve(self: Pin<&mut Self>, verdict: Verdict) {
+        let this = self.project();
+        if let Some(admission) = this.admission.take() {
+            this.breaker.resolve(admission, verdict);
+        }
+    }
+}
+
+impl<'b, C, H, K, N> Call<'b, C, H, K, N>
 where
     C: Into<Policy> + Copy,
+    N: ToolName,
 {
     /// A call that has not begun; `tool`'s function is left to whoever makes the attempts.
     #[inline]
-    pub fn new<F>(config: C, breaker: &'b CircuitBreaker, tool: Tool<F, H, K>) -> (Self, F) {
-        let policy: Policy = config.into();
+    pub(crate) fn new<F>(config: C, breaker: &'b CircuitBreaker, tool: Tool<F, H, K, N>) -> (Self, F) {
         let call = Call {
             config,
             breaker,
             name: tool.name,
             handler: tool.handler,
             cancel: tool.cancel,
-            permit: None,
+            admission: None,
             attempts: 0,
-            started: policy.deadline.map(|_| Instant::now()),
+            started: None,
         };
         (call, tool.function)
     }
 
-    /// One attempt, from the question to the breaker to the moment when the next may begin. `start` makes its future.
+    /// One attempt, from the question to the breaker to the moment when the next may begin. `start` makes its
+    /// future; it is told whether another attempt may follow.
     #[inline]
-    pub fn attempt<S, T>(self: Pin<&mut Self>, start: S) -> Attempt<'_, 'b, C, H, K, S, T>
+    pub fn attempt<S, T>(self: Pin<&mut Self>, start: S) -> Attempt<'_, 'b, C, H, K, N, S, T>
     where
-        S: FnOnce() -> T,
+        S: FnOnce(bool) -> T,
         T: Future,
     {
         Attempt::new(self, start)
@@ -100,16 +119,19 @@ where
 
     /// Asks the breaker for the first attempt. Further ones have been asked for when their delay was over.
     #[inline]
-    pub(crate) fn admit<R>(self: Pin<&mut Self>) -> Result<(), H::Returned>
+    pub(crate) fn admit<R>(mut self: Pin<&mut Self>) -> Result<(), H::Returned>
     where
         H: Handler<R>,
     {
-        if self.permit.is_some() {
+        if self.admission.is_some() {
             return Ok(());
         }
+        if self.policy().deadline.is_some() {
+            *self.as_mut().project().started = Some(Moment::of(Instant::now()));
+        }
         match self.breaker.request() {
-            Ok(permit) => {
-                self.begin(permit);
+            Ok(admission) => {
+                self.begin(admission);
                 Ok(())
             }
             Err(refusal) => Err(self.conclude(Err(self.refused(refusal)), None)),
@@ -122,31 +144,20 @@ where
         H: Handler<R>,
     {
         match self.breaker.request() {
-            Ok(permit) => {
-                self.begin(permit);
+            Ok(admission) => {
+                self.begin(admission);
                 Ok(())
             }
             Err(refusal) => Err(self.conclude_with(last, Some(refusal))),
         }
     }
 
-    fn begin(self: Pin<&mut Self>, permit: Permit<'b>) {
+    #[inline]
+    fn begin(self: Pin<&mut Self>, admission: Admission) {
         let this = self.project();
-        *this.permit = Some(permit);
+        *this.admission = Some(admission);
         // Cannot overflow: there are at most `max_attempts`.
         *this.attempts += 1;
-    }
-
-    /// Tells the breaker what the attempt under way came to.
-    #[inline]
-    pub(crate) fn resolve(self: Pin<&mut Self>, verdict: Verdict) {
-        if let Some(permit) = self.project().permit.take() {
-            match verdict {
-                Verdict::Success => permit.success(),
-                Verdict::Retry { .. } | Verdict::Fail => permit.failure(),
-                Verdict::Ignore => drop(permit),
-            }
-        }
     }
 
     #[inline]
@@ -185,6 +196,12 @@ where
         self.conclude(Err(failure), None)
     }
 
+    /// Whether another attempt may follow the one under way.
+    #[inline]
+    pub(crate) fn more_may_follow(&self) -> bool {
+        self.attempts < max_attempts(&self.policy())
+    }
+
     /// What follows an attempt that did not succeed.
     pub(crate) fn after<R>(&self, last: &Last<R>, verdict: Verdict) -> Next {
         let policy = self.policy();
@@ -201,7 +218,7 @@ where
                 return stop;
             }
         }
-        if self.attempts >= max_attempts(&policy) {
+        if !self.more_may_follow() {
             return stop;
         }
         // Asked before the delay as well: after it an open breaker could only refuse.
@@ -217,13 +234,12 @@ where
     }
 
     /// When the attempt that begins to wait now will have run into its limit or the call's deadline.
-    pub(crate) fn limit(self: Pin<&mut Self>) -> Instant {
+    pub(crate) fn limit(mut self: Pin<&mut Self>) -> Instant {
         let now = Instant::now();
-        let policy = self.policy();
-        let started = *self.project().started.get_or_insert(now);
-        let limit = after(now, policy.timeout);
-        match policy.deadline {
-            Some(deadline) => limit.min(after(started, deadline)),
+        self.as_mut().project().started.get_or_insert_with(|| Moment::of(now));
+        let limit = after(now, self.policy().timeout);
+        match self.time_left() {
+            Some(left) => limit.min(after(now, left)),
             None => limit,
         }
     }
@@ -235,7 +251,7 @@ where
     }
 
     fn elapsed(&self) -> Duration {
-        self.started.map_or(Duration::ZERO, |started| started.elapsed())
+        self.started.map_or(Duration::ZERO, Moment::elapsed)
     }
 
     fn policy(&self) -> Policy {
@@ -259,7 +275,7 @@ where
         let policy = self.policy();
         Failure {
             kind,
-            tool: self.name,
+            tool: self.name.text(),
             attempts: self.attempts,
             max_attempts: max_attempts(&policy),
             elapsed_ms: millis(self.elapsed()),

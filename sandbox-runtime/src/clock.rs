@@ -1,7 +1,10 @@
 //! The breaker's clock: tokio's time as a small number that fits into an atomic word.
 
+use std::num::NonZeroU64;
 use std::sync::OnceLock;
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// A moment, or a length of time, in whole milliseconds; moments count from an arbitrary origin.
 ///
@@ -59,24 +62,47 @@ impl Tick {
     }
 }
 
-/// Where the process's first reading of the clock lies: two years in, so that clocks behind it fit as well. There are
-/// such clocks: each of tokio's paused runtimes has its own, and a `static` breaker may meet several.
-const ORIGIN: u64 = 1 << 36;
+/// The process's first reading of the clock, from which all others are counted.
+fn first() -> Instant {
+    static FIRST: OnceLock<std::time::Instant> = OnceLock::new();
+    Instant::from_std(*FIRST.get_or_init(std::time::Instant::now))
+}
+
+/// How many nanoseconds lie between the first reading and `now`. Before it, fewer than none: each of tokio's paused
+/// runtimes has a clock of its own, and a `static` breaker may meet several.
+fn nanos_since_first(now: Instant) -> i64 {
+    let first = first();
+    let saturating = |duration: Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
+    match now.checked_duration_since(first) {
+        Some(after) => saturating(after),
+        None => -saturating(first - now),
+    }
+}
 
 /// The current moment of tokio's clock, rounded down. Works outside a runtime too.
 pub(crate) fn now() -> Tick {
-    static FIRST: OnceLock<std::time::Instant> = OnceLock::new();
-    let now = tokio::time::Instant::now().into_std();
-    let first = *FIRST.get_or_init(std::time::Instant::now);
-    let bits = match now.checked_duration_since(first) {
-        Some(after) => ORIGIN.saturating_add(floor_millis(after)),
-        None => ORIGIN.saturating_sub(Tick::length_of(first - now).0),
-    };
-    Tick::ZERO.plus(Tick(bits))
+    // Two years in, so that clocks behind the first reading fit as well.
+    const ORIGIN: u64 = 1 << 36;
+    let millis = nanos_since_first(Instant::now()).div_euclid(1_000_000);
+    Tick::ZERO.plus(Tick(ORIGIN.saturating_add_signed(millis)))
 }
 
-fn floor_millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+/// A moment to the nanosecond in eight bytes, half of what an `Instant` takes: there is one in every call's future.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Moment(NonZeroU64);
+
+impl Moment {
+    pub(crate) fn of(instant: Instant) -> Moment {
+        // A century in, for clocks behind the first reading.
+        const ORIGIN: u64 = 1 << 62;
+        let nanos = ORIGIN.saturating_add_signed(nanos_since_first(instant));
+        Moment(NonZeroU64::MIN.saturating_add(nanos))
+    }
+
+    pub(crate) fn elapsed(self) -> Duration {
+        let now = Moment::of(Instant::now());
+        Duration::from_nanos(now.0.get().saturating_sub(self.0.get()))
+    }
 }
 
 #[cfg(test)]
@@ -116,6 +142,14 @@ mod tests {
         let before = now();
         tokio::time::advance(Duration::from_millis(1_234)).await;
         assert_eq!(now().since(before), Duration::from_millis(1_234));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn moments_follow_tokio_to_the_nanosecond() {
+        let before = Moment::of(Instant::now());
+        tokio::time::advance(Duration::from_nanos(1_234_567_891)).await;
+        assert_eq!(before.elapsed(), Duration::from_nanos(1_234_567_891));
+        assert_eq!(size_of::<Option<Moment>>(), 8);
     }
 
     #[test]

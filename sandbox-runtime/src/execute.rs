@@ -3,22 +3,26 @@
 
 use std::future::Future;
 use std::ops::ControlFlow;
-use std::pin::pin;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
+use pin_project_lite::pin_project;
+
+use crate::attempt::Run;
 use crate::breaker::CircuitBreaker;
 use crate::call::Call;
 use crate::outcome::Handler;
 use crate::policy::Policy;
-use crate::tool::IntoTool;
+use crate::tool::{Function, IntoTool, ToolName};
 
 /// What one attempt of a tool resolves to.
-type Answer<T> = <<T as IntoTool>::Attempt as Future>::Output;
+type Answer<T> = <<<T as IntoTool>::Function as Function>::Attempt as Future>::Output;
 
 /// Runs a tool with a time limit for each attempt, retries with exponential backoff, and a circuit breaker.
 ///
 /// `config` is a [`SandboxConfig`](crate::SandboxConfig) or a [`Policy`], by value or by reference. `tool` is a closure
 /// that makes futures of `Result<serde_json::Value, String>`, called once for each attempt; then the call returns a
-/// [`ToolExecutionResult`](crate::ToolExecutionResult). Or it is a [`Tool`]; then the call returns the tool's own type.
+/// [`ToolExecutionResult`](crate::ToolExecutionResult). Or it is a [`Tool`](crate::Tool); then the call returns the tool's own type.
 ///
 /// The breaker is asked before each attempt and told after it. An open breaker ends the call at once, without waiting out
 /// a backoff. A panic in the tool is caught, counts as a failure and is not retried (a program built with
@@ -45,7 +49,7 @@ type Answer<T> = <<T as IntoTool>::Attempt as Future>::Output;
 /// [`Panicked`](crate::SandboxError::Panicked) when the tool panicked. A tool that returned an error to the end is
 /// `Ok` with `success: false`.
 ///
-/// A [`Tool`]'s call returns the last attempt's own error whenever that attempt returned one, also when the breaker
+/// A [`Tool`](crate::Tool)'s call returns the last attempt's own error whenever that attempt returned one, also when the breaker
 /// has stopped the call; otherwise its error type is made from a [`SandboxError`](crate::SandboxError).
 ///
 /// # Panics
@@ -66,13 +70,44 @@ where
     // Here and not in `IntoTool`, so that an unfit return type is told as such.
     T::Handler: Handler<Answer<T>>,
 {
-    let (call, mut function) = Call::new(config, breaker, tool.into_tool());
-    // A block, not an `async fn`: that would keep every argument twice.
-    async move {
-        let mut call = pin!(call);
+    let (call, function) = Call::new(config, breaker, tool.into_tool());
+    Execution {
+        call,
+        function,
+        run: Run::new(),
+    }
+}
+
+pin_project! {
+    // A future by hand and not an `async` block, which would keep the call's parts twice: as it was given them, and pinned.
+    struct Execution<'b, C, F, H, K, N, T: Future> {
+        #[pin]
+        call: Call<'b, C, H, K, N>,
+        function: F,
+        #[pin]
+        run: Run<T, T::Output>,
+    }
+}
+
+impl<C, F, H, K, N, T> Future for Execution<'_, C, F, H, K, N, T>
+where
+    C: Into<Policy> + Copy,
+    F: Function<Attempt = T>,
+    H: Handler<T::Output>,
+    K: Future<Output = ()>,
+    N: ToolName,
+    T: Future,
+{
+    type Output = H::Returned;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
         loop {
-            if let ControlFlow::Break(returned) = call.as_mut().attempt(&mut function).await {
-                return returned;
+            let start = |more| this.function.begin(more);
+            let run = this.run.as_mut().poll(this.call.as_mut(), start, cx);
+            if let ControlFlow::Break(returned) = ready!(run) {
+                return Poll::Ready(returned);
             }
         }
     }

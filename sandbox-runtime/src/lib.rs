@@ -53,4 +53,4 @@ pub use error::{Failure, FailureKind, SandboxError, SandboxResult};
 pub use execute::execute_with_controls;
 pub use outcome::{FromFailure, FromSandboxError, Handler, Outcome, ToolExecutionResult, Verdict};
 pub use policy::{Jitter, Policy, PolicyError};
-pub use tool::{IntoTool, Tool};
+pub use tool::{Function, IntoTool, Tool, ToolName};

@@ -186,6 +186,13 @@ pub struct Typed<C, S> {
     pub(crate) speak: S,
 }
 
+impl Typed<ByType, ByType> {
+    pub(crate) const BY_TYPE: Self = Typed {
+        classify: ByType,
+        speak: ByType,
+    };
+}
+
 impl<R, C: Classify<R>, S: Speak<R>> Handler<R> for Typed<C, S> {
     type Returned = R;
 

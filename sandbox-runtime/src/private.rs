@@ -12,11 +12,11 @@ pub use std::pin::pin;
 pub use crate::breaker::CircuitBreaker;
 pub use crate::execute::execute_with_controls;
 pub use crate::policy::Policy;
-pub use crate::tool::Tool;
 
 use crate::call::Call;
-use crate::outcome::{ByType, Classify, Outcome, Verdict};
+use crate::outcome::{ByType, Classify, Outcome, Typed, Verdict};
 use crate::policy::PolicyError;
+use crate::tool::{Function, Tool, ToolName};
 
 /// The kinds of jitter, as the attribute spells them.
 pub mod jitter {
@@ -84,11 +84,11 @@ pub const fn check(policy: &Policy, key: &str) {
     let (concerned, text) = match error {
         PolicyError::ZeroTimeout => (
             "timeout_ms",
-            Text::new().then("`timeout_ms` is 0, so that every attempt would time out; set at least 1"),
+            Message::new().then("`timeout_ms` is 0, so that every attempt would time out; set at least 1"),
         ),
         PolicyError::BackoffBaseOverMax { base, max } => (
             "backoff_max_ms",
-            Text::new()
+            Message::new()
                 .then("`backoff_max_ms` (")
                 .then_millis(max)
                 .then(") is shorter than `backoff_base_ms` (")
@@ -97,7 +97,7 @@ pub const fn check(policy: &Policy, key: &str) {
         ),
         PolicyError::DeadlineWithinTimeout { deadline, timeout } => (
             "deadline_ms",
-            Text::new()
+            Message::new()
                 .then("`deadline_ms` (")
                 .then_millis(deadline)
                 .then(") is not longer than `timeout_ms` (")
@@ -118,14 +118,14 @@ const fn equal(one: &str, other: &str) -> bool {
 }
 
 /// A message put together in a constant, where there is no `format!`.
-struct Text {
+struct Message {
     bytes: [u8; 256],
     length: usize,
 }
 
-impl Text {
+impl Message {
     const fn new() -> Self {
-        Text {
+        Message {
             bytes: [0; 256],
             length: 0,
         }
@@ -180,43 +180,83 @@ pub fn returned<R>() -> R {
 }
 
 /// Stands for a function that returns `R`, where attempts are made by a loop of the caller's. Never called.
-pub fn ready<R>() -> std::future::Ready<R> {
+pub fn ready<R>(_more: bool) -> std::future::Ready<R> {
     unreachable!("only its type is used")
 }
 
 /// A call whose attempts are made by a loop of the caller's.
 #[inline]
-pub fn call<'b, F, H, K>(
-    policy: &'static Policy,
-    breaker: &'b CircuitBreaker,
-    tool: Tool<F, H, K>,
-) -> Call<'b, &'static Policy, H, K> {
-    Call::new(policy, breaker, tool).0
+pub fn call<C, F, H, K, N>(config: C, breaker: &CircuitBreaker, tool: Tool<F, H, K, N>) -> Call<'_, C, H, K, N>
+where
+    C: Into<Policy> + Copy,
+    N: ToolName,
+{
+    Call::new(config, breaker, tool).0
 }
 
-/// How often the arguments of a sandboxed function may still be asked for.
+/// A tool whose function is told whether another attempt may follow, and whose name takes no place in the call.
+#[inline]
+pub fn tool<F, A, N>(
+    name: N,
+    function: F,
+) -> Tool<Arguing<F>, Typed<ByType, ByType>, std::future::Pending<()>, Constant<N>>
+where
+    F: FnMut(bool) -> A,
+    A: Future,
+    N: Fn() -> Text,
+{
+    Tool {
+        name: Constant(name),
+        function: Arguing(function),
+        handler: Typed::BY_TYPE,
+        cancel: std::future::pending(),
+    }
+}
+
+/// A function that has arguments to hand to its attempts.
 #[derive(Debug)]
-pub struct Attempts {
-    retries_left: u32,
-}
+pub struct Arguing<F>(F);
 
-impl Attempts {
-    #[inline]
-    pub const fn new(policy: &Policy) -> Self {
-        Attempts {
-            retries_left: policy.max_retries,
-        }
-    }
+impl<F, A> Function for Arguing<F>
+where
+    F: FnMut(bool) -> A,
+    A: Future,
+{
+    type Attempt = A;
 
-    /// Begins an attempt. Whether another may follow.
     #[inline]
-    #[expect(clippy::should_implement_trait, reason = "it has no end")]
-    pub fn next(&mut self) -> bool {
-        let more = self.retries_left > 0;
-        self.retries_left = self.retries_left.saturating_sub(1);
-        more
+    fn begin(&mut self, more: bool) -> A {
+        (self.0)(more)
     }
 }
+
+/// A constant as a closure that captures nothing: it takes no place in a call's future, where a reference would take eight
+/// bytes and a name sixteen. What the closure returns has no lifetime, not even `'static`: the compiler could not tell any
+/// more whether the future is `Send`.
+#[derive(Debug, Clone, Copy)]
+pub struct Constant<F>(F);
+
+#[inline]
+pub const fn constant<F: Fn() -> Policy>(policy: F) -> Constant<F> {
+    Constant(policy)
+}
+
+impl<F: Fn() -> Policy> From<Constant<F>> for Policy {
+    #[inline]
+    fn from(policy: Constant<F>) -> Policy {
+        (policy.0)()
+    }
+}
+
+impl<F: Fn() -> Text> ToolName for Constant<F> {
+    fn text(&self) -> &'static str {
+        (self.0)().0
+    }
+}
+
+/// A text without a lifetime in its type.
+#[derive(Debug, Clone, Copy)]
+pub struct Text(pub &'static str);
 
 /// An argument for an attempt: a copy of the one that is kept while more attempts may follow, then that one itself.
 #[inline]

@@ -34,8 +34,8 @@ use crate::outcome::{By, ByType, Report, RetryIf, Typed, Verdict};
 /// # Ok(hits) }
 /// ```
 #[derive(Clone, Copy)]
-pub struct Tool<F, H, K = Pending<()>> {
-    pub(crate) name: &'static str,
+pub struct Tool<F, H, K = Pending<()>, N = &'static str> {
+    pub(crate) name: N,
     pub(crate) function: F,
     pub(crate) handler: H,
     pub(crate) cancel: K,
@@ -49,27 +49,23 @@ impl<F> Tool<F, Typed<ByType, ByType>> {
         F: FnMut() -> A,
         A: Future,
     {
-        let handler = Typed {
-            classify: ByType,
-            speak: ByType,
-        };
         Tool {
             name,
             function,
-            handler,
+            handler: Typed::BY_TYPE,
             cancel: std::future::pending(),
         }
     }
 }
 
-impl<F, C, S, K> Tool<F, Typed<C, S>, K> {
+impl<F, C, S, K, N> Tool<F, Typed<C, S>, K, N> {
     /// Retries only the errors that `retryable` accepts; others end the call, as failures.
     ///
     /// Without it every error is retried.
     #[inline]
-    pub fn retry_if<P, A, T, E>(self, retryable: P) -> Tool<F, Typed<RetryIf<P>, S>, K>
+    pub fn retry_if<P, A, T, E>(self, retryable: P) -> Tool<F, Typed<RetryIf<P>, S>, K, N>
     where
-        F: FnMut() -> A,
+        F: Function<Attempt = A>,
         A: Future<Output = Result<T, E>>,
         P: Fn(&E) -> bool,
     {
@@ -93,9 +89,9 @@ impl<F, C, S, K> Tool<F, Typed<C, S>, K> {
     /// });
     /// ```
     #[inline]
-    pub fn classify<V, A>(self, verdict: V) -> Tool<F, Typed<By<V>, S>, K>
+    pub fn classify<V, A>(self, verdict: V) -> Tool<F, Typed<By<V>, S>, K, N>
     where
-        F: FnMut() -> A,
+        F: Function<Attempt = A>,
         A: Future,
         V: Fn(&A::Output) -> Verdict,
     {
@@ -104,7 +100,7 @@ impl<F, C, S, K> Tool<F, Typed<C, S>, K> {
 
     /// For [`private`](crate::private): by a classifier of the engine's.
     #[doc(hidden)]
-    pub fn classified<D>(self, classify: D) -> Tool<F, Typed<D, S>, K> {
+    pub fn classified<D>(self, classify: D) -> Tool<F, Typed<D, S>, K, N> {
         let handler = Typed {
             classify,
             speak: self.handler.speak,
@@ -121,9 +117,9 @@ impl<F, C, S, K> Tool<F, Typed<C, S>, K> {
     ///
     /// For return types that have no place for a [`SandboxError`](crate::SandboxError), and for tools that say more.
     #[inline]
-    pub fn on_failure<S2, A>(self, speak: S2) -> Tool<F, Typed<C, By<S2>>, K>
+    pub fn on_failure<S2, A>(self, speak: S2) -> Tool<F, Typed<C, By<S2>>, K, N>
     where
-        F: FnMut() -> A,
+        F: Function<Attempt = A>,
         A: Future,
         S2: Fn(Failure) -> A::Output,
     {
@@ -145,9 +141,9 @@ impl<F, C, S, K> Tool<F, Typed<C, S>, K> {
     /// nothing on the breaker. It ends with [`SandboxError::Cancelled`](crate::SandboxError::Cancelled), or, when it was
     /// waiting to retry, with the last attempt's own error.
     #[inline]
-    pub fn cancelled_by<N>(self, cancel: N) -> Tool<F, Typed<C, S>, N::IntoFuture>
+    pub fn cancelled_by<L>(self, cancel: L) -> Tool<F, Typed<C, S>, L::IntoFuture, N>
     where
-        N: IntoFuture<Output = ()>,
+        L: IntoFuture<Output = ()>,
     {
         Tool {
             name: self.name,
@@ -158,9 +154,44 @@ impl<F, C, S, K> Tool<F, Typed<C, S>, K> {
     }
 }
 
-impl<F, H, K> fmt::Debug for Tool<F, H, K> {
+impl<F, H, K, N: ToolName> fmt::Debug for Tool<F, H, K, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tool").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Tool")
+            .field("name", &self.name.text())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A function that begins attempts: a closure that returns futures.
+pub trait Function {
+    /// One attempt.
+    type Attempt: Future;
+    /// Begins an attempt. `more`: whether another may follow.
+    fn begin(&mut self, more: bool) -> Self::Attempt;
+}
+
+impl<F, A> Function for F
+where
+    F: FnMut() -> A,
+    A: Future,
+{
+    type Attempt = A;
+
+    #[inline]
+    fn begin(&mut self, _: bool) -> A {
+        self()
+    }
+}
+
+/// What a tool is called.
+pub trait ToolName {
+    /// The name.
+    fn text(&self) -> &'static str;
+}
+
+impl ToolName for &'static str {
+    fn text(&self) -> &'static str {
+        self
     }
 }
 
@@ -172,16 +203,16 @@ impl<F, H, K> fmt::Debug for Tool<F, H, K> {
     note = "wrap a closure with other types in `Tool::new(\"name\", ..)`"
 )]
 pub trait IntoTool {
-    /// One attempt.
-    type Attempt: Future;
-    /// Begins one attempt.
-    type Function: FnMut() -> Self::Attempt;
+    /// Begins attempts.
+    type Function: Function;
     /// Reads the results.
     type Handler;
     /// Resolves when the call is to end.
     type Cancel: Future<Output = ()>;
+    /// What it is called.
+    type Name: ToolName;
     /// The tool.
-    fn into_tool(self) -> Tool<Self::Function, Self::Handler, Self::Cancel>;
+    fn into_tool(self) -> Tool<Self::Function, Self::Handler, Self::Cancel, Self::Name>;
 }
 
 impl<F, A> IntoTool for F
@@ -189,10 +220,10 @@ where
     F: FnMut() -> A,
     A: Future<Output = Result<Value, String>>,
 {
-    type Attempt = A;
     type Function = F;
     type Handler = Report;
     type Cancel = Pending<()>;
+    type Name = &'static str;
 
     #[inline]
     fn into_tool(self) -> Tool<F, Report> {
@@ -205,16 +236,16 @@ where
     }
 }
 
-impl<F, A, H, K> IntoTool for Tool<F, H, K>
+impl<F, H, K, N> IntoTool for Tool<F, H, K, N>
 where
-    F: FnMut() -> A,
-    A: Future,
+    F: Function,
     K: Future<Output = ()>,
+    N: ToolName,
 {
-    type Attempt = A;
     type Function = F;
     type Handler = H;
     type Cancel = K;
+    type Name = N;
 
     #[inline]
     fn into_tool(self) -> Self {
