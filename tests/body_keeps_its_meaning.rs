@@ -121,3 +121,48 @@ async fn with_inner_attributes() -> Result<u32, String> {
 async fn inner_attributes_are_kept() {
     assert_eq!(with_inner_attributes().await, Ok(2));
 }
+
+struct Noted<'a>(&'static str, &'a std::sync::Mutex<Vec<&'static str>>);
+
+impl Drop for Noted<'_> {
+    fn drop(&mut self) {
+        self.1.lock().unwrap().push(self.0);
+    }
+}
+
+struct Job<'a> {
+    input: u32,
+    _permit: Noted<'a>,
+}
+
+#[sandboxed(max_retries = 0)]
+async fn works_on(job: Job<'_>, first: Noted<'_>, second: Noted<'_>) -> Result<u32, String> {
+    let _ = (&first, second.0);
+    tokio::task::yield_now().await;
+    second.1.lock().unwrap().push("body");
+    Ok(job.input)
+}
+
+#[tokio::test(start_paused = true)]
+async fn arguments_live_as_long_as_the_body_and_are_dropped_in_its_order() {
+    let log = std::sync::Mutex::default();
+    let job = Job {
+        input: 7,
+        _permit: Noted("permit", &log),
+    };
+    assert_eq!(works_on(job, Noted("first", &log), Noted("second", &log)).await, Ok(7));
+    assert_eq!(log.into_inner().unwrap(), ["body", "second", "first", "permit"]);
+}
+
+#[sandboxed]
+async fn with_lint_attributes(
+    #[allow(unused_mut)] mut number: u32,
+    #[expect(unused_variables)] unused: u32,
+) -> Result<u32, String> {
+    Ok(number)
+}
+
+#[tokio::test(start_paused = true)]
+async fn lint_attributes_of_parameters_are_kept() {
+    assert_eq!(with_lint_attributes(1, 2).await, Ok(1));
+}

@@ -69,3 +69,28 @@ async fn the_engine_is_the_same() {
     assert_eq!(attempts, 5, "the breaker opens at the fifth failure");
     assert!(hangs(&mut attempts).await.unwrap_err().contains("circuit breaker open"));
 }
+
+#[sandboxed(backoff_base_ms = 0, breaker(threshold = 100))]
+async fn behind_patterns(
+    &mut copied: &mut u32,
+    (log, text): (&mut Vec<u32>, String),
+    ref mut owned: String,
+) -> Result<usize, String> {
+    log.push(copied);
+    owned.push_str(&text);
+    if log.len() < 3 {
+        Err("more".into())
+    } else {
+        Ok(owned.len())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn patterns_tell_what_is_borrowed_for_writing() {
+    let mut log = Vec::new();
+    assert_eq!(
+        behind_patterns(&mut 7, (&mut log, "ab".into()), String::new()).await,
+        Ok(6)
+    );
+    assert_eq!(log, [7; 3]);
+}

@@ -8,6 +8,7 @@
     clippy::needless_lifetimes,
     clippy::non_minimal_cfg,
     clippy::question_mark,
+    clippy::toplevel_ref_arg,
     clippy::unnecessary_literal_unwrap
 )]
 

@@ -96,10 +96,45 @@ impl Counter {
         third(&self.attempts, number(1).double())
     }
 
+    #[sandboxed(backoff_base_ms = 0, breaker(threshold = 100))]
+    async fn formatted(&mut self) -> Result<String, String> {
+        self.count += 1;
+        third(&self.attempts, 0)?;
+        Ok(format!("{self} {{self}} {}", "{self}"))
+    }
+
+    #[sandboxed]
+    async fn beside_another(&self, this: &Self) -> Result<u32, String> {
+        Ok(self.count * 10 + this.count)
+    }
+
+    #[sandboxed]
+    async fn owned_beside_another(self, this: Self) -> Result<u32, String> {
+        Ok(self.count * 10 + this.count)
+    }
+
+    #[sandboxed]
+    async fn with_paths(self) -> Result<u32, String> {
+        use self::inner::seven;
+        Ok(seven() + self::inner::seven() + self.count)
+    }
+
     #[sandboxed]
     async fn associated(count: u32) -> Result<Self, String> {
         let attempts = Arc::default();
         Ok(Self { attempts, count })
+    }
+}
+
+impl std::fmt::Display for Counter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "counter at {}", self.count)
+    }
+}
+
+mod inner {
+    pub(super) fn seven() -> u32 {
+        7
     }
 }
 
@@ -132,6 +167,19 @@ async fn values_are_pristine_in_every_attempt() {
     assert_eq!(Box::new(counter()).once().await, Ok(7));
     assert_eq!(Pin::new(&mut counter()).pinned().await, Ok(7));
     assert_eq!(Counter::associated(3).await.unwrap().count, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn format_strings_and_paths_may_name_self() {
+    assert_eq!(counter().formatted().await, Ok("counter at 10 {self} {self}".into()));
+    assert_eq!(counter().with_paths().await, Ok(21));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_argument_may_be_called_this() {
+    let this = Counter { count: 2, ..counter() };
+    assert_eq!(counter().beside_another(&this).await, Ok(72));
+    assert_eq!(counter().owned_beside_another(this).await, Ok(72));
 }
 
 #[tokio::test(start_paused = true)]

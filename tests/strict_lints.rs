@@ -33,6 +33,8 @@ static SHARED: CircuitBreaker = CircuitBreaker::new(3);
     breaker(threshold = 3, cooldown_ms = 500)
 )]
 pub async fn search(mut query: String, _limit: u32, (from, _): (u32, u32)) -> Result<String, String> {
+    const SEPARATOR: char = '-';
+    query.push(SEPARATOR);
     query.push_str(&from.to_string());
     Ok(query)
 }
@@ -79,7 +81,7 @@ impl Client {
 
 #[tokio::test]
 async fn they_work_as_well() {
-    assert_eq!(search("a".into(), 1, (2, 3)).await, Ok("a2".into()));
+    assert_eq!(search("a".into(), 1, (2, 3)).await, Ok("a-2".into()));
     assert_eq!(cancelled(CancellationToken::new(), &mut Vec::new()).await, Ok(1));
     assert_eq!(text(1).await, "1");
     nothing().await;

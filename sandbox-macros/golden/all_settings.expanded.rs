@@ -29,7 +29,8 @@ async fn get(&self, host: String, token: CancellationToken) -> Answer {
                                             if false {
                                                 return crate::sandbox::private::returned::<Answer>();
                                             }
-                                            self.ask(host).await
+                                            let host = host;
+                                            '_body: { self.ask(host).await }
                                         }
                                     },
                                 )

@@ -19,7 +19,12 @@ fn read<'a>(
                         async move {
                             (move || -> Pin<
                                 Box<dyn Future<Output = Result<String, Error>> + Send + '_>,
-                            > { Box::pin(async move { self.files.read(path).await }) })()
+                            > {
+                                let path = path;
+                                '_body: {
+                                    Box::pin(async move { self.files.read(path).await })
+                                }
+                            })()
                                 .await
                         }
                     },

@@ -27,7 +27,9 @@ pub async fn search(query: String, limit: usize) -> Result<Vec<Hit>, SearchError
                                 Result<Vec<Hit>, SearchError>,
                             >();
                         }
-                        index().find(&query, limit).await
+                        let query = query;
+                        let limit = limit;
+                        '_body: { index().find(&query, limit).await }
                     }
                 },
             ),

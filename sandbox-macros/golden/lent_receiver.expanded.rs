@@ -23,7 +23,9 @@ async fn append(&mut self, entry: String) -> Result<(), String> {
                             Result<(), String>,
                         >();
                     }
-                    this.log.write(entry).await
+                    let this = this;
+                    let entry = entry;
+                    '_body: { this.log.write(entry).await }
                 }
             })
             .await

@@ -16,7 +16,7 @@ async fn fetch(&self) -> std::io::Result<Page> {
                                 std::io::Result<Page>,
                             >();
                         }
-                        self.client.get().await?.parse()
+                        '_body: { self.client.get().await?.parse() }
                     }
                 },
             ),

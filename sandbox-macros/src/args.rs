@@ -181,12 +181,17 @@ fn value_of(key: &Key, given: &Ident, input: ParseStream<'_>) -> syn::Result<Exp
     if input.is_empty() || input.peek(Token![,]) {
         return Err(missing(&format!("the value of {} is missing", key.name)));
     }
-    Ok(unbraced(input.parse()?))
+    match input.parse() {
+        Ok(value) => Ok(unbraced(value)),
+        Err(_) if input.is_empty() => Err(missing(&format!("the value of {} is cut short", key.name))),
+        Err(error) => Err(error),
+    }
 }
 
-/// `value` of `{ value }`: in an expansion the braces would be ones that the compiler finds unnecessary.
+/// `value` of `{ value }` and `(value)`: in an expansion they would be ones that the compiler finds unnecessary.
 fn unbraced(value: Expr) -> Expr {
     match value {
+        Expr::Paren(paren) => unbraced(*paren.expr),
         Expr::Block(mut block) if block.label.is_none() && block.block.stmts.len() == 1 => {
             match block.block.stmts.pop() {
                 Some(Stmt::Expr(inner, None)) => inner,
@@ -263,7 +268,7 @@ fn check_value(key: &Key, value: &Expr, errors: &mut Errors) {
 fn kind(key: &Key) -> String {
     match key.takes {
         Takes::Number { unit, .. } => format!("a whole number of {unit}"),
-        Takes::Rate => "a number above 0 and at most 1".to_owned(),
+        Takes::Rate => "a number with a decimal point, above 0.0 and at most 1.0".to_owned(),
         Takes::Word(words) => format!("one of `{}`", words.join("`, `")),
         Takes::Bool => "`true` or `false`".to_owned(),
         Takes::Expression(what) => what.to_owned(),

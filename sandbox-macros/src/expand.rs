@@ -1,13 +1,14 @@
 //! Arguments and function to tokens: one call of `execute_with_controls` in place of the body.
 
-use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Expr, Type};
 
 use crate::args::{Args, Breaker, Name};
 use crate::errors::Errors;
 use crate::item::{Argument, Item, Passing, Shape};
+use crate::rename::with_stream;
 
 pub(crate) fn sandboxed(args: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
@@ -88,7 +89,8 @@ impl<'a> Expansion<'a> {
     ///         let query = private::argument::<{ private::retries(&POLICY) }, _>(&mut kept, more);
     ///         async move {
     ///             if false { return private::returned::<Result<Vec<Hit>, SearchError>>() }
-    ///             self.client.get(query).await
+    ///             let query = query;
+    ///             '_body: { self.client.get(query).await }
     ///         }
     ///     }))
     ///     .await
@@ -118,14 +120,9 @@ impl<'a> Expansion<'a> {
             }
             Shape::Opaque => quote!(async move { #call }),
         };
-        quote! {
-            #(#attributes)*
-            #visibility #signature {
-                #(#inner_attributes)*
-                #constants
-                #body
-            }
-        }
+        // In the braces that the user wrote: lints about the function then know it as the user's.
+        let whole = with_stream(&self.item.body, quote!(#(#inner_attributes)* #constants #body));
+        quote!(#(#attributes)* #visibility #signature #whole)
     }
 
     /// The one module that an expansion names, for messages at `span`.
@@ -291,7 +288,7 @@ impl<'a> Expansion<'a> {
                 .classified({
                     #[allow(unused_imports)]
                     use #private::{ClassifiedByType as _, ClassifiedAsSuccess as _};
-                    (&&#private::ClassifierOf::<#returned>::NEW).classifier()
+                    (&&#private::ClassifierOf::<#returned>::NEW).__sandboxed_classifier()
                 })
             },
             _ => TokenStream::new(),
@@ -356,13 +353,9 @@ impl<'a> Expansion<'a> {
             return TokenStream::new();
         }
         let keep = self.arguments.iter().enumerate().map(|(index, argument)| {
-            let Argument { name, conditions, .. } = argument;
+            let Argument { conditions, .. } = argument;
             let kept = Self::kept(index);
-            let value = if *name == self.receiver {
-                quote!(self)
-            } else {
-                quote!(#name)
-            };
+            let value = original(argument);
             match self.is_lent(argument) {
                 true => TokenStream::new(),
                 false => quote!(#(#conditions)* let mut #kept = #private::Some(#value);),
@@ -375,19 +368,10 @@ impl<'a> Expansion<'a> {
     fn take(&self) -> TokenStream {
         let Expansion { policy, more, .. } = self;
         let take = self.arguments.iter().enumerate().map(|(index, argument)| {
-            let Argument {
-                name,
-                mutability,
-                conditions,
-                ..
-            } = argument;
+            let Argument { name, conditions, .. } = argument;
             if self.is_lent(argument) {
-                let value = if *name == self.receiver {
-                    quote!(self)
-                } else {
-                    quote!(#name)
-                };
-                return quote!(#(#conditions)* let #mutability #name = &mut *#value;);
+                let value = original(argument);
+                return quote!(#(#conditions)* let #name = &mut *#value;);
             }
             let kept = Self::kept(index);
             // At the argument's type: a missing `Clone` concerns that.
@@ -396,42 +380,59 @@ impl<'a> Expansion<'a> {
             let value = quote_spanned! {span=>
                 #private::argument::<{ #private::retries(&#policy) }, _>(&mut #kept, #more)
             };
-            quote!(#(#conditions)* let #mutability #name = #value;)
+            quote!(#(#conditions)* let #name = #value;)
         });
         quote!(#(#take)*)
+    }
+
+    /// Statements within the attempt that make the variables its own, as an `async fn` does with its arguments: a block that
+    /// only mentions a part of one, or none, would leave the rest behind and drop it too early.
+    fn bind(&self) -> TokenStream {
+        let bind = self.arguments.iter().map(|argument| {
+            let Argument {
+                name,
+                mutability,
+                conditions,
+                lints,
+                ..
+            } = argument;
+            quote!(#(#conditions)* #(#lints)* let #mutability #name = #name;)
+        });
+        quote!(#(#bind)*)
     }
 
     /// The future of one attempt.
     fn attempt(&self) -> TokenStream {
         let private = self.private(self.place());
         let returned = self.returned;
-        let statements = self.item.statements(&self.receiver);
-        let block = |statements: TokenStream| {
-            let mut block = Group::new(Delimiter::Brace, statements);
-            block.set_span(self.item.body.span());
-            block
-        };
+        let bind = self.bind();
+        let body = self.item.attempt_body(&self.receiver);
+        // Braces within braces; the label says that they are meant.
+        let body = quote_spanned!(self.place()=> #bind '_body: #body);
         let future = match self.shape {
             Shape::Async => {
-                let typed = quote_spanned! {self.place()=>
-                    if false {
-                        return #private::returned::<#returned>();
+                return quote_spanned! {self.place()=>
+                    async move {
+                        if false {
+                            return #private::returned::<#returned>();
+                        }
+                        #body
                     }
                 };
-                let body = block(quote!(#typed #statements));
-                return quote_spanned!(self.place()=> async move #body);
             }
-            Shape::Boxed(future) => {
-                let body = block(statements);
-                quote_spanned!(self.place()=> move || -> #future #body)
-            }
-            Shape::Opaque => {
-                let body = block(statements);
-                quote_spanned!(self.place()=> move || #body)
-            }
+            Shape::Boxed(future) => quote_spanned!(self.place()=> move || -> #future { #body }),
+            Shape::Opaque => quote_spanned!(self.place()=> move || { #body }),
         };
         // The whole body is run for every attempt, and a `return` in it leaves this closure.
         quote_spanned!(self.place()=> async move { (#future)().await })
+    }
+}
+
+/// What the caller gave for an argument.
+fn original(argument: &Argument) -> TokenStream {
+    match argument.is_receiver {
+        true => quote!(self),
+        false => argument.name.to_token_stream(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! [`Item`]: the function under the attribute, its signature parsed tightly and its body left as tokens, so that half-typed
 //! code keeps its own errors.
 
-use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
@@ -12,6 +12,7 @@ use syn::{
 };
 
 use crate::errors::Errors;
+use crate::rename::{rename_self, with_stream};
 use crate::types::{
     ReturnedFuture, is_mutable_reference, is_shared_reference, nameable, returned_future, ungrouped, without_lifetimes,
 };
@@ -22,16 +23,20 @@ pub(crate) struct Item {
     pub(crate) signature: Signature,
     /// `#![..]` at the top of the body.
     pub(crate) inner_attributes: Vec<Attribute>,
-    /// The body's statements.
+    /// The body without them.
     pub(crate) body: Group,
 }
 
 /// A variable that every attempt has for itself.
 pub(crate) struct Argument {
     pub(crate) name: Ident,
+    /// Whether it stands for `self`.
+    pub(crate) is_receiver: bool,
     pub(crate) mutability: Option<Token![mut]>,
     /// The `#[cfg]`s of its parameter.
     pub(crate) conditions: Vec<Attribute>,
+    /// The `#[allow]`s of its parameter and their like.
+    pub(crate) lints: Vec<Attribute>,
     /// Where messages about it belong: its type, when the whole parameter is this variable.
     pub(crate) span: Span,
     pub(crate) passing: Passing,
@@ -66,21 +71,23 @@ impl Parse for Item {
         }
         let signature: Signature = input.parse()?;
         let body = match input.parse()? {
-            TokenTree::Group(body) => body,
+            TokenTree::Group(body) => visible(body),
             other => {
                 let message = "`#[sandboxed]` needs a body to run; put it on the implementation instead";
                 return Err(syn::Error::new(other.span(), message));
             }
         };
         let (inner_attributes, statements) = split_body.parse2(body.stream())?;
-        let mut stripped = Group::new(body.delimiter(), statements);
-        stripped.set_span(body.span());
         Ok(Item {
             attributes,
             visibility,
             signature,
+            body: if inner_attributes.is_empty() {
+                body
+            } else {
+                with_stream(&body, statements)
+            },
             inner_attributes,
-            body: stripped,
         })
     }
 }
@@ -99,6 +106,15 @@ fn is_function(input: ParseStream<'_>) -> bool {
         }
     }
     ahead.peek(Token![fn])
+}
+
+/// The body without the invisible group that a `macro_rules!` macro puts around its `$body:block`.
+fn visible(group: Group) -> Group {
+    let mut inner = group.stream().into_iter();
+    match (group.delimiter(), inner.next(), inner.next()) {
+        (Delimiter::None, Some(TokenTree::Group(inner)), None) => visible(inner),
+        _ => group,
+    }
 }
 
 fn split_body(input: ParseStream<'_>) -> syn::Result<(Vec<Attribute>, TokenStream)> {
@@ -184,8 +200,10 @@ impl Item {
             };
             arguments.push(Argument {
                 name: receiver.clone(),
+                is_receiver: true,
                 mutability: own.mutability,
                 conditions: Vec::new(),
+                lints: Vec::new(),
                 span: match &own.kind {
                     ReceiverKind::Typed(_, ty) => ty.span(),
                     _ => own.self_token.span,
@@ -195,32 +213,33 @@ impl Item {
         }
         for input in &self.signature.inputs {
             let FnArg::Typed(input) = input else { continue };
-            let conditions: Vec<_> = input
-                .attrs
-                .iter()
-                .filter(|attribute| attribute.path().is_ident("cfg"))
-                .cloned()
-                .collect();
-            let passing = match is_mutable_reference(&input.ty) {
-                true => Passing::Lent,
-                false => Passing::Owned,
+            let attributes = |names: &[&str]| -> Vec<_> {
+                let is_one = |attribute: &&Attribute| names.iter().any(|name| attribute.path().is_ident(name));
+                input.attrs.iter().filter(is_one).cloned().collect()
             };
+            let (conditions, lints) = (attributes(&CONDITIONS), attributes(&LINTS));
             let whole = matches!(&*input.pat, Pat::Ident(PatIdent { subpat: None, .. }));
+            let passing = Passing::of(&input.pat, Some(&input.ty));
             for_each_binding(&mut input.pat.clone(), &mut |binding| {
                 if !self.mentions(&binding.ident.to_string()) {
                     return;
                 }
                 let by_reference = binding.by_ref.is_some();
+                let lent = passing
+                    .iter()
+                    .any(|(name, passing)| *name == binding.ident && *passing == Passing::Lent);
                 arguments.push(Argument {
                     name: binding.ident.clone(),
+                    is_receiver: false,
                     mutability: binding.mutability.filter(|_| !by_reference),
                     conditions: conditions.clone(),
+                    lints: lints.clone(),
                     span: if whole {
                         ungrouped(&input.ty).span()
                     } else {
                         binding.ident.span()
                     },
-                    passing,
+                    passing: if lent { Passing::Lent } else { Passing::Owned },
                 });
             });
         }
@@ -231,27 +250,78 @@ impl Item {
         mentions(self.body.stream(), name)
     }
 
-    /// The signature without the `mut`s of its bindings: they belong to the attempts, which bind the arguments anew.
+    /// The signature without what belongs to the attempts, which bind the arguments anew: their `mut`s and lints.
     pub(crate) fn outer_signature(&self) -> Signature {
         let mut signature = self.signature.clone();
         for input in &mut signature.inputs {
             match input {
-                FnArg::Receiver(receiver) => receiver.mutability = None,
-                FnArg::Typed(input) => for_each_binding(&mut input.pat, &mut |binding| {
-                    if binding.by_ref.is_none() {
-                        binding.mutability = None;
-                    }
-                }),
+                FnArg::Receiver(receiver) if self.mentions("self") => receiver.mutability = None,
+                FnArg::Receiver(_) => {}
+                FnArg::Typed(input) => {
+                    let mut is_passed = false;
+                    for_each_binding(&mut input.pat, &mut |binding| {
+                        if self.mentions(&binding.ident.to_string()) {
+                            is_passed = true;
+                            if binding.by_ref.is_none() {
+                                binding.mutability = None;
+                            }
+                        }
+                    });
+                    let is_lint = |attribute: &Attribute| LINTS.iter().any(|name| attribute.path().is_ident(name));
+                    input.attrs.retain(|attribute| !(is_passed && is_lint(attribute)));
+                }
             }
         }
         signature
     }
 
-    /// The body's statements; where attempts cannot share the receiver, with `receiver` for `self`.
-    pub(crate) fn statements(&self, receiver: &Ident) -> TokenStream {
+    /// The body for an attempt; where attempts cannot share the receiver, with `receiver` for `self`.
+    pub(crate) fn attempt_body(&self, receiver: &Ident) -> Group {
         match self.owned_receiver() {
-            Some(_) => renamed(self.body.stream(), receiver),
-            None => self.body.stream(),
+            Some(_) => rename_self(&self.body, receiver),
+            // As it was written: a syntax error in it is then reported once.
+            None => self.body.clone(),
+        }
+    }
+}
+
+/// Attributes that say whether a parameter is there at all.
+const CONDITIONS: [&str; 2] = ["cfg", "cfg_attr"];
+/// Attributes that are about the variable.
+const LINTS: [&str; 5] = ["allow", "expect", "warn", "deny", "forbid"];
+
+impl Passing {
+    /// How the variables of a pattern are passed, as far as pattern and type show it.
+    fn of(pattern: &Pat, ty: Option<&Type>) -> Vec<(Ident, Passing)> {
+        let ty = ty.map(ungrouped);
+        let is_mutable = ty.is_some_and(is_mutable_reference);
+        match (pattern, ty) {
+            (Pat::Ident(binding), _) => {
+                let borrows = binding.by_ref.is_some() && binding.mutability.is_some();
+                let passing = if borrows || is_mutable {
+                    Passing::Lent
+                } else {
+                    Passing::Owned
+                };
+                vec![(binding.ident.clone(), passing)]
+            }
+            // What is matched behind a `&mut` is copied out of it.
+            (Pat::Reference(inner), _) => Passing::of(&inner.pat, None),
+            (Pat::Paren(inner), ty) => Passing::of(&inner.pat, ty),
+            (Pat::Tuple(tuple), Some(Type::Tuple(types))) if tuple.elems.len() == types.elems.len() => {
+                let pairs = tuple.elems.iter().zip(&types.elems);
+                pairs.flat_map(|(pattern, ty)| Passing::of(pattern, Some(ty))).collect()
+            }
+            (pattern, _) => {
+                let mut passing = Vec::new();
+                for_each_binding(&mut pattern.clone(), &mut |binding| {
+                    let borrows = binding.by_ref.is_some() && binding.mutability.is_some();
+                    // The parts of what is borrowed for writing are borrowed for writing.
+                    let lent = borrows || is_mutable;
+                    passing.push((binding.ident.clone(), if lent { Passing::Lent } else { Passing::Owned }));
+                });
+                passing
+            }
         }
     }
 }
@@ -301,31 +371,4 @@ fn mentions(tokens: TokenStream, name: &str) -> bool {
         TokenTree::Group(group) => mentions(group.stream(), name),
         TokenTree::Punct(_) => false,
     })
-}
-
-/// The tokens with `name` for `self`, but in items of their own, whose `self` is another.
-fn renamed(tokens: TokenStream, name: &Ident) -> TokenStream {
-    let mut in_item = false;
-    tokens
-        .into_iter()
-        .map(|token| match token {
-            TokenTree::Ident(ident) if ident == "self" => {
-                TokenTree::Ident(Ident::new(&name.to_string(), name.span().located_at(ident.span())))
-            }
-            TokenTree::Ident(ident) => {
-                in_item |= ident == "impl" || ident == "trait";
-                TokenTree::Ident(ident)
-            }
-            TokenTree::Group(group) => {
-                let body = group.delimiter() == proc_macro2::Delimiter::Brace;
-                if body && std::mem::take(&mut in_item) {
-                    return TokenTree::Group(group);
-                }
-                let mut inner = Group::new(group.delimiter(), renamed(group.stream(), name));
-                inner.set_span(group.span());
-                TokenTree::Group(inner)
-            }
-            other => other,
-        })
-        .collect()
 }

@@ -7,6 +7,7 @@ mod expand;
 #[cfg(test)]
 mod golden;
 mod item;
+mod rename;
 mod types;
 
 use proc_macro::TokenStream;
@@ -114,7 +115,10 @@ use proc_macro::TokenStream;
 /// - A tool is interrupted where it awaits. One that blocks its thread is not interrupted: run blocking work in
 ///   `tokio::task::spawn_blocking`.
 /// - Other attributes on the function stand above or below. One that reads the function's text, as `#[tool]` of `rmcp` does,
-///   goes below, and sees it as it was written.
+///   goes below, and sees it as it was written; so does `#[tokio::test]`.
+/// - The functions given to `retry_if`, `classify` and `on_failure` cannot name an argument that is no reference: the attempts
+///   have it. `breaker` and `cancel` can, for they are evaluated before.
+/// - Constant expressions cannot name `Self` or generic parameters.
 /// - In a method that takes `self` by value or by `&mut`, `self` goes by the name `this` in the compiler's messages.
 /// - With retries, a function cannot return what it borrows from a `&mut` argument: the next attempt could not have it.
 #[proc_macro_attribute]

@@ -304,7 +304,7 @@ impl<R> ClassifierOf<R> {
 }
 
 pub trait ClassifiedByType {
-    fn classifier(&self) -> ByType {
+    fn __sandboxed_classifier(&self) -> ByType {
         ByType
     }
 }
@@ -312,7 +312,7 @@ pub trait ClassifiedByType {
 impl<R: Outcome> ClassifiedByType for &ClassifierOf<R> {}
 
 pub trait ClassifiedAsSuccess {
-    fn classifier(&self) -> AlwaysSuccess {
+    fn __sandboxed_classifier(&self) -> AlwaysSuccess {
         AlwaysSuccess
     }
 }
