@@ -5,12 +5,15 @@ mod loom_tests;
 mod machine;
 #[cfg(test)]
 mod model_tests;
+mod settings;
+mod window;
 mod words;
 
 use std::fmt;
 use std::time::Duration;
 
-use machine::{Machine, Settings, Trip};
+use machine::Machine;
+use settings::{Settings, Trip};
 use words::Kind;
 
 pub(crate) use machine::{Admission, Refusal};

@@ -9,6 +9,7 @@
 mod by_hand;
 mod closed;
 mod half_open;
+mod windowed;
 
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -19,8 +20,8 @@ use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
 
 use super::CircuitBreaker;
-use super::machine::{Admission, Machine, Word};
-use super::words::{Generation, Kind};
+use super::machine::{Admission, Machine};
+use super::words::{Generation, Kind, Word};
 use crate::clock::Tick;
 
 impl Word for AtomicU64 {

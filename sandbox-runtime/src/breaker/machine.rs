@@ -11,109 +11,26 @@
 //! `now` is a function, so that the closed state never reads a clock.
 //!
 //! Orderings: the words guard no other memory. The closed state loads with `Acquire` and trusts only what it reads; all
-//! that moves the state on is `SeqCst`, because half-open admission writes one word and then reads the other.
+//! that moves the state on is `SeqCst`, because half-open admission writes one word and then reads the other. The window
+//! has reasons of its own.
+
+mod admission;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::words::{Generation, Kind, Phase, Tally, Trial};
+use super::settings::{Settings, Trip};
+use super::window::Window;
+use super::words::{Generation, Kind, Phase, Tally, Trial, Word};
 use crate::clock::Tick;
 
-/// What the machine needs of an atomic word; a model checker brings its own.
-pub(super) trait Word {
-    fn load(&self, ordering: Ordering) -> u64;
-    fn compare_exchange(&self, current: u64, new: u64) -> Result<u64, u64>;
-}
-
-impl Word for AtomicU64 {
-    fn load(&self, ordering: Ordering) -> u64 {
-        self.load(ordering)
-    }
-    fn compare_exchange(&self, current: u64, new: u64) -> Result<u64, u64> {
-        self.compare_exchange(current, new, Ordering::SeqCst, Ordering::SeqCst)
-    }
-}
-
-/// What opens a closed breaker.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Trip {
-    /// So many failures in a row.
-    Consecutive { failures: u32 },
-    /// So many failures among the last `size` results.
-    Windowed { size: u32, failures: u32 },
-    /// Nothing.
-    Never,
-}
-
-impl Trip {
-    pub(super) const fn failures(self) -> u32 {
-        match self {
-            Trip::Consecutive { failures } | Trip::Windowed { failures, .. } => failures,
-            Trip::Never => u32::MAX,
-        }
-    }
-}
-
-/// All that does not change once the breaker is built.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Settings {
-    pub(super) trip: Trip,
-    pub(super) cooldown: Tick,
-    pub(super) cooldown_max: Tick,
-    pub(super) probes: u16,
-}
-
-impl Settings {
-    /// The state after construction and after a reset. A threshold of zero has been reached before the first call.
-    pub(super) const fn initial(&self) -> Kind {
-        match self.trip.failures() {
-            0 => Kind::Forced,
-            _ => Kind::Closed,
-        }
-    }
-
-    fn cooldown_at(&self, level: u32) -> Tick {
-        let longest = Ord::max(self.cooldown, self.cooldown_max);
-        self.cooldown.doubled(level).min(longest)
-    }
-
-    /// How long an unresolved probe keeps its place. Never nothing, or places would be free while they are taken.
-    fn lease(&self) -> Tick {
-        Ord::max(self.cooldown, Tick::length_of(Duration::from_millis(1)))
-    }
-}
-
-/// Leave to make one attempt, and what its result will count for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Admission {
-    generation: Generation,
-    probe: bool,
-}
-
-impl Admission {
-    pub(crate) fn is_probe(self) -> bool {
-        self.probe
-    }
-}
-
-/// The answer of a breaker that lets nobody in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Refusal {
-    pub(crate) failures: u32,
-    pub(crate) threshold: u32,
-    /// `None`: not before a reset.
-    pub(crate) retry_after: Option<Duration>,
-}
+pub(crate) use admission::{Admission, Refusal};
 
 #[derive(Debug)]
 pub(super) struct Machine<W = AtomicU64> {
     phase: W,
     tally: W,
-    /// The latest results, newest lowest, a one for a failure. Not cleared by transitions: the tally says how many of
-    /// them belong to the present generation. A thread held up between its look at the phase and its write here may
-    /// bring one result of an older generation into the window. It judges nothing itself then, but the next result to
-    /// be judged is judged with it. And of results pushed at once only the last is sure to be judged as the latest.
-    window: W,
+    window: Window<W>,
     settings: Settings,
 }
 
@@ -122,7 +39,7 @@ impl Machine {
         Machine {
             phase: AtomicU64::new(Phase::new(settings.initial(), Generation::FIRST).pack()),
             tally: AtomicU64::new(0),
-            window: AtomicU64::new(0),
+            window: Window::empty(AtomicU64::new(0), AtomicU64::new(0)),
             settings,
         }
     }
@@ -140,7 +57,7 @@ impl<W> Machine<W> {
         Machine {
             phase: word(Phase::new(settings.initial(), generation).pack()),
             tally: word(0),
-            window: word(0),
+            window: Window::empty(word(0), word(0)),
             settings,
         }
     }
@@ -153,104 +70,6 @@ impl<W: Word> Machine<W> {
 
     fn phase(&self) -> Phase {
         Phase::unpack(self.phase.load(Ordering::SeqCst))
-    }
-
-    /// Asks to make an attempt.
-    #[inline]
-    pub(super) fn admit(&self, now: impl Fn() -> Tick) -> Result<Admission, Refusal> {
-        let phase = Phase::unpack(self.phase.load(Ordering::Acquire));
-        match phase.kind {
-            Kind::Closed => Ok(Admission {
-                generation: phase.generation,
-                probe: false,
-            }),
-            _ => self.admit_unless_open(now()),
-        }
-    }
-
-    #[cold]
-    fn admit_unless_open(&self, now: Tick) -> Result<Admission, Refusal> {
-        loop {
-            let phase = self.phase();
-            if let Some(refusal) = self.refusal_in(phase, now) {
-                return Err(refusal);
-            }
-            let generation = phase.generation;
-            match phase.kind {
-                Kind::Closed => {
-                    return Ok(Admission {
-                        generation,
-                        probe: false,
-                    });
-                }
-                // Places taken since the look above are not lost ones: while the lease lasts, they are waited for.
-                Kind::HalfOpen
-                    if now < phase.until || self.trial_of(generation).places_taken < self.settings.probes =>
-                {
-                    if self.take_place(phase, now) {
-                        return Ok(Admission {
-                            generation,
-                            probe: true,
-                        });
-                    }
-                }
-                // The cooldown is over, or every place has been lost.
-                _ => {
-                    let half_open = Phase {
-                        kind: Kind::HalfOpen,
-                        generation: generation.next(),
-                        level: phase.level,
-                        until: now.plus(self.settings.lease()),
-                    };
-                    self.move_on(phase, half_open);
-                }
-            }
-        }
-    }
-
-    /// The lease first, then the place: whoever finds all places taken then finds the latest lease as well. The last look
-    /// tells whether the places still were this generation's when one was taken.
-    fn take_place(&self, phase: Phase, now: Tick) -> bool {
-        let leased = Phase {
-            until: Ord::max(phase.until, now.plus(self.settings.lease())),
-            ..phase
-        };
-        if leased != phase && !self.move_on(phase, leased) {
-            return false;
-        }
-        let taken = self.update_trial(phase.generation, |trial| {
-            (trial.places_taken < self.settings.probes).then(|| Trial {
-                places_taken: trial.places_taken + 1,
-                ..trial
-            })
-        });
-        taken.is_some() && self.is_at(Kind::HalfOpen, phase.generation)
-    }
-
-    /// Why an attempt would not be admitted at `now`; changes nothing.
-    pub(super) fn refusal(&self, now: impl Fn() -> Tick) -> Option<Refusal> {
-        let phase = self.phase();
-        match phase.kind {
-            Kind::Closed => None,
-            _ => self.refusal_in(phase, now()),
-        }
-    }
-
-    fn refusal_in(&self, phase: Phase, now: Tick) -> Option<Refusal> {
-        let refused = match phase.kind {
-            Kind::Closed => false,
-            Kind::Open => now < phase.until,
-            Kind::HalfOpen => {
-                let full = self.trial_of(phase.generation).places_taken >= self.settings.probes;
-                full && now < phase.until
-            }
-            Kind::Forced => true,
-        };
-        refused.then(|| Refusal {
-            failures: self.failures_in(phase),
-            threshold: self.settings.trip.failures(),
-            retry_after: (phase.kind != Kind::Forced).then(|| phase.until.since(now)),
-        })
     }
 
     /// An admitted attempt succeeded.
@@ -266,9 +85,6 @@ impl<W: Word> Machine<W> {
 
     #[cold]
     fn succeed_probe(&self, generation: Generation) {
-        if !self.is_at(Kind::HalfOpen, generation) {
-            return;
-        }
         let trial = self.update_trial(generation, |trial| {
             Some(Trial {
                 places_taken: trial.places_taken.saturating_sub(1),
@@ -332,30 +148,17 @@ impl<W: Word> Machine<W> {
         }
     }
 
+    /// Judges the window as it was when this result went in, whatever has been recorded since: no moment that deserves
+    /// opening passes unseen.
     fn count_in_window(&self, generation: Generation, failed: bool, now: impl Fn() -> Tick) {
         let Trip::Windowed { size, failures } = self.settings.trip else {
             return;
         };
-        let mut results = self.window.load(Ordering::Acquire);
-        while let Err(current) = self.window.compare_exchange(results, results << 1 | u64::from(failed)) {
-            results = current;
-        }
-        // Counted after it was pushed: a full count means that many results of this generation are in the window. A full
-        // count stays, and so does the word: no write.
-        let filling = self.update_tally(generation, |count| (count < size).then_some(count + 1));
-        let tally = Tally::unpack(self.tally.load(Ordering::SeqCst));
-        let full = filling == Some(size) || tally.count_of(generation) == Some(size);
-        if full && self.failures_among(size) >= failures {
+        let results = self
+            .window
+            .record(generation, failed, || self.phase().generation == generation);
+        if results.is_some_and(|results| results.are_at_least(size) && results.failures_among(size) >= failures) {
             self.open(Kind::Closed, generation, now());
-        }
-    }
-
-    /// Failures among the latest `results` in the window.
-    fn failures_among(&self, results: u32) -> u32 {
-        let window = self.window.load(Ordering::SeqCst);
-        match 64_u32.saturating_sub(results) {
-            64 => 0,
-            unused => (window << unused).count_ones(),
         }
     }
 
@@ -400,7 +203,12 @@ impl<W: Word> Machine<W> {
     }
 
     fn count_by_hand(&self, generation: Generation) {
-        self.update_tally(generation, |count| Some(count.saturating_add(1)));
+        match self.settings.trip {
+            Trip::Consecutive { .. } | Trip::Windowed { .. } => {
+                self.update_tally(generation, |count| Some(count.saturating_add(1)));
+            }
+            Trip::Never => {}
+        }
     }
 
     /// A success seen by somebody without an admission: as with a failure, it counts for what it meets.
@@ -427,7 +235,7 @@ impl<W: Word> Machine<W> {
         let tally = Tally::unpack(self.tally.load(Ordering::SeqCst));
         let counted = tally.count_of(phase.generation).unwrap_or(0);
         match (phase.kind, self.settings.trip) {
-            (Kind::Closed, Trip::Windowed { .. }) => self.failures_among(counted),
+            (Kind::Closed, Trip::Windowed { size, .. }) => self.window.failures_among(size, phase.generation),
             (Kind::Closed | Kind::Forced, _) => counted,
             (Kind::Open, trip) => trip.failures().saturating_add(counted),
             (Kind::HalfOpen, trip) => trip.failures(),

@@ -161,7 +161,10 @@ impl Pair {
 }
 
 fn opens() -> impl Strategy<Value = Opens> {
-    let windowed = (prop::sample::select(vec![1, 2, 3, 5, 20, 64]), 1..=100_u32)
+    let windowed = (
+        prop::sample::select(vec![1, 2, 3, 5, 20, 31, 32, 33, 63, 64]),
+        1..=100_u32,
+    )
         .prop_map(|(window, percent)| Opens::AtFailureRate { window, percent });
     let in_a_row = prop::sample::select(vec![0, 1, 2, 3, 4, 5, 6, u32::MAX]).prop_map(Opens::AfterFailuresInARow);
     prop_oneof![8 => in_a_row, 8 => windowed, 1 => Just(Opens::Never)]

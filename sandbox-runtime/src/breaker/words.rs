@@ -1,24 +1,51 @@
-//! The breaker's two words: how its state is packed into atomics.
+//! The breaker's words: how its state is packed into atomics. Those of the window have a module of their own.
 //!
 //! Every transition is one compare-and-swap of the [`Phase`], which carries a generation that each transition moves on.
 //! The [`Tally`] carries the generation that its counts belong to; counts of another generation read as zero, so a
 //! transition clears them without a second write.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use crate::clock::Tick;
 
-/// Which transition a state follows. Wraps; a holder is told apart from the present one as long as fewer than
-/// 2^17 transitions lie between them.
+/// What the machine needs of an atomic word; a model checker brings its own.
+pub(super) trait Word {
+    fn load(&self, ordering: Ordering) -> u64;
+    fn compare_exchange(&self, current: u64, new: u64) -> Result<u64, u64>;
+}
+
+impl Word for AtomicU64 {
+    fn load(&self, ordering: Ordering) -> u64 {
+        self.load(ordering)
+    }
+    fn compare_exchange(&self, current: u64, new: u64) -> Result<u64, u64> {
+        self.compare_exchange(current, new, Ordering::SeqCst, Ordering::SeqCst)
+    }
+}
+
+/// Which transition a state follows. Wraps; an older one, of a permit or in a word that was not written since, is told
+/// apart from the present one as long as fewer than 2^17 transitions lie between them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Generation(u32);
 
 impl Generation {
-    const BITS: u32 = 17;
+    pub(super) const BITS: u32 = 17;
     const MASK: u32 = (1 << Self::BITS) - 1;
 
     pub(super) const FIRST: Generation = Generation(0);
 
     pub(super) const fn next(self) -> Generation {
         Generation((self.0 + 1) & Self::MASK)
+    }
+
+    pub(super) const fn bits(self) -> u64 {
+        self.0 as u64
+    }
+
+    /// From the lowest bits of `word`.
+    #[expect(clippy::cast_possible_truncation, reason = "what lies above is cut off on purpose")]
+    pub(super) const fn from_bits(word: u64) -> Generation {
+        Generation(word as u32 & Self::MASK)
     }
 
     #[cfg(test)]
@@ -67,7 +94,7 @@ impl Phase {
             Kind::HalfOpen => 2,
             Kind::Forced => 3,
         };
-        let above = ((self.generation.0 as u64) << Self::LEVEL_BITS | self.level as u64) << 2 | kind;
+        let above = (self.generation.bits() << Self::LEVEL_BITS | self.level as u64) << 2 | kind;
         above << Tick::BITS | self.until.bits()
     }
 
@@ -81,7 +108,7 @@ impl Phase {
         };
         Phase {
             kind,
-            generation: Generation((above >> (2 + Self::LEVEL_BITS)) as u32 & Generation::MASK),
+            generation: Generation::from_bits(above >> (2 + Self::LEVEL_BITS)),
             level: (above >> 2) as u32 & Self::MAX_LEVEL,
             until: Tick::from_bits(word),
         }
@@ -90,8 +117,8 @@ impl Phase {
 
 /// The counts of one generation: generation (upper half), counts (lower half).
 ///
-/// Closed: the count of failures in a row, or of results in the window. Open: failures recorded by hand. Half-open:
-/// places taken (upper half of the counts) and successes (lower half).
+/// Closed: the count of failures in a row; none when there is a window, which counts for itself. Open: failures recorded
+/// by hand. Half-open: places taken (upper half of the counts) and successes (lower half).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Tally {
     pub(super) generation: Generation,
@@ -100,13 +127,13 @@ pub(super) struct Tally {
 
 impl Tally {
     pub(super) const fn pack(self) -> u64 {
-        (self.generation.0 as u64) << 32 | self.count as u64
+        self.generation.bits() << 32 | self.count as u64
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "the upper half is cut off on purpose")]
     pub(super) const fn unpack(word: u64) -> Tally {
         Tally {
-            generation: Generation((word >> 32) as u32 & Generation::MASK),
+            generation: Generation::from_bits(word >> 32),
             count: word as u32,
         }
     }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::breaker::CircuitBreaker;
-use crate::breaker::machine::{Refusal, Settings};
+use crate::breaker::machine::Refusal;
+use crate::breaker::settings::Settings;
 use crate::breaker::words::Kind;
 
 /// The clock's last moment, in milliseconds: sums end there, and what would happen then never happens.
@@ -265,7 +266,7 @@ impl Model {
             (State::Closed, Opens::AtFailureRate { window, .. }) => {
                 latest_first.take(window as usize).filter(|failed| **failed).count()
             }
-            (State::Closed, Opens::Never) => 0,
+            (_, Opens::Never) => 0,
             _ => latest_first.filter(|failed| **failed).count(),
         };
         // What opened it was cleared by opening, and is remembered as what it takes.

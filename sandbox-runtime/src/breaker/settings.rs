@@ -1,0 +1,55 @@
+//! What a breaker has been told when it was built.
+
+use std::time::Duration;
+
+use super::words::Kind;
+use crate::clock::Tick;
+
+/// What opens a closed breaker.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Trip {
+    /// So many failures in a row.
+    Consecutive { failures: u32 },
+    /// So many failures among the last `size` results.
+    Windowed { size: u32, failures: u32 },
+    /// Nothing.
+    Never,
+}
+
+impl Trip {
+    pub(super) const fn failures(self) -> u32 {
+        match self {
+            Trip::Consecutive { failures } | Trip::Windowed { failures, .. } => failures,
+            Trip::Never => u32::MAX,
+        }
+    }
+}
+
+/// All that does not change once the breaker is built.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Settings {
+    pub(super) trip: Trip,
+    pub(super) cooldown: Tick,
+    pub(super) cooldown_max: Tick,
+    pub(super) probes: u16,
+}
+
+impl Settings {
+    /// The state after construction and after a reset. A threshold of zero has been reached before the first call.
+    pub(super) const fn initial(&self) -> Kind {
+        match self.trip.failures() {
+            0 => Kind::Forced,
+            _ => Kind::Closed,
+        }
+    }
+
+    pub(super) fn cooldown_at(&self, level: u32) -> Tick {
+        let longest = Ord::max(self.cooldown, self.cooldown_max);
+        self.cooldown.doubled(level).min(longest)
+    }
+
+    /// How long an unresolved probe keeps its place. Never nothing, or places would be free while they are taken.
+    pub(super) fn lease(&self) -> Tick {
+        Ord::max(self.cooldown, Tick::length_of(Duration::from_millis(1)))
+    }
+}

@@ -1,0 +1,323 @@
+//! The window: the latest results of a closed breaker.
+//!
+//! 64 results leave no room in their word for the generation that they belong to. So they go into two words, the halves,
+//! by turns: each holds every other result, its generation, and how many results it has taken. The counts tell whose turn
+//! it is: the second half's when the first is one ahead, else the first's. A half of another generation counts as empty,
+//! so a transition clears the window without a write.
+//!
+//! A result is recorded by one compare-and-swap of the half whose turn it is, and that one proves both halves: it has not
+//! changed since it was read, and as long as it does not, it is not the other one's turn to change. What was worked out
+//! before the swap is the window at the moment of the swap, and every result is judged by the window that it makes.
+//!
+//! Orderings: who looks at the halves reads the first before the second. Whoever wrote the first had read the second, so
+//! what is read of the second is never too old for it. It may be too new, if results came in between; but then the first
+//! has changed since, and the swap of it fails. `Acquire` makes that so, and what is read after the second, be it the
+//! breaker's generation or the first half again, is not too old for either.
+
+use std::sync::atomic::Ordering;
+
+use super::words::{Generation, Word};
+
+#[derive(Debug)]
+pub(super) struct Window<W> {
+    first: W,
+    second: W,
+}
+
+impl<W> Window<W> {
+    /// Made of two words that are zero: it holds no results, whatever the generation.
+    pub(super) const fn empty(first: W, second: W) -> Window<W> {
+        Window { first, second }
+    }
+}
+
+impl<W: Word> Window<W> {
+    /// Records a result of `generation` and returns it with those before it; `None` when that generation is over, which
+    /// `is_present` tells.
+    ///
+    /// A result whose generation ends meanwhile may still be written, where nobody of a later one has written yet. They
+    /// see by its tag that it is none of theirs.
+    pub(super) fn record(
+        &self,
+        generation: Generation,
+        failed: bool,
+        is_present: impl Fn() -> bool,
+    ) -> Option<Results> {
+        loop {
+            let words = self.read();
+            let halves = words.map(Half::unpack);
+            // Nobody records for a generation before the breaker has reached it. If the breaker, asked after the halves
+            // were read, is at this one, then other tags are of earlier ones, and may be written over.
+            if halves.iter().any(|half| half.generation != generation) && !is_present() {
+                return None;
+            }
+            let before = Results::of(generation, halves);
+            let (half, word) = if before.end_in_first {
+                (&self.second, words[1])
+            } else {
+                (&self.first, words[0])
+            };
+            let results = before.with(failed);
+            if half.compare_exchange(word, results.newer.pack()).is_ok() {
+                return Some(results);
+            }
+        }
+    }
+
+    /// The failures among the latest `size` results of `generation`, as they were at one moment.
+    pub(super) fn failures_among(&self, size: u32, generation: Generation) -> u32 {
+        let mut words = self.read();
+        loop {
+            let again = self.read();
+            // The first has not changed while the second was read.
+            if again[0] == words[0] {
+                return Results::of(generation, words.map(Half::unpack)).failures_among(size);
+            }
+            words = again;
+        }
+    }
+
+    fn read(&self) -> [u64; 2] {
+        let first = self.first.load(Ordering::Acquire);
+        let second = self.second.load(Ordering::Acquire);
+        [first, second]
+    }
+}
+
+/// The latest results of a generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Results {
+    /// The half that took the latest result.
+    newer: Half,
+    /// The other one, whose turn it is.
+    older: Half,
+    end_in_first: bool,
+}
+
+impl Results {
+    fn of(generation: Generation, [first, second]: [Half; 2]) -> Results {
+        // The first result goes into the first half: where that is of another generation, so is all else.
+        let first = first.seen_in(generation);
+        let second = match first.count {
+            0 => Half::empty(generation),
+            _ => second.seen_in(generation),
+        };
+        let end_in_first = first.count == second.count_after();
+        let (newer, older) = if end_in_first { (first, second) } else { (second, first) };
+        Results {
+            newer,
+            older,
+            end_in_first,
+        }
+    }
+
+    fn with(self, failed: bool) -> Results {
+        Results {
+            newer: self.older.with(failed),
+            older: self.newer,
+            end_in_first: !self.end_in_first,
+        }
+    }
+
+    pub(super) fn are_at_least(self, number: u32) -> bool {
+        self.newer.count + self.older.count >= number
+    }
+
+    pub(super) fn failures_among(self, latest: u32) -> u32 {
+        self.newer.failures_among(latest.div_ceil(2)) + self.older.failures_among(latest / 2)
+    }
+}
+
+/// Every other result of a generation: generation (17 bits), count (15), results (32).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Half {
+    generation: Generation,
+    /// How many results it has taken. When the bits are used up it goes on from [`SIZE`](Self::SIZE): a half that was full
+    /// once remains so. To take the same count for the same moment, a recorder must be held up over 65,000 results.
+    count: u32,
+    /// The latest results, newest lowest, a one for a failure.
+    results: u32,
+}
+
+impl Half {
+    const SIZE: u32 = u32::BITS;
+    const COUNT_BITS: u32 = u64::BITS - Generation::BITS - Self::SIZE;
+    const MAX_COUNT: u32 = (1 << Self::COUNT_BITS) - 1;
+
+    const fn empty(generation: Generation) -> Half {
+        Half {
+            generation,
+            count: 0,
+            results: 0,
+        }
+    }
+
+    const fn pack(self) -> u64 {
+        (self.generation.bits() << Self::COUNT_BITS | self.count as u64) << Self::SIZE | self.results as u64
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "what lies above is cut off on purpose")]
+    const fn unpack(word: u64) -> Half {
+        let above = word >> Self::SIZE;
+        Half {
+            generation: Generation::from_bits(above >> Self::COUNT_BITS),
+            count: above as u32 & Self::MAX_COUNT,
+            results: word as u32,
+        }
+    }
+
+    fn seen_in(self, generation: Generation) -> Half {
+        if self.generation == generation {
+            self
+        } else {
+            Half::empty(generation)
+        }
+    }
+
+    fn count_after(self) -> u32 {
+        match self.count {
+            Self::MAX_COUNT => Self::SIZE,
+            count => count + 1,
+        }
+    }
+
+    fn with(self, failed: bool) -> Half {
+        Half {
+            count: self.count_after(),
+            results: self.results << 1 | u32::from(failed),
+            ..self
+        }
+    }
+
+    fn failures_among(self, latest: u32) -> u32 {
+        let latest_only = self.results.checked_shl(Self::SIZE - latest);
+        latest_only.map_or(0, u32::count_ones)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::sync::atomic::AtomicU64;
+
+    use super::*;
+
+    const LAST: Generation = Generation::from_bits(u64::MAX);
+
+    fn empty() -> Window<AtomicU64> {
+        Window::empty(AtomicU64::new(0), AtomicU64::new(0))
+    }
+
+    fn record(window: &Window<AtomicU64>, generation: Generation, failed: bool) -> Results {
+        window.record(generation, failed, || true).unwrap()
+    }
+
+    #[test]
+    fn halves_survive_packing_at_the_extremes() {
+        for generation in [Generation::FIRST, Generation::FIRST.next(), LAST] {
+            for count in [0, 1, Half::MAX_COUNT] {
+                for results in [0, 1, 1 << 31, u32::MAX] {
+                    let half = Half {
+                        generation,
+                        count,
+                        results,
+                    };
+                    assert_eq!(Half::unpack(half.pack()), half);
+                }
+            }
+        }
+    }
+
+    /// Over two wraps of the counts. The results are no pattern that repeats in a window.
+    #[test]
+    fn the_latest_results_are_in_it_however_many_have_been() {
+        let sizes = [1, 2, 3, 31, 32, 33, 63, 64];
+        let window = empty();
+        let mut latest_first = VecDeque::new();
+        for number in 1..=5 * Half::MAX_COUNT {
+            let failed = number.wrapping_mul(0x9e37_79b9).count_ones() % 2 == 1;
+            latest_first.push_front(failed);
+            latest_first.truncate(64);
+            let results = record(&window, LAST, failed);
+            // All of them while it fills and around the wraps, few in between.
+            if (64..Half::MAX_COUNT).contains(&(number / 2 % Half::MAX_COUNT)) && number % 101 != 0 {
+                continue;
+            }
+            for size in sizes {
+                let expected = latest_first
+                    .iter()
+                    .take(size as usize)
+                    .filter(|failed| **failed)
+                    .count();
+                assert_eq!(
+                    results.failures_among(size) as usize,
+                    expected,
+                    "of {size} after {number}"
+                );
+                assert_eq!(window.failures_among(size, LAST) as usize, expected);
+                assert_eq!(results.are_at_least(size), number >= size, "{number} are {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn results_go_into_the_halves_by_turns() {
+        let window = empty();
+        let mut words = window.read();
+        for number in 0..3 * Half::MAX_COUNT {
+            record(&window, LAST, true);
+            let after = window.read();
+            let turn = number as usize % 2;
+            assert_ne!(
+                after[turn], words[turn],
+                "the count moves although all results are failures"
+            );
+            assert_eq!(after[1 - turn], words[1 - turn]);
+            words = after;
+        }
+    }
+
+    #[test]
+    fn another_generation_begins_with_an_empty_window() {
+        for recorded in [1, 2, 3, 64, 65] {
+            let window = empty();
+            (0..recorded).for_each(|_| {
+                record(&window, LAST, true);
+            });
+            let next = LAST.next();
+            assert_eq!(window.failures_among(64, next), 0);
+            let results = record(&window, next, false);
+            assert_eq!((results.failures_among(64), results.are_at_least(2)), (0, false));
+            assert_eq!(window.failures_among(64, LAST), 0, "its second half is there yet");
+            let results = record(&window, next, true);
+            assert_eq!((results.failures_among(64), results.are_at_least(2)), (1, true));
+            assert_eq!(window.failures_among(64, LAST), 0);
+        }
+    }
+
+    #[test]
+    fn a_generation_that_is_over_writes_over_none_that_is_later() {
+        let window = empty();
+        record(&window, LAST, true);
+        for later in 1..=2 {
+            record(&window, LAST.next(), true);
+            let words = window.read();
+            assert_eq!(window.record(LAST, true, || false), None);
+            assert_eq!(window.read(), words, "with {later} later results");
+        }
+    }
+
+    /// It is wrong for a while then, but a recorder must not wait for halves that fit together.
+    #[test]
+    fn a_half_of_the_same_number_from_before_the_generations_wrapped_holds_nobody_up() {
+        let left_over = Half {
+            count: 5,
+            ..Half::empty(LAST)
+        };
+        let window = Window::empty(AtomicU64::new(0), AtomicU64::new(left_over.pack()));
+        for _ in 0..64 {
+            record(&window, LAST, true);
+        }
+        assert_eq!(window.failures_among(20, LAST), 20);
+    }
+}
