@@ -103,12 +103,12 @@ impl<T: Future> Run<T, T::Output> {
                 && let Poll::Ready(answer) = tool.poll(cx)
             {
                 answered = Some((call.handler().verdict(&answer), answer));
+                this.stage.set(Stage::Ended);
             }
         });
         let outcome = match (guarded, answered) {
             (Ok(()), Some((Verdict::Success, answer))) => {
                 call.as_mut().resolve(Verdict::Success);
-                this.stage.set(Stage::Ended);
                 return Poll::Ready(ControlFlow::Break(call.conclude(Ok(answer), None)));
             }
             (Ok(()), Some((verdict, answer))) => Exit::Answered(answer, verdict),

@@ -1,5 +1,8 @@
 //! A panic in the tool is caught, counted and reported, and never retried.
 
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use sandbox_runtime::{CircuitBreaker, Policy, SandboxError, Tool, execute_with_controls};
@@ -49,6 +52,26 @@ async fn a_panic_while_a_timed_out_attempt_is_dropped_is_caught_too() {
         message: "in the destructor".into(),
     };
     assert_eq!(result, Err(expected));
+    assert_eq!(breaker.failure_count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_while_a_finished_attempt_is_dropped_is_caught_too() {
+    struct Finished;
+    impl Future for Finished {
+        type Output = Result<Value, String>;
+        fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+            Poll::Ready(Ok(Value::Null))
+        }
+    }
+    impl Drop for Finished {
+        fn drop(&mut self) {
+            panic!("in the destructor");
+        }
+    }
+    let breaker = CircuitBreaker::new(5);
+    let result = execute_with_controls(&POLICY, &breaker, || Finished).await;
+    assert!(result.unwrap_err().is_panic());
     assert_eq!(breaker.failure_count(), 1);
 }
 
