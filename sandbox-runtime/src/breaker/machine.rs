@@ -75,8 +75,8 @@ impl<W: Word> Machine<W> {
     /// An admitted attempt succeeded.
     #[inline]
     pub(super) fn succeed(&self, admission: Admission, now: impl Fn() -> Tick) {
-        let Admission { generation, probe } = admission;
-        if probe {
+        let generation = admission.generation();
+        if admission.is_probe() {
             self.succeed_probe(generation);
         } else if self.is_at(Kind::Closed, generation) {
             self.count_success(generation, now);
@@ -101,8 +101,8 @@ impl<W: Word> Machine<W> {
     /// An admitted attempt failed.
     #[cold]
     pub(super) fn fail(&self, admission: Admission, now: impl Fn() -> Tick) {
-        let Admission { generation, probe } = admission;
-        if probe {
+        let generation = admission.generation();
+        if admission.is_probe() {
             self.open(Kind::HalfOpen, generation, now());
         } else if self.is_at(Kind::Closed, generation) {
             self.count_failure(generation, now);
@@ -111,8 +111,8 @@ impl<W: Word> Machine<W> {
 
     /// An admitted attempt came to nothing: nothing is counted, a probe's place is free.
     pub(super) fn release(&self, admission: Admission) {
-        if admission.probe {
-            self.update_trial(admission.generation, |trial| {
+        if admission.is_probe() {
+            self.update_trial(admission.generation(), |trial| {
                 Some(Trial {
                     places_taken: trial.places_taken.saturating_sub(1),
                     ..trial

@@ -1,5 +1,6 @@
 //! Who is let in, and why others are not.
 
+use std::num::NonZeroU32;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -7,16 +8,27 @@ use super::Machine;
 use crate::breaker::words::{Generation, Kind, Phase, Trial, Word};
 use crate::clock::Tick;
 
-/// Leave to make one attempt, and what its result will count for.
+/// Leave to make one attempt, and what its result will count for: the generation and whether it is a probe, plus one, so
+/// that a call's future keeps an `Option` of it in four bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Admission {
-    pub(super) generation: Generation,
-    pub(super) probe: bool,
-}
+pub(crate) struct Admission(NonZeroU32);
 
 impl Admission {
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "a generation has 17 bits")]
+    fn new(generation: Generation, is_probe: bool) -> Admission {
+        let bits = (generation.bits() as u32) << 1 | u32::from(is_probe);
+        Admission(NonZeroU32::MIN.saturating_add(bits))
+    }
+
+    #[inline]
+    pub(super) fn generation(self) -> Generation {
+        Generation::from_bits(u64::from((self.0.get() - 1) >> 1))
+    }
+
+    #[inline]
     pub(crate) fn is_probe(self) -> bool {
-        self.probe
+        (self.0.get() - 1) & 1 == 1
     }
 }
 
@@ -35,10 +47,7 @@ impl<W: Word> Machine<W> {
     pub(in crate::breaker) fn admit(&self, now: impl Fn() -> Tick) -> Result<Admission, Refusal> {
         let phase = Phase::unpack(self.phase.load(Ordering::Acquire));
         match phase.kind {
-            Kind::Closed => Ok(Admission {
-                generation: phase.generation,
-                probe: false,
-            }),
+            Kind::Closed => Ok(Admission::new(phase.generation, false)),
             _ => self.admit_unless_open(now()),
         }
     }
@@ -52,21 +61,13 @@ impl<W: Word> Machine<W> {
             }
             let generation = phase.generation;
             match phase.kind {
-                Kind::Closed => {
-                    return Ok(Admission {
-                        generation,
-                        probe: false,
-                    });
-                }
+                Kind::Closed => return Ok(Admission::new(generation, false)),
                 // Places taken since the look above are not lost ones: while the lease lasts, they are waited for.
                 Kind::HalfOpen
                     if now < phase.until || self.trial_of(generation).places_taken < self.settings.probes =>
                 {
                     if self.take_place(phase, now) {
-                        return Ok(Admission {
-                            generation,
-                            probe: true,
-                        });
+                        return Ok(Admission::new(generation, true));
                     }
                 }
                 // The cooldown is over, or every place has been lost.
@@ -126,5 +127,21 @@ impl<W: Word> Machine<W> {
             threshold: self.settings.trip.failures(),
             retry_after: (phase.kind != Kind::Forced).then(|| phase.until.since(now)),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn admissions_survive_packing() {
+        for generation in [0, 1, u32::MAX].map(Generation::after) {
+            for is_probe in [false, true] {
+                let admission = Admission::new(generation, is_probe);
+                assert_eq!((admission.generation(), admission.is_probe()), (generation, is_probe));
+            }
+        }
+        assert_eq!(size_of::<Option<Admission>>(), 4);
     }
 }
