@@ -10,6 +10,7 @@
     future_incompatible
 )]
 #![deny(clippy::all, clippy::pedantic)]
+#![forbid(unsafe_code)]
 
 use std::fmt::Display;
 use std::future::Future;

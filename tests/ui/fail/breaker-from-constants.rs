@@ -12,6 +12,13 @@ async fn windowed() -> Result<(), String> {
     Ok(())
 }
 
+const MOST: f64 = 1.5;
+
+#[sandboxed(breaker(window = 20, failure_rate = MOST))]
+async fn rated() -> Result<(), String> {
+    Ok(())
+}
+
 fn main() {
-    let _ = (in_a_row(), windowed());
+    let _ = (in_a_row(), windowed(), rated());
 }

@@ -1,0 +1,130 @@
+//! What a call costs in allocations and in the size of its future: counts that noise cannot move. How often arguments
+//! are cloned stands in `arguments_are_pristine.rs`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use allocation_counter::measure;
+use sandbox_runtime::{CircuitBreaker, Policy, Tool, execute_with_controls, sandboxed};
+use tokio::runtime::{Builder, Runtime};
+
+/// A sandboxed future may be larger than its tool's by the timer (112 bytes), the call (breaker, admission, count and start:
+/// 24), the tags of the states (16), and the argument that is kept for further attempts (16, and 8 in the function).
+const OVERHEAD: usize = 176;
+
+async fn tool(number: u64) -> Result<u64, String> {
+    tokio::task::yield_now().await;
+    Ok(number)
+}
+
+#[sandboxed]
+async fn sandboxed_tool(number: u64) -> Result<u64, String> {
+    tokio::task::yield_now().await;
+    Ok(number)
+}
+
+#[test]
+fn a_call_is_not_larger_than_its_tool_by_more_than_this() {
+    let (plain, sandboxed) = (size_of_val(&tool(1)), size_of_val(&sandboxed_tool(1)));
+    assert!(sandboxed <= plain + OVERHEAD, "{sandboxed} bytes for a tool of {plain}");
+}
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap()
+}
+
+/// How often `call` allocates at its second time: at the first, the runtime and the breaker's clock set themselves up.
+fn allocations<T>(call: impl AsyncFn() -> T) -> u64 {
+    let runtime = runtime();
+    runtime.block_on(async { call().await });
+    runtime.block_on(async {
+        let mut future = pin!(call());
+        let mut total = 0;
+        std::future::poll_fn(|cx| {
+            let mut polled = Poll::Pending;
+            total += measure(|| polled = future.as_mut().poll(cx).map(drop)).count_total;
+            polled
+        })
+        .await;
+        total
+    })
+}
+
+const POLICY: Policy = Policy::new()
+    .timeout(Duration::from_millis(10))
+    .backoff_base(Duration::from_millis(1));
+
+/// A call whose attempts take so long and then say this.
+async fn call(breaker: &CircuitBreaker, millis: Option<u64>, result: Result<u64, u64>) -> Result<u64, u64> {
+    let tool = Tool::new("tool", || async move {
+        match millis {
+            Some(0) => {}
+            Some(millis) => tokio::time::sleep(Duration::from_millis(millis)).await,
+            None => std::future::pending().await,
+        }
+        result
+    });
+    execute_with_controls(&POLICY, breaker, tool.on_failure(|failure| Err(failure.elapsed_ms))).await
+}
+
+#[test]
+fn no_call_allocates_however_it_ends() {
+    static STEADY: CircuitBreaker = CircuitBreaker::disabled();
+    static COUNTING: CircuitBreaker = CircuitBreaker::windowed(64, 1.0);
+    static OPEN: CircuitBreaker = CircuitBreaker::new(0);
+    for breaker in [&STEADY, &COUNTING] {
+        assert_eq!(
+            allocations(async || call(breaker, Some(0), Ok(1)).await),
+            0,
+            "ready at once"
+        );
+        assert_eq!(
+            allocations(async || call(breaker, Some(5), Ok(1)).await),
+            0,
+            "after a wait"
+        );
+        assert_eq!(
+            allocations(async || call(breaker, Some(0), Err(1)).await),
+            0,
+            "failed and retried"
+        );
+        assert_eq!(
+            allocations(async || call(breaker, None, Ok(1)).await),
+            0,
+            "timed out and retried"
+        );
+    }
+    assert_eq!(allocations(async || call(&OPEN, Some(0), Ok(1)).await), 0, "refused");
+    // To yield, a task has itself remembered by the runtime.
+    let (plain, sandboxed) = (
+        allocations(async || tool(1).await),
+        allocations(async || sandboxed_tool(1).await),
+    );
+    assert_eq!(sandboxed, plain, "by the attribute");
+}
+
+#[test]
+fn the_counter_counts() {
+    assert_eq!(
+        allocations(async || Box::new(1)),
+        1,
+        "or the test above would prove nothing"
+    );
+}
+
+#[test]
+fn a_tool_that_is_ready_at_once_reads_no_clock_and_arms_no_timer() {
+    // There is no runtime here: a timer would panic, and be caught as a panic of nobody's.
+    static BREAKER: CircuitBreaker = CircuitBreaker::new(5);
+    let mut ready = pin!(call(&BREAKER, Some(0), Ok(7)));
+    let polled = ready.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert_eq!(polled, Poll::Ready(Ok(7)));
+}
