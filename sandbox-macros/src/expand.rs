@@ -186,20 +186,15 @@ impl<'a> Expansion<'a> {
     }
 
     fn own_breaker(&self) -> TokenStream {
+        let private = self.private(Span::mixed_site());
         let value = |name| self.args.value(name);
         let made = match (value(Name::Threshold), value(Name::Window), value(Name::FailureRate)) {
-            (Some(threshold), ..) => {
-                let private = self.private(at(threshold.span()));
-                quote_spanned!(at(threshold.span())=> #private::threshold(#threshold))
-            }
+            (Some(threshold), ..) => self.checked("threshold", threshold),
             (None, Some(window), Some(rate)) => {
-                let private = self.private(at(window.span()));
-                quote_spanned!(at(window.span())=> #private::windowed(#window, #rate))
+                let (window, rate) = (self.checked("window", window), self.checked("failure_rate", rate));
+                quote!(#private::CircuitBreaker::windowed(#window, #rate))
             }
-            _ => {
-                let private = self.private(Span::mixed_site());
-                quote!(#private::breaker())
-            }
+            _ => quote!(#private::breaker()),
         };
         let cooldown = value(Name::CooldownMs)
             .map(|time| self.millis(time))
@@ -212,9 +207,15 @@ impl<'a> Expansion<'a> {
     }
 
     fn millis(&self, value: &Expr) -> TokenStream {
+        self.checked("millis", value)
+    }
+
+    /// A value through a function that checks it, at the value's place: a bad one is told there.
+    fn checked(&self, function: &str, value: &Expr) -> TokenStream {
         let span = at(value.span());
         let private = self.private(span);
-        quote_spanned!(span=> #private::millis(#value))
+        let function = Ident::new(function, span);
+        quote_spanned!(span=> #private::#function(#value))
     }
 
     /// `call` with a variable for the breaker that it names, where that is not a static of the function's own. It is looked

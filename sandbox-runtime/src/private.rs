@@ -56,17 +56,22 @@ pub const fn threshold(threshold: u32) -> CircuitBreaker {
     CircuitBreaker::new(threshold)
 }
 
-/// A breaker over a window of results. Evaluated in a static: bad numbers do not compile.
-pub const fn windowed(window: u32, failure_rate: f64) -> CircuitBreaker {
+/// The size of a window. Evaluated in a static: a bad number does not compile.
+pub const fn window(window: u32) -> u32 {
     assert!(
         window >= 1 && window <= 64,
         "`window` is out of range; it is at least 1 and at most 64"
     );
+    window
+}
+
+/// The share of failures that opens a breaker. Evaluated in a static: a bad number does not compile.
+pub const fn failure_rate(failure_rate: f64) -> f64 {
     assert!(
         failure_rate > 0.0 && failure_rate <= 1.0,
         "`failure_rate` is out of range; it is above 0 and at most 1"
     );
-    CircuitBreaker::windowed(window, failure_rate)
+    failure_rate
 }
 
 /// A breaker that the user has named; here its type is told when it is another.
