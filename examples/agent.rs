@@ -223,7 +223,7 @@ impl Agent {
         self.play("report", "march", 0, Ending::Refused).await;
 
         service::REPORTS_WORK.store(true, Relaxed);
-        if let BreakerState::Open { retry_after, .. } = REPORTS.state() {
+        if let BreakerState::Open { retry_after } = REPORTS.state() {
             tokio::time::sleep(retry_after).await;
         }
         let state = REPORTS.state();

@@ -52,12 +52,10 @@ pub struct CircuitBreaker {
 
 /// What a [`CircuitBreaker`] would do with an attempt now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum BreakerState {
     /// Attempts pass.
     Closed,
     /// Attempts are refused.
-    #[non_exhaustive]
     Open {
         /// How long the cooldown still lasts.
         retry_after: Duration,

@@ -29,11 +29,7 @@ pub enum SandboxError {
         limit_ms: u64,
     },
     /// The circuit breaker let no attempt pass.
-    #[error(
-        "circuit breaker open after {} (threshold {threshold}){}",
-        Count(*.consecutive_failures, "failure"),
-        RetryAfter(*.retry_after_ms)
-    )]
+    #[error("circuit breaker {}", Opened { failures: *.consecutive_failures, retry_after_ms: *.retry_after_ms })]
     #[non_exhaustive]
     CircuitBreakerOpen {
         /// The failures that the breaker has counted.
@@ -81,13 +77,21 @@ impl fmt::Display for Count {
     }
 }
 
-struct RetryAfter(Option<u64>);
+/// Why a breaker refuses, and until when.
+struct Opened {
+    failures: u32,
+    retry_after_ms: Option<u64>,
+}
 
-impl fmt::Display for RetryAfter {
+impl fmt::Display for Opened {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(millis) => write!(f, "; try again in {millis} ms"),
-            None => f.write_str("; it stays open until it is reset"),
+        match self.retry_after_ms {
+            Some(millis) => {
+                let failures = Count(self.failures, "failure");
+                write!(f, "open after {failures}; try again in {millis} ms")
+            }
+            // It was not the failures.
+            None => f.write_str("held open; it refuses every call until it is reset"),
         }
     }
 }
@@ -207,12 +211,11 @@ impl fmt::Display for Failure {
             FailureKind::CircuitOpen {
                 consecutive_failures, ..
             } => {
-                let failures = Count(consecutive_failures, "failure");
-                let retry_after = RetryAfter(self.retry_after_ms);
-                write!(
-                    f,
-                    "`{tool}` was not called: its circuit breaker is open after {failures}{retry_after}"
-                )
+                let opened = Opened {
+                    failures: consecutive_failures,
+                    retry_after_ms: self.retry_after_ms,
+                };
+                write!(f, "`{tool}` was not called: its circuit breaker is {opened}")
             }
             FailureKind::Deadline => {
                 let deadline_ms = self.deadline_ms.unwrap_or_default();

@@ -146,6 +146,42 @@ fn extreme_settings_neither_panic_nor_wrap() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn it_can_be_read_by_people() {
+    let breaker = CircuitBreaker::default().cooldown(COOLDOWN);
+    let shown = |breaker: &CircuitBreaker| breaker.state().to_string();
+    assert_eq!(shown(&breaker), "closed");
+    let permit = breaker.admit().unwrap();
+    assert_eq!(format!("{permit:?}"), "Permit { probe: false, .. }");
+    for _ in 0..5 {
+        breaker.record_failure();
+    }
+    assert_eq!(shown(&breaker), "open for 30000 ms");
+    let expected = "CircuitBreaker { state: Open { retry_after: 30s }, failure_count: 5, threshold: 5, .. }";
+    assert_eq!(format!("{breaker:?}"), expected);
+    tokio::time::advance(COOLDOWN).await;
+    assert_eq!(shown(&breaker), "half-open");
+    breaker.force_open();
+    assert_eq!(shown(&breaker), "forced open");
+    let refusal = breaker.admit().unwrap_err().to_string();
+    assert_eq!(
+        refusal,
+        "circuit breaker held open; it refuses every call until it is reset"
+    );
+}
+
+#[test]
+fn a_disabled_one_never_opens_by_itself_and_counts_nothing() {
+    let breaker = CircuitBreaker::disabled();
+    for _ in 0..100 {
+        breaker.admit().unwrap().failure();
+        breaker.record_failure();
+    }
+    assert_eq!((breaker.failure_count(), breaker.is_open()), (0, false));
+    breaker.force_open();
+    assert!(breaker.admit().is_err(), "it can still be switched off");
+}
+
 #[test]
 fn failure_rates_round_up_to_whole_failures() {
     for (window, rate, failures) in [

@@ -80,7 +80,7 @@ async fn everyday_error_types_work_as_they_are() {
     let breaker = CircuitBreaker::new(0);
     let text = Tool::new("text", || async { Ok::<(), String>(()) });
     let text = execute_with_controls(POLICY, &breaker, text).await.unwrap_err();
-    assert!(text.contains("circuit breaker open"), "{text}");
+    assert!(text.contains("circuit breaker held open"), "{text}");
 
     let io = Tool::new("io", || async { Ok::<(), std::io::Error>(()) });
     let io = execute_with_controls(POLICY, &breaker, io).await.unwrap_err();
@@ -107,4 +107,15 @@ fn the_call_is_send_when_the_tool_is() {
         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(1)
     });
     assert_send(&execute_with_controls(POLICY, &BREAKER, tool));
+}
+
+#[tokio::test(start_paused = true)]
+#[should_panic(expected = "a call was polled after it had ended")]
+async fn a_call_does_not_run_its_tool_again_when_polled_after_its_end() {
+    let breaker = CircuitBreaker::new(5);
+    let tool = Tool::new("once", || async { Ok::<_, String>(1) });
+    assert_eq!(format!("{tool:?}"), "Tool { name: \"once\", .. }");
+    let mut call = std::pin::pin!(execute_with_controls(POLICY, &breaker, tool));
+    assert_eq!(call.as_mut().await, Ok(1));
+    let _ = call.await;
 }
