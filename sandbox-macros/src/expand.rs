@@ -166,23 +166,17 @@ impl<'a> Expansion<'a> {
     /// The setters of the policy; what is not set is the runtime's default.
     fn policy(&self) -> TokenStream {
         let private = self.private(Span::mixed_site());
-        let value = |name| self.args.value(name);
-        let timeout = value(Name::TimeoutMs)
-            .map(|time| self.millis(time))
-            .map(|time| quote!(.timeout(#time)));
-        let retries = value(Name::MaxRetries).map(|count| quote!(.max_retries(#count)));
-        let base = value(Name::BackoffBaseMs)
-            .map(|time| self.millis(time))
-            .map(|time| quote!(.backoff_base(#time)));
-        let longest = value(Name::BackoffMaxMs)
-            .map(|time| self.millis(time))
-            .map(|time| quote!(.backoff_max(#time)));
-        let deadline = value(Name::DeadlineMs)
-            .map(|time| self.millis(time))
-            .map(|time| quote!(.deadline(#time)));
-        let jitter = value(Name::Jitter).map(|word| quote!(.jitter(#private::jitter::#word)));
-        let idempotent = value(Name::Idempotent).map(|truth| quote!(.idempotent(#truth)));
-        quote!(#timeout #retries #base #longest #deadline #jitter #idempotent)
+        let settings = self.setters(&[
+            (Name::TimeoutMs, "timeout"),
+            (Name::MaxRetries, "max_retries"),
+            (Name::BackoffBaseMs, "backoff_base"),
+            (Name::BackoffMaxMs, "backoff_max"),
+            (Name::DeadlineMs, "deadline"),
+            (Name::Idempotent, "idempotent"),
+        ]);
+        let jitter = self.args.value(Name::Jitter);
+        let jitter = jitter.map(|word| quote!(.jitter(#private::jitter::#word)));
+        quote!(#settings #jitter)
     }
 
     fn own_breaker(&self) -> TokenStream {
@@ -196,18 +190,26 @@ impl<'a> Expansion<'a> {
             }
             _ => quote!(#private::breaker()),
         };
-        let cooldown = value(Name::CooldownMs)
-            .map(|time| self.millis(time))
-            .map(|time| quote!(.cooldown(#time)));
-        let longest = value(Name::CooldownMaxMs)
-            .map(|time| self.millis(time))
-            .map(|time| quote!(.cooldown_max(#time)));
-        let probes = value(Name::Probes).map(|count| quote!(.probes(#count)));
-        quote!(#made #cooldown #longest #probes)
+        let settings = self.setters(&[
+            (Name::CooldownMs, "cooldown"),
+            (Name::CooldownMaxMs, "cooldown_max"),
+            (Name::Probes, "probes"),
+        ]);
+        quote!(#made #settings)
     }
 
-    fn millis(&self, value: &Expr) -> TokenStream {
-        self.checked("millis", value)
+    /// A call of the setter for each of the keys that is given.
+    fn setters(&self, setters: &[(Name, &str)]) -> TokenStream {
+        let calls = setters.iter().filter_map(|(name, setter)| {
+            let value = self.args.value(*name)?;
+            let setter = Ident::new(setter, Span::mixed_site());
+            let value = match name.text().ends_with("_ms") {
+                true => self.checked("millis", value),
+                false => value.to_token_stream(),
+            };
+            Some(quote!(.#setter(#value)))
+        });
+        calls.collect()
     }
 
     /// A value through a function that checks it, at the value's place: a bad one is told there.

@@ -101,14 +101,11 @@ impl<F, C, S, K, N> Tool<F, Typed<C, S>, K, N> {
     /// For [`private`](crate::private): by a classifier of the engine's.
     #[doc(hidden)]
     pub fn classified<D>(self, classify: D) -> Tool<F, Typed<D, S>, K, N> {
-        let handler = Typed {
-            classify,
-            speak: self.handler.speak,
-        };
+        let speak = self.handler.speak;
         Tool {
             name: self.name,
             function: self.function,
-            handler,
+            handler: Typed { classify, speak },
             cancel: self.cancel,
         }
     }
@@ -123,14 +120,14 @@ impl<F, C, S, K, N> Tool<F, Typed<C, S>, K, N> {
         A: Future,
         S2: Fn(Failure) -> A::Output,
     {
-        let handler = Typed {
-            classify: self.handler.classify,
-            speak: By(speak),
-        };
+        let classify = self.handler.classify;
         Tool {
             name: self.name,
             function: self.function,
-            handler,
+            handler: Typed {
+                classify,
+                speak: By(speak),
+            },
             cancel: self.cancel,
         }
     }
