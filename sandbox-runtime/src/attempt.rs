@@ -113,11 +113,7 @@ impl<T: Future> Run<T, T::Output> {
             }
             (Ok(()), Some((verdict, answer))) => Exit::Answered(answer, verdict),
             (Ok(()), None) => {
-                if this.timer.is_none() {
-                    let limit = call.as_mut().limit();
-                    this.timer.set(Some(sleep_until(limit)));
-                }
-                ready!(poll_timer(this.timer, cx));
+                ready!(poll_limit(this.timer, call.as_mut(), cx));
                 Exit::TimedOut
             }
             (Err(message), _) => Exit::Panicked(message),
@@ -275,6 +271,24 @@ where
         };
         this.run.poll(this.call.as_mut(), start, cx)
     }
+}
+
+/// Polls the limit of a tool that has to wait, and arms it at the first time. Out of line: a tool that is ready at once does
+/// not get here.
+#[inline(never)]
+fn poll_limit<C, H, K, N>(
+    mut timer: Pin<&mut Option<Sleep>>,
+    call: Pin<&mut Call<'_, C, H, K, N>>,
+    cx: &mut Context<'_>,
+) -> Poll<()>
+where
+    C: Into<Policy> + Copy,
+    N: ToolName,
+{
+    if timer.is_none() {
+        timer.set(Some(sleep_until(call.limit())));
+    }
+    poll_timer(timer, cx)
 }
 
 /// Polls the timer whatever is left of the task's cooperative budget: a tool that uses it up at every poll would

@@ -134,7 +134,7 @@ where
                 self.begin(admission);
                 Ok(())
             }
-            Err(refusal) => Err(self.conclude(Err(self.refused(refusal)), None)),
+            Err(refusal) => Err(self.refuse(refusal)),
         }
     }
 
@@ -259,15 +259,19 @@ where
     }
 
     #[cold]
-    fn refused(&self, refusal: Refusal) -> Failure {
+    fn refuse<R>(&self, refusal: Refusal) -> H::Returned
+    where
+        H: Handler<R>,
+    {
         let kind = FailureKind::CircuitOpen {
             consecutive_failures: refusal.failures,
             threshold: refusal.threshold,
         };
-        Failure {
+        let failure = Failure {
             retry_after_ms: refusal.retry_after.map(millis),
             ..self.failure(kind)
-        }
+        };
+        self.conclude(Err(failure), None)
     }
 
     #[cold]
