@@ -44,6 +44,8 @@ struct Expansion<'a> {
     /// `self`, where attempts need a variable of their own for it.
     receiver: Ident,
     policy: Ident,
+    /// Whether the policy allows a second attempt.
+    retried: Ident,
     breaker: Ident,
     /// Whether another attempt may follow: the parameter of the function that begins one.
     more: Ident,
@@ -63,6 +65,7 @@ impl<'a> Expansion<'a> {
             arguments: item.arguments(&receiver),
             receiver,
             policy: name("__SANDBOXED_POLICY"),
+            retried: name("__SANDBOXED_RETRIED"),
             breaker: name("__SANDBOXED_BREAKER"),
             more: name("__sandboxed_more"),
         }
@@ -83,10 +86,11 @@ impl<'a> Expansion<'a> {
     /// async fn search(&self, query: String) -> Result<Vec<Hit>, SearchError> {
     ///     const POLICY: private::Policy = private::Policy::new().timeout(private::millis(5_000));
     ///     const _: () = private::check(&POLICY, "timeout_ms");
+    ///     const RETRIED: bool = private::retries(&POLICY);
     ///     static BREAKER: private::CircuitBreaker = private::threshold(3);
     ///     let mut kept = private::Some(query);
     ///     private::execute_with_controls(private::constant(|| POLICY), &BREAKER, private::tool(|| private::Text("search"), move |more| {
-    ///         let query = private::argument::<{ private::retries(&POLICY) }, _>(&mut kept, more);
+    ///         let query = private::argument::<RETRIED, _>(&mut kept, more);
     ///         async move {
     ///             if false { return private::returned::<Result<Vec<Hit>, SearchError>>() }
     ///             let query = query;
@@ -141,7 +145,12 @@ impl<'a> Expansion<'a> {
     /// The policy, the rules that it must obey, and the breaker: all that is decided when the code is compiled.
     fn constants(&self) -> TokenStream {
         let private = self.private(Span::mixed_site());
-        let Expansion { policy, breaker, .. } = self;
+        let Expansion {
+            policy,
+            retried,
+            breaker,
+            ..
+        } = self;
         let settings = self.policy();
         let checks = [Name::TimeoutMs, Name::BackoffMaxMs, Name::DeadlineMs]
             .into_iter()
@@ -152,6 +161,12 @@ impl<'a> Expansion<'a> {
                 let key = name.text();
                 Some(quote_spanned!(span=> const _: () = #private::check(&#policy, #key);))
             });
+        let is_kept = |argument| !self.is_lent(argument);
+        let retried = self
+            .arguments
+            .iter()
+            .any(is_kept)
+            .then(|| quote!(const #retried: bool = #private::retries(&#policy);));
         let own_breaker = matches!(self.args.breaker(), Breaker::Own).then(|| {
             let settings = self.own_breaker();
             quote!(static #breaker: #private::CircuitBreaker = #settings;)
@@ -159,6 +174,7 @@ impl<'a> Expansion<'a> {
         quote! {
             const #policy: #private::Policy = #private::Policy::new() #settings;
             #(#checks)*
+            #retried
             #own_breaker
         }
     }
@@ -369,7 +385,7 @@ impl<'a> Expansion<'a> {
 
     /// Statements with which an attempt takes its arguments.
     fn take(&self) -> TokenStream {
-        let Expansion { policy, more, .. } = self;
+        let Expansion { retried, more, .. } = self;
         let take = self.arguments.iter().enumerate().map(|(index, argument)| {
             let Argument { name, conditions, .. } = argument;
             if self.is_lent(argument) {
@@ -381,7 +397,7 @@ impl<'a> Expansion<'a> {
             let span = at(argument.span);
             let private = self.private(span);
             let value = quote_spanned! {span=>
-                #private::argument::<{ #private::retries(&#policy) }, _>(&mut #kept, #more)
+                #private::argument::<#retried, _>(&mut #kept, #more)
             };
             quote!(#(#conditions)* let #name = #value;)
         });
