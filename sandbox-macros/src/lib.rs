@@ -53,7 +53,7 @@ use proc_macro::TokenStream;
 ///
 /// | argument | by hand | default |
 /// |---|---|---|
-/// | `timeout_ms = 5_000` | `Policy::timeout`: the longest that one attempt may take | 30,000 |
+/// | `timeout_ms = 5_000` | `Policy::timeout`: the longest that one attempt may take, from when it first has to wait | 30,000 |
 /// | `max_retries = 2` | `Policy::max_retries`: how many attempts may follow the first | 2 |
 /// | `backoff_base_ms = 100` | `Policy::backoff_base`: the delay before the first retry; it doubles before each further one | 500 |
 /// | `backoff_max_ms = 10_000` | `Policy::backoff_max`: what no delay exceeds, jitter included | none |
@@ -63,7 +63,7 @@ use proc_macro::TokenStream;
 /// | `retry_if = E::is_transient` | `Tool::retry_if`: `Fn(&E) -> bool`; other errors end the call, as failures | every error |
 /// | `classify = verdict` | `Tool::classify`: `Fn(&R) -> Verdict`, for the declared return type `R` | `Err` is retried |
 /// | `on_failure = say` | `Tool::on_failure`: `Fn(Failure) -> R`, for return types without `From<SandboxError>` | `From` |
-/// | `cancel = token` | `Tool::cancelled_by(token.cancelled())`, of a clone of the token made before the call | nothing |
+/// | `cancel = token` | `Tool::cancelled_by(token.cancelled())`, of a clone of the token: give the token itself, anything with `clone()` and `cancelled()` | nothing |
 /// | `name = "search"` | the name in `Tool::new` | the function's |
 /// | `breaker(threshold = 5)` | `CircuitBreaker::new`: failures in a row that open it | 5 |
 /// | `breaker(window = 20, failure_rate = 0.5)` | `CircuitBreaker::windowed`: that share of the last results opens it | |
@@ -113,11 +113,13 @@ use proc_macro::TokenStream;
 /// - There is one breaker for each function: all callers, all threads, all instances of its type and all its generic
 ///   instances share it. Give `breaker = ..` where instances, or hosts, are to have their own.
 /// - A tool is interrupted where it awaits. One that blocks its thread is not interrupted: run blocking work in
-///   `tokio::task::spawn_blocking`.
+///   `tokio::task::spawn_blocking`. It goes on there after the limit, beside the next attempt: if that matters, set
+///   `max_retries = 0` or `idempotent = false`.
+/// - A call that has to wait outside a tokio runtime with time enabled panics.
 /// - Other attributes on the function stand above or below. One that reads the function's text, as `#[tool]` of `rmcp` does,
 ///   goes below, and sees it as it was written; so does `#[tokio::test]`.
-/// - The functions given to `retry_if`, `classify` and `on_failure` cannot name an argument that is no reference: the attempts
-///   have it. `breaker` and `cancel` can, for they are evaluated before.
+/// - The functions given to `retry_if`, `classify` and `on_failure` cannot name an argument that is not `Copy`: it belongs
+///   to the attempts. `breaker` and `cancel` can, for they are evaluated before.
 /// - Constant expressions cannot name `Self` or generic parameters.
 /// - In a method that takes `self` by value or by `&mut`, `self` goes by the name `this` in the compiler's messages.
 /// - With retries, a function cannot return what it borrows from a `&mut` argument: the next attempt could not have it.

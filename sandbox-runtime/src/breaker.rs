@@ -34,8 +34,10 @@ use crate::outcome::Verdict;
 /// threads and callers. While it is closed and the attempts succeed, it is only read.
 ///
 /// Results count for the state they were admitted in: an attempt that began before the breaker opened says nothing about
-/// it afterwards. A probe that never reports loses its place after one cooldown (when all places have been kept for
-/// that long), so no hung probe keeps the breaker from closing again.
+/// it afterwards. A probe that never reports loses its place, when all are taken and have been kept for long enough: in the
+/// engine's calls for the time limit of an attempt and one cooldown, by hand for one cooldown. So no hung probe keeps the
+/// breaker from closing again. By hand, make the cooldown longer than a probe takes: a probe that outlasts it counts for
+/// nothing.
 ///
 /// Time is tokio's, in whole milliseconds: under a paused clock the breaker is deterministic.
 ///
@@ -62,7 +64,7 @@ pub enum BreakerState {
     },
     /// The cooldown is over: attempts pass as probes while there is a place.
     HalfOpen,
-    /// Attempts are refused until [`reset`](CircuitBreaker::reset).
+    /// Attempts are refused until [`reset`](CircuitBreaker::reset); with a threshold of 0, always.
     ForcedOpen,
 }
 
@@ -211,7 +213,8 @@ impl CircuitBreaker {
     /// [`SandboxError::CircuitBreakerOpen`] when the breaker is open, or half-open with every place taken.
     #[inline]
     pub fn admit(&self) -> Result<Permit<'_>, SandboxError> {
-        match self.request() {
+        // Nobody knows how long an attempt by hand may take.
+        match self.request(Duration::ZERO) {
             Ok(admission) => Ok(Permit {
                 breaker: self,
                 pending: Some(admission),
@@ -220,10 +223,10 @@ impl CircuitBreaker {
         }
     }
 
-    /// [`admit`](Self::admit) for the engine, which keeps the admission itself and resolves it in any case.
+    /// [`admit`](Self::admit) for the engine, which keeps the admission itself, and whose attempts end within `limit`.
     #[inline]
-    pub(crate) fn request(&self) -> Result<Admission, Refusal> {
-        self.machine.admit(clock::now)
+    pub(crate) fn request(&self, limit: Duration) -> Result<Admission, Refusal> {
+        self.machine.admit(limit, clock::now)
     }
 
     /// Takes the result of an admitted attempt.
@@ -283,13 +286,14 @@ impl CircuitBreaker {
         self.machine.failure_count()
     }
 
-    /// The number of failures that opens the breaker.
+    /// The number of failures that opens the breaker; `u32::MAX` for one that is [`disabled`](Self::disabled).
     #[must_use]
     pub const fn threshold(&self) -> u32 {
         self.machine.settings().trip.failures()
     }
 
-    /// Closes the breaker from any state and clears its counts. Attempts under way count for nothing afterwards.
+    /// Closes the breaker from any state and clears its counts. Attempts under way count for nothing afterwards. A breaker
+    /// with a threshold of 0 stays open.
     pub fn reset(&self) {
         self.machine.force(self.machine.settings().initial());
     }

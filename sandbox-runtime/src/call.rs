@@ -129,7 +129,7 @@ where
         if self.policy().deadline.is_some() {
             *self.as_mut().project().started = Some(Moment::of(Instant::now()));
         }
-        match self.breaker.request() {
+        match self.breaker.request(self.policy().timeout) {
             Ok(admission) => {
                 self.begin(admission);
                 Ok(())
@@ -143,7 +143,7 @@ where
     where
         H: Handler<R>,
     {
-        match self.breaker.request() {
+        match self.breaker.request(self.policy().timeout) {
             Ok(admission) => {
                 self.begin(admission);
                 Ok(())

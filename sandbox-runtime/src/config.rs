@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SandboxConfig {
-    /// The longest that one attempt may take on the clock, in milliseconds. Default: 30,000.
+    /// The longest that one attempt may take on the clock, in milliseconds, counted from when it first has to wait.
+    /// Default: 30,000.
     pub timeout_ms: u64,
     /// How many attempts may follow the first. 0 means one attempt. Default: 2.
     pub max_retries: u32,

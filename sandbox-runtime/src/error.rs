@@ -28,7 +28,7 @@ pub enum SandboxError {
         /// The limit of one attempt.
         limit_ms: u64,
     },
-    /// The circuit breaker let no attempt pass.
+    /// The circuit breaker refused an attempt: the first, or, of a closure that answers with JSON, a further one.
     #[error("circuit breaker {}", Opened { failures: *.consecutive_failures, retry_after_ms: *.retry_after_ms })]
     #[non_exhaustive]
     CircuitBreakerOpen {
@@ -36,10 +36,11 @@ pub enum SandboxError {
         consecutive_failures: u32,
         /// The failures that open it.
         threshold: u32,
-        /// How long it will still refuse; `None` when it does so until it is reset.
+        /// How long it will still refuse at most; `None` when it does so until it is reset.
         retry_after_ms: Option<u64>,
     },
-    /// The tool failed for good, after all attempts.
+    /// The tool failed for good, after all attempts: made by
+    /// [`ToolExecutionResult::into_output`](crate::ToolExecutionResult::into_output).
     #[error("failed after {}: {reason}", Count(*.attempts, "attempt"))]
     ExecutionFailed {
         /// How many attempts were made.
@@ -134,6 +135,7 @@ impl From<SandboxError> for String {
     }
 }
 
+/// Of the kind `TimedOut` for a timeout or a deadline, else `Other`; the error itself is inside.
 impl From<SandboxError> for std::io::Error {
     fn from(error: SandboxError) -> Self {
         let kind = match error {
@@ -151,6 +153,7 @@ impl From<SandboxError> for std::io::Error {
 #[non_exhaustive]
 pub struct Failure {
     /// What happened.
+    #[serde(flatten)]
     pub kind: FailureKind,
     /// The tool's name.
     pub tool: &'static str,
@@ -158,29 +161,31 @@ pub struct Failure {
     pub attempts: u32,
     /// How many attempts the policy allows.
     pub max_attempts: u32,
-    /// How long the call took in milliseconds, from the first time that it had to wait.
+    /// How long the call took in milliseconds: from its beginning when it has a deadline, else from when it first had to
+    /// wait.
     pub elapsed_ms: u64,
     /// The time limit of one attempt in milliseconds.
     pub timeout_ms: u64,
     /// The time limit of the whole call in milliseconds, if it has one.
     pub deadline_ms: Option<u64>,
-    /// How long the breaker will still refuse in milliseconds, if it did and knows.
+    /// How long the breaker will still refuse at most, in milliseconds, if it did and knows.
     pub retry_after_ms: Option<u64>,
     /// Whether an attempt was begun whose effect is unknown: the tool may have done what it was asked to.
     pub may_have_executed: bool,
-    /// The text of the last error, where there is one: the message of a panic.
+    /// The message of the panic; `None` for every other kind.
     pub last_error: Option<String>,
 }
 
 /// The kinds of [`Failure`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FailureKind {
     /// The last attempt did not end within its limit.
     Timeout,
     /// The breaker let no attempt pass.
     #[non_exhaustive]
+    #[serde(rename = "circuit_breaker_open")]
     CircuitOpen {
         /// The failures that the breaker has counted.
         consecutive_failures: u32,
@@ -188,8 +193,10 @@ pub enum FailureKind {
         threshold: u32,
     },
     /// The call's deadline cut an attempt short.
+    #[serde(rename = "deadline_exceeded")]
     Deadline,
     /// The tool panicked.
+    #[serde(rename = "panicked")]
     Panic,
     /// The call was cancelled.
     Cancelled,

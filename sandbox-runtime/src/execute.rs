@@ -20,9 +20,12 @@ type Answer<T> = <<<T as IntoTool>::Function as Function>::Attempt as Future>::O
 
 /// Runs a tool with a time limit for each attempt, retries with exponential backoff, and a circuit breaker.
 ///
+/// Returns `Result<ToolExecutionResult, SandboxError>` for a closure that answers with JSON, and the tool's own type for a
+/// [`Tool`](crate::Tool).
+///
 /// `config` is a [`SandboxConfig`](crate::SandboxConfig) or a [`Policy`], by value or by reference. `tool` is a closure
-/// that makes futures of `Result<serde_json::Value, String>`, called once for each attempt; then the call returns a
-/// [`ToolExecutionResult`](crate::ToolExecutionResult). Or it is a [`Tool`](crate::Tool); then the call returns the tool's own type.
+/// that makes futures of `Result<serde_json::Value, String>`, called once for each attempt, or a [`Tool`](crate::Tool), which
+/// has types of its own.
 ///
 /// The breaker is asked before each attempt and told after it. An open breaker ends the call at once, without waiting out
 /// a backoff. A panic in the tool is caught, counts as a failure and is not retried (a program built with
@@ -45,7 +48,8 @@ type Answer<T> = <<<T as IntoTool>::Function as Function>::Attempt as Future>::O
 ///
 /// A plain closure's call is an error when there is nothing of the tool's own to report:
 /// [`Timeout`](crate::SandboxError::Timeout) when the last attempt ran into its limit,
-/// [`CircuitBreakerOpen`](crate::SandboxError::CircuitBreakerOpen) when the breaker refused an attempt,
+/// [`CircuitBreakerOpen`](crate::SandboxError::CircuitBreakerOpen) when the breaker refused an attempt, the first or a
+/// further one, [`DeadlineExceeded`](crate::SandboxError::DeadlineExceeded) when the deadline cut an attempt short,
 /// [`Panicked`](crate::SandboxError::Panicked) when the tool panicked. A tool that returned an error to the end is
 /// `Ok` with `success: false`.
 ///
@@ -54,7 +58,8 @@ type Answer<T> = <<<T as IntoTool>::Function as Function>::Attempt as Future>::O
 ///
 /// # Panics
 ///
-/// Outside a tokio runtime with time enabled, as soon as the tool has to wait or a delay is due.
+/// Outside a tokio runtime with time enabled, as soon as the tool has to wait or a delay is due. A panic in a classifier counts
+/// as one of the tool's; one in a function given to [`on_failure`](crate::Tool::on_failure) goes through to the caller.
 ///
 /// # Cancellation
 ///

@@ -20,7 +20,8 @@
 //! # Time
 //!
 //! Time is tokio's. In tests with a paused clock (`#[tokio::test(start_paused = true)]`) limits, delays and cooldowns
-//! are exact and take no real time. A tool that answers without waiting needs no clock and no runtime.
+//! are exact and take no real time. A tool that answers without waiting needs no clock and no runtime; a call that has to wait
+//! outside a tokio runtime with time enabled panics.
 //!
 //! # Cancellation
 //!

@@ -136,7 +136,8 @@ pub struct End<R> {
     pub(crate) refusal: Option<Refusal>,
 }
 
-/// Reads the outcomes of a tool's attempts, and makes of the last one what the caller gets.
+/// Reads the outcomes of a tool's attempts, and makes of the last one what the caller gets. For bounds; not to be
+/// implemented: [`Tool`](crate::Tool) has setters for it.
 pub trait Handler<R> {
     /// What the caller gets.
     type Returned;

@@ -63,8 +63,9 @@ impl Policy {
 
     /// Sets the longest that one attempt may take on the clock. Default: 30 s.
     ///
-    /// The limit is kept at the tool's `.await`s. A tool that blocks its thread is not interrupted; run blocking work
-    /// in [`tokio::task::spawn_blocking`].
+    /// It is counted from when the attempt first has to wait, and kept at the tool's `.await`s: a tool that blocks its thread
+    /// is not interrupted, and an answer that comes too late because of that is taken all the same. Run blocking work in
+    /// [`tokio::task::spawn_blocking`]; it goes on there after the limit, beside the next attempt.
     #[must_use]
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -87,7 +88,7 @@ impl Policy {
 
     /// Sets what no delay exceeds, jitter included. Default: nothing.
     ///
-    /// A dependency that asks for more patience than this ends the call: see [`Verdict::Retry`](crate::Verdict::Retry).
+    /// When a dependency asks for a longer delay, the call ends: see [`Verdict::Retry`](crate::Verdict::Retry).
     #[must_use]
     pub const fn backoff_max(mut self, longest: Duration) -> Self {
         self.backoff_max = Some(longest);

@@ -112,7 +112,8 @@ impl<F, C, S, K, N> Tool<F, Typed<C, S>, K, N> {
 
     /// Makes the call's result when the engine has to speak for the tool, instead of `From<SandboxError>`.
     ///
-    /// For return types that have no place for a [`SandboxError`](crate::SandboxError), and for tools that say more.
+    /// For return types that have no place for a [`SandboxError`](crate::SandboxError), and for tools that say more. A type
+    /// that is no `Result` needs [`classify`](Self::classify) as well.
     #[inline]
     pub fn on_failure<S2, A>(self, speak: S2) -> Tool<F, Typed<C, By<S2>>, K, N>
     where
@@ -136,7 +137,7 @@ impl<F, C, S, K, N> Tool<F, Typed<C, S>, K, N> {
     ///
     /// Any future will do: `token.cancelled()` of a `tokio_util` token, a channel's receiver. A cancelled call counts
     /// nothing on the breaker. It ends with [`SandboxError::Cancelled`](crate::SandboxError::Cancelled), or, when it was
-    /// waiting to retry, with the last attempt's own error.
+    /// waiting to retry, with what the last attempt ended with.
     #[inline]
     pub fn cancelled_by<L>(self, cancel: L) -> Tool<F, Typed<C, S>, L::IntoFuture, N>
     where
@@ -159,7 +160,7 @@ impl<F, H, K, N: ToolName> fmt::Debug for Tool<F, H, K, N> {
     }
 }
 
-/// A function that begins attempts: a closure that returns futures.
+/// A function that begins attempts: a closure that returns futures. For bounds; not to be implemented.
 pub trait Function {
     /// One attempt.
     type Attempt: Future;
@@ -180,7 +181,7 @@ where
     }
 }
 
-/// What a tool is called.
+/// What a tool is called. For bounds; not to be implemented.
 pub trait ToolName {
     /// The name.
     fn text(&self) -> &'static str;
@@ -193,7 +194,7 @@ impl ToolName for &'static str {
 }
 
 /// What [`execute_with_controls`](crate::execute_with_controls) runs: a [`Tool`], or a closure that makes futures of
-/// `Result<serde_json::Value, String>`.
+/// `Result<serde_json::Value, String>`. For bounds; not to be implemented.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a tool",
     label = "expected a `Tool`, or a closure that returns a future of `Result<serde_json::Value, String>`",

@@ -70,7 +70,7 @@ impl Watched {
     }
 
     fn admit(&self, at: u64) -> Option<Admission> {
-        let admission = self.machine.admit(|| Tick::at(at)).ok()?;
+        let admission = self.machine.admit(Duration::ZERO, || Tick::at(at)).ok()?;
         let mut live = self.live();
         live.push(admission);
         let of_this_generation = live.iter().filter(|other| **other == admission).count();

@@ -106,7 +106,7 @@ impl Pair {
 
     fn admit(&mut self) -> TestCaseResult {
         let now = Tick::at(self.model.now);
-        let answer = self.machine.admit(|| now);
+        let answer = self.machine.admit(Duration::ZERO, || now);
         self.held.extend(answer);
         let expected = self.model.admit();
         self.compare(Some(answer.map(Admission::is_probe)), Some(expected))
@@ -258,7 +258,7 @@ fn record_failure(machine: &Machine, at: u64) -> u32 {
 }
 
 fn admit(machine: &Machine, at: u64) -> Option<Admission> {
-    machine.admit(|| Tick::at(at)).ok()
+    machine.admit(Duration::ZERO, || Tick::at(at)).ok()
 }
 
 /// Half of all generations: from here on an old one looks like a later one to a comparison by the shorter way round.
@@ -338,7 +338,9 @@ fn a_cooldown_grows_through_31_failed_probes_and_never_past_the_clock() {
         record_failure(&machine, 0);
         for _ in 0..40 {
             let (_, left) = machine.view(|| Tick::ZERO);
-            let probe = machine.admit(|| Tick::length_of(left)).expect("the cooldown is over");
+            let probe = machine
+                .admit(Duration::ZERO, || Tick::length_of(left))
+                .expect("the cooldown is over");
             machine.fail(probe, || Tick::ZERO);
         }
         assert_eq!(machine.view(|| Tick::ZERO).1, Duration::from_millis(grown));

@@ -48,7 +48,7 @@ impl Settings {
         self.cooldown.doubled(level).min(longest)
     }
 
-    /// How long an unresolved probe keeps its place. Never nothing, or places would be free while they are taken.
+    /// How long an unresolved probe keeps its place beyond the time that it has. Never nothing, or places would be free while they are taken.
     pub(super) fn lease(&self) -> Tick {
         Ord::max(self.cooldown, Tick::length_of(Duration::from_millis(1)))
     }

@@ -121,7 +121,34 @@ async fn a_success_from_before_the_trip_does_not_close_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hung_probe_blocks_for_one_cooldown_at_most() {
+async fn a_probe_that_takes_longer_than_the_cooldown_still_decides() {
+    let cooldown = Duration::from_millis(10);
+    for (step, closes) in [
+        (Step::AnswerAfter(90), true),
+        (Step::FailAfter(90), false),
+        (Step::Hang, false),
+    ] {
+        let breaker = CircuitBreaker::new(1).cooldown(cooldown);
+        let _ = call(&breaker, Step::Fail).await;
+        tokio::time::advance(cooldown).await;
+        let others = async {
+            for _ in 0..80 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                let other = call(&breaker, Step::Answer).await;
+                assert!(other.unwrap_err().is_circuit_open(), "beside a probe under way");
+            }
+        };
+        let (_, ()) = tokio::join!(call(&breaker, step), others);
+        assert_eq!(
+            breaker.state() == BreakerState::Closed,
+            closes,
+            "after a probe that would {step:?}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hung_probe_by_hand_blocks_for_one_cooldown_at_most() {
     let breaker = CircuitBreaker::new(1).cooldown(COOLDOWN);
     let _ = call(&breaker, Step::Fail).await;
     tokio::time::advance(COOLDOWN).await;

@@ -68,6 +68,12 @@ async fn a_refusal() {
     );
     assert_eq!((failure.attempts, failure.may_have_executed), (0, false));
     assert_eq!(failure.retry_after_ms, Some(27_000));
+    let json = serde_json::to_value(&failure).unwrap();
+    assert_eq!(
+        (&json["kind"], &json["threshold"]),
+        (&json!("circuit_breaker_open"), &json!(1)),
+        "flat: {json}"
+    );
     assert!(SandboxError::from(failure).is_circuit_open());
 }
 

@@ -42,18 +42,19 @@ pub(crate) struct Refusal {
 }
 
 impl<W: Word> Machine<W> {
-    /// Asks to make an attempt.
+    /// Asks to make an attempt that will have ended within `limit`, if that is known. A probe keeps its place until one
+    /// cooldown after that.
     #[inline]
-    pub(in crate::breaker) fn admit(&self, now: impl Fn() -> Tick) -> Result<Admission, Refusal> {
+    pub(in crate::breaker) fn admit(&self, limit: Duration, now: impl Fn() -> Tick) -> Result<Admission, Refusal> {
         let phase = Phase::unpack(self.phase.load(Ordering::Acquire));
         match phase.kind {
             Kind::Closed => Ok(Admission::new(phase.generation, false)),
-            _ => self.admit_unless_open(now()),
+            _ => self.admit_unless_open(self.settings.lease().plus(Tick::length_of(limit)), now()),
         }
     }
 
     #[cold]
-    fn admit_unless_open(&self, now: Tick) -> Result<Admission, Refusal> {
+    fn admit_unless_open(&self, lease: Tick, now: Tick) -> Result<Admission, Refusal> {
         loop {
             let phase = self.phase();
             if let Some(refusal) = self.refusal_in(phase, now) {
@@ -66,7 +67,7 @@ impl<W: Word> Machine<W> {
                 Kind::HalfOpen
                     if now < phase.until || self.trial_of(generation).places_taken < self.settings.probes =>
                 {
-                    if self.take_place(phase, now) {
+                    if self.take_place(phase, now.plus(lease)) {
                         return Ok(Admission::new(generation, true));
                     }
                 }
@@ -76,7 +77,7 @@ impl<W: Word> Machine<W> {
                         kind: Kind::HalfOpen,
                         generation: generation.next(),
                         level: phase.level,
-                        until: now.plus(self.settings.lease()),
+                        until: now.plus(lease),
                     };
                     self.move_on(phase, half_open);
                 }
@@ -86,9 +87,9 @@ impl<W: Word> Machine<W> {
 
     /// The lease first, then the place: whoever finds all places taken then finds the latest lease as well. The last look
     /// tells whether the places still were this generation's when one was taken.
-    fn take_place(&self, phase: Phase, now: Tick) -> bool {
+    fn take_place(&self, phase: Phase, until: Tick) -> bool {
         let leased = Phase {
-            until: Ord::max(phase.until, now.plus(self.settings.lease())),
+            until: Ord::max(phase.until, until),
             ..phase
         };
         if leased != phase && !self.move_on(phase, leased) {
