@@ -1,0 +1,12 @@
+//! What a call costs, next to the bare call and to peers: the contestants, the measurement and the report of
+//! `cargo bench -p sandbox-benches`.
+
+#![allow(clippy::expect_used, reason = "a benchmark that cannot go on stops")]
+
+pub mod contestants;
+pub mod flight;
+pub mod listing;
+pub mod measure;
+pub mod report;
+pub mod svg;
+pub mod tools;

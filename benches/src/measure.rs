@@ -1,0 +1,264 @@
+//! The measurement: contestants take turns, round by round, and the best round counts.
+//!
+//! A machine that does other things makes rounds slower and never faster, so the minimum is what the code costs. The
+//! clock is criterion's [`WallTime`].
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use criterion::measurement::{Measurement, WallTime};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::contestants::Answer;
+use crate::tools;
+
+/// How much is measured.
+#[derive(Debug, Clone, Copy)]
+pub struct Effort {
+    /// How often each contestant takes its turn.
+    pub rounds: usize,
+    /// How long a turn lasts at least.
+    pub turn: Duration,
+}
+
+/// What every call of a scenario does; each turn asserts it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expect {
+    /// The tool's value.
+    Value,
+    /// The tool's value, of its second run.
+    SecondValue,
+    /// The tool's error.
+    Failure,
+    /// A refusal by an open breaker, without a run of the tool.
+    Refusal,
+}
+
+/// A contestant's figures, in nanoseconds a call.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// What the contestant is called.
+    pub name: String,
+    /// The best round.
+    pub min: f64,
+    /// The median of the rounds.
+    pub median: f64,
+}
+
+/// The clock: how many nanoseconds `work` took.
+pub async fn clocked<T>(work: impl Future<Output = T>) -> (f64, T) {
+    let clock = WallTime;
+    let start = clock.start();
+    let result = work.await;
+    let took = clock.end(start);
+    (clock.to_f64(&took), result)
+}
+
+/// A runtime as every contestant has one of its own.
+#[must_use]
+pub fn runtime() -> Runtime {
+    Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime with time needs nothing that could be missing")
+}
+
+/// A turn: makes so many calls and says how many nanoseconds they took together.
+type Turn = Box<dyn FnMut(u64) -> f64>;
+
+/// A scenario and its contestants.
+pub struct Scenario {
+    effort: Effort,
+    expect: Expect,
+    contestants: Vec<(String, Turn)>,
+}
+
+impl std::fmt::Debug for Scenario {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scenario")
+            .field("expect", &self.expect)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Scenario {
+    /// A scenario without contestants.
+    #[must_use]
+    pub fn new(effort: Effort, expect: Expect) -> Self {
+        Scenario {
+            effort,
+            expect,
+            contestants: Vec::new(),
+        }
+    }
+
+    /// Adds the contestant that `make` makes, inside the runtime that it will run in.
+    pub fn add<F, R>(&mut self, name: impl Into<String>, make: impl FnOnce() -> F)
+    where
+        F: AsyncFnMut(u64) -> R + 'static,
+        R: Answer,
+    {
+        let expect = self.expect;
+        self.add_expecting(name, expect, make);
+    }
+
+    /// Adds the bare call, which no breaker refuses.
+    pub fn add_bare<F, R>(&mut self, make: impl FnOnce() -> F)
+    where
+        F: AsyncFnMut(u64) -> R + 'static,
+        R: Answer,
+    {
+        let expect = match self.expect {
+            Expect::Refusal => Expect::Value,
+            expect => expect,
+        };
+        self.add_expecting("bare call", expect, make);
+    }
+
+    fn add_expecting<F, R>(&mut self, name: impl Into<String>, expect: Expect, make: impl FnOnce() -> F)
+    where
+        F: AsyncFnMut(u64) -> R + 'static,
+        R: Answer,
+    {
+        let name = name.into();
+        let runtime = runtime();
+        let mut call = {
+            let _inside = runtime.enter();
+            make()
+        };
+        if expect == Expect::Refusal {
+            runtime.block_on(open(&name, &mut call));
+        }
+        let told = name.clone();
+        let turn = move |calls| {
+            let before = tools::runs();
+            let (nanos, tally) = runtime.block_on(clocked(repeat(&mut call, calls)));
+            let runs = tools::runs() - before;
+            match expect {
+                Expect::Value => assert_eq!(tally, Tally::all(calls), "{told}"),
+                Expect::SecondValue => {
+                    assert_eq!(tally, Tally::all(calls), "{told}");
+                    assert_eq!(runs, 2 * calls, "{told}: each call runs the tool twice");
+                }
+                Expect::Failure => {
+                    assert_eq!(tally.values, 0, "{told}");
+                    let answer = runtime.block_on(call(0));
+                    assert!(
+                        answer.value().is_none() && !answer.is_refusal(),
+                        "{told}: the breaker is closed"
+                    );
+                }
+                Expect::Refusal => {
+                    let answer = runtime.block_on(call(0));
+                    assert!(answer.is_refusal(), "{told}: the breaker is open");
+                    assert_eq!(
+                        (tally.values, tools::runs()),
+                        (0, before),
+                        "{told}: the tool does not run"
+                    );
+                }
+            }
+            nanos
+        };
+        self.contestants.push((name, Box::new(turn)));
+    }
+
+    /// Lets all contestants take their turns. The first to be added is the bare call.
+    #[must_use]
+    pub fn run(mut self) -> Vec<Row> {
+        let turn = self.effort.turn.as_secs_f64() * 1e9;
+        let calls: Vec<u64> = self
+            .contestants
+            .iter_mut()
+            .map(|(_, run)| calls_for(turn, run))
+            .collect();
+        let mut samples = vec![Vec::with_capacity(self.effort.rounds); self.contestants.len()];
+        for _ in 0..self.effort.rounds {
+            for (index, (_, run)) in self.contestants.iter_mut().enumerate() {
+                samples[index].push(run(calls[index]) / as_f64(calls[index]));
+            }
+        }
+        let names = self.contestants.into_iter().map(|(name, _)| name);
+        names.zip(samples).map(|(name, samples)| row(name, samples)).collect()
+    }
+}
+
+/// How many calls a turn has, so that it lasts long enough.
+pub fn calls_for(turn: f64, mut run: impl FnMut(u64) -> f64) -> u64 {
+    let mut calls = 1;
+    while run(calls) < turn {
+        calls *= 2;
+    }
+    calls
+}
+
+/// A contestant's row, of what its rounds took.
+#[must_use]
+pub fn row(name: String, mut samples: Vec<f64>) -> Row {
+    samples.sort_by(f64::total_cmp);
+    Row {
+        name,
+        min: samples[0],
+        median: samples[samples.len() / 2],
+    }
+}
+
+/// A count as a number to calculate with.
+#[must_use]
+#[allow(clippy::cast_precision_loss, reason = "counts here are far below 2^53")]
+pub fn as_f64(count: u64) -> f64 {
+    count as f64
+}
+
+/// What calls have returned.
+#[derive(Debug, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// How many values.
+    pub values: u64,
+    /// Their sum, wrapping.
+    pub sum: u64,
+}
+
+impl Tally {
+    /// What `calls` calls have returned that all returned their argument.
+    #[must_use]
+    pub fn all(calls: u64) -> Self {
+        Tally {
+            values: calls,
+            sum: (0..calls).fold(0, u64::wrapping_add),
+        }
+    }
+}
+
+/// Makes `calls` calls, one after the other.
+#[inline]
+pub async fn repeat<F, R>(call: &mut F, calls: u64) -> Tally
+where
+    F: AsyncFnMut(u64) -> R,
+    R: Answer,
+{
+    let mut tally = Tally::default();
+    for argument in 0..calls {
+        let answer = black_box(call(black_box(argument)).await);
+        if let Some(value) = answer.value() {
+            tally.values += 1;
+            tally.sum = tally.sum.wrapping_add(value);
+        }
+    }
+    tally
+}
+
+/// Opens a contestant's breaker, by failures of the tool.
+async fn open<F, R>(name: &str, call: &mut F)
+where
+    F: AsyncFnMut(u64) -> R,
+    R: Answer,
+{
+    tools::set_down(true);
+    let mut calls = 0;
+    while !call(0).await.is_refusal() {
+        calls += 1;
+        assert!(calls < 100, "{name}: the breaker does not open");
+    }
+    tools::set_down(false);
+}
