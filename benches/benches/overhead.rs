@@ -10,8 +10,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use sandbox_benches::contestants::{self, Answer, CallError, NEVER, Settings};
-use sandbox_benches::listing::Counter;
 use sandbox_benches::measure::{Effort, Expect, Row, Scenario, Tally, as_f64, calls_for, repeat, row, runtime};
+use sandbox_benches::minimal::Counter;
 use sandbox_benches::report::{self, find, number, ratio, version};
 use sandbox_benches::{flight, ours, svg, tools};
 use sandbox_runtime::{CircuitBreaker, sandboxed};
@@ -27,8 +27,8 @@ fn peers<A>(scenario: &mut Scenario, tool: impl Fn(u64) -> A + Copy + Send + Syn
 where
     A: Future<Output = Result<u64, String>> + Send + 'static,
 {
-    scenario.add("listing's engine", || {
-        contestants::listing(tool, policy, Arc::new(Counter::new(policy.threshold)))
+    scenario.add("minimal engine", || {
+        contestants::minimal(tool, policy, Arc::new(Counter::new(policy.threshold)))
     });
     scenario.add("backon + timeout + recloser", || {
         contestants::backon_recloser(tool, policy, contestants::recloser_breaker(policy))
@@ -263,8 +263,8 @@ fn two_threads(effort: Effort) -> Vec<(String, Row, Row)> {
     contended.add("ours, failures in a row", || ready::by_attribute);
     contended.add("ours, window of 20", || windowed);
     let counter = Arc::new(Counter::new(policy.threshold));
-    contended.add("listing's engine", || {
-        contestants::listing(tools::ready, policy, Arc::clone(&counter))
+    contended.add("minimal engine", || {
+        contestants::minimal(tools::ready, policy, Arc::clone(&counter))
     });
     let breaker = contestants::recloser_breaker(policy);
     contended.add("backon + timeout + recloser", || {
@@ -382,7 +382,7 @@ fn main() {
     let mut targets = Targets(String::from(
         "### Targets\n\n| target | measured | met |\n|---|---|---|\n",
     ));
-    let (bare, listing) = (ready[0].min, find(&ready, "listing's engine").min);
+    let (bare, minimal) = (ready[0].min, find(&ready, "minimal engine").min);
     for name in ["ours, by attribute", "ours, by hand"] {
         let ours = find(&ready, name).min;
         let over = ours - bare;
@@ -391,9 +391,9 @@ fn main() {
             format!("{} ns", number(over)),
             over <= 2.0,
         );
-        let share = ours / listing;
+        let share = ours / minimal;
         targets.add(
-            &format!("ready: {name}, at most 0.2 of the listing's engine"),
+            &format!("ready: {name}, at most 0.2 of the minimal engine"),
             ratio(share),
             share <= 0.2,
         );

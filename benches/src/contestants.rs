@@ -19,7 +19,7 @@ use tower_resilience_circuitbreaker::{CircuitBreakerError, CircuitBreakerLayer};
 use tower_resilience_retry::RetryLayer;
 use tower_resilience_timelimiter::{TimeLimiterError, TimeLimiterLayer};
 
-use crate::listing::{self, Counter};
+use crate::minimal::{self, Counter};
 
 /// How long breakers stay open: longer than a run.
 pub const COOLDOWN: Duration = Duration::from_secs(3_600);
@@ -178,8 +178,8 @@ where
     async move |argument| within(settings.timeout, tool(argument)).await
 }
 
-/// The listing's engine.
-pub fn listing<A>(
+/// The minimal engine.
+pub fn minimal<A>(
     tool: impl Fn(u64) -> A,
     settings: Settings,
     breaker: impl AsRef<Counter>,
@@ -187,7 +187,7 @@ pub fn listing<A>(
 where
     A: Future<Output = Result<u64, String>>,
 {
-    async move |argument| listing::execute(&settings, breaker.as_ref(), || tool(argument)).await
+    async move |argument| minimal::execute(&settings, breaker.as_ref(), || tool(argument)).await
 }
 
 fn delays(settings: Settings) -> ExponentialBuilder {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 
 use crate::contestants::{self, Answer, Settings};
-use crate::listing::Counter;
 use crate::measure::{Effort, Row, calls_for, clocked, row, runtime};
+use crate::minimal::Counter;
 use crate::ours;
 use crate::tools;
 
@@ -29,8 +29,8 @@ pub fn each(visitor: &mut impl Visitor) {
     visitor.visit("tokio timeout alone", || contestants::timeout_alone(tool, policy));
     visitor.visit("ours, by attribute", || flying::by_attribute);
     visitor.visit("ours, by hand", || flying::by_hand);
-    visitor.visit("listing's engine", || {
-        contestants::listing(tool, policy, Arc::new(Counter::new(policy.threshold)))
+    visitor.visit("minimal engine", || {
+        contestants::minimal(tool, policy, Arc::new(Counter::new(policy.threshold)))
     });
     visitor.visit("backon + timeout + recloser", || {
         contestants::backon_recloser(tool, policy, contestants::recloser_breaker(policy))

@@ -5,8 +5,8 @@
 
 pub mod contestants;
 pub mod flight;
-pub mod listing;
 pub mod measure;
+pub mod minimal;
 pub mod report;
 pub mod svg;
 pub mod tools;

@@ -1,4 +1,4 @@
-//! The contract of the listing: names, fields, defaults and outcomes.
+//! The plain contract: names, fields, defaults and outcomes of tools that answer with JSON.
 
 use std::sync::Arc;
 

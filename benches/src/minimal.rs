@@ -1,4 +1,4 @@
-//! The engine as a listing has it, written afresh from its contract: one counter for a breaker, a timer made for every
+//! The least that does the job: one counter for a breaker, a timer made for every
 //! attempt.
 //!
 //! Each attempt is refused when the counter has reached the threshold. Else the tool runs in `tokio::time::timeout`. A
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::contestants::{CallError, Settings};
 
-/// The listing's breaker.
+/// The minimal engine's breaker.
 #[derive(Debug)]
 pub struct Counter {
     failures: AtomicU32,
@@ -27,7 +27,7 @@ impl Counter {
     }
 }
 
-/// The listing's engine.
+/// The minimal engine.
 ///
 /// # Errors
 ///
