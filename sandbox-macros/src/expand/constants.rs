@@ -1,0 +1,105 @@
+//! What is decided when the code is compiled: the policy, the rules that it must obey, and the breaker.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::Expr;
+use syn::spanned::Spanned;
+
+use super::{Expansion, at};
+use crate::args::{Breaker, Name};
+
+impl Expansion<'_> {
+    /// The policy, the rules that it must obey, and the breaker: all that is decided when the code is compiled.
+    pub(super) fn constants(&self) -> TokenStream {
+        let private = self.private(Span::mixed_site());
+        let Expansion {
+            policy,
+            retried,
+            breaker,
+            ..
+        } = self;
+        let settings = self.policy();
+        let checks = [Name::TimeoutMs, Name::BackoffMaxMs, Name::DeadlineMs]
+            .into_iter()
+            .filter_map(|name| {
+                // At the value: a broken rule concerns that.
+                let span = at(self.args.value(name)?.span());
+                let private = self.private(span);
+                let key = name.text();
+                Some(quote_spanned!(span=> const _: () = #private::check(&#policy, #key);))
+            });
+        let is_kept = |argument| !self.is_lent(argument);
+        let retried = self
+            .arguments
+            .iter()
+            .any(is_kept)
+            .then(|| quote!(const #retried: bool = #private::retries(&#policy);));
+        let own_breaker = matches!(self.args.breaker(), Breaker::Own).then(|| {
+            let settings = self.own_breaker();
+            quote!(static #breaker: #private::CircuitBreaker = #settings;)
+        });
+        quote! {
+            const #policy: #private::Policy = #private::Policy::new() #settings;
+            #(#checks)*
+            #retried
+            #own_breaker
+        }
+    }
+
+    /// The setters of the policy; what is not set is the runtime's default.
+    fn policy(&self) -> TokenStream {
+        let private = self.private(Span::mixed_site());
+        let settings = self.setters(&[
+            (Name::TimeoutMs, "timeout"),
+            (Name::MaxRetries, "max_retries"),
+            (Name::BackoffBaseMs, "backoff_base"),
+            (Name::BackoffMaxMs, "backoff_max"),
+            (Name::DeadlineMs, "deadline"),
+            (Name::Idempotent, "idempotent"),
+        ]);
+        let jitter = self.args.value(Name::Jitter);
+        let jitter = jitter.map(|word| quote!(.jitter(#private::jitter::#word)));
+        quote!(#settings #jitter)
+    }
+
+    fn own_breaker(&self) -> TokenStream {
+        let private = self.private(Span::mixed_site());
+        let value = |name| self.args.value(name);
+        let made = match (value(Name::Threshold), value(Name::Window), value(Name::FailureRate)) {
+            (Some(threshold), ..) => self.checked("threshold", threshold),
+            (None, Some(window), Some(rate)) => {
+                let (window, rate) = (self.checked("window", window), self.checked("failure_rate", rate));
+                quote!(#private::CircuitBreaker::windowed(#window, #rate))
+            }
+            _ => quote!(#private::breaker()),
+        };
+        let settings = self.setters(&[
+            (Name::CooldownMs, "cooldown"),
+            (Name::CooldownMaxMs, "cooldown_max"),
+            (Name::Probes, "probes"),
+        ]);
+        quote!(#made #settings)
+    }
+
+    /// A call of the setter for each of the keys that is given.
+    fn setters(&self, setters: &[(Name, &str)]) -> TokenStream {
+        let calls = setters.iter().filter_map(|(name, setter)| {
+            let value = self.args.value(*name)?;
+            let setter = Ident::new(setter, Span::mixed_site());
+            let value = match name.text().ends_with("_ms") {
+                true => self.checked("millis", value),
+                false => value.to_token_stream(),
+            };
+            Some(quote!(.#setter(#value)))
+        });
+        calls.collect()
+    }
+
+    /// A value through a function that checks it, at the value's place: a bad one is told there.
+    fn checked(&self, function: &str, value: &Expr) -> TokenStream {
+        let span = at(value.span());
+        let private = self.private(span);
+        let function = Ident::new(function, span);
+        quote_spanned!(span=> #private::#function(#value))
+    }
+}
