@@ -111,3 +111,56 @@ async fn ignores(_not_clone: NotClone, _also: &mut u32, format: u32) -> Result<S
 async fn an_argument_that_no_attempt_mentions_is_not_asked_for_clone() {
     assert_eq!(ignores(NotClone(1), &mut 2, 3).await, Ok("3".into()));
 }
+
+/// Generic in a type, a number and a closure; the third attempt answers.
+#[sandboxed(max_retries = 2, backoff_base_ms = 0, breaker(threshold = 1_000))]
+async fn generic<T, const N: usize>(
+    mut values: [T; N],
+    change: impl Fn(&mut T) + Clone,
+    cell: std::cell::Cell<u32>,
+    attempts: &AtomicU32,
+) -> Result<([T; N], u32), String>
+where
+    T: Clone,
+{
+    values.iter_mut().for_each(change);
+    cell.set(cell.get() + 1);
+    match attempts.fetch_add(1, Ordering::Relaxed) {
+        0 | 1 => Err("again".into()),
+        _ => Ok((values, cell.get())),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn generic_arguments_closures_and_cells_are_pristine_too() {
+    let attempts = AtomicU32::new(0);
+    let answer = generic([1, 2, 3], |value| *value *= 10, std::cell::Cell::new(7), &attempts).await;
+    assert_eq!(
+        answer,
+        Ok(([10, 20, 30], 8)),
+        "changed once, by the attempt that answered"
+    );
+    assert_eq!(attempts.into_inner(), 3);
+}
+
+/// Every level of the recursion is a call with attempts of its own: each fails once and then asks the one below.
+#[sandboxed(max_retries = 1, backoff_base_ms = 0, breaker(threshold = 1_000))]
+async fn recursive(mut path: String, depth: u32, failed: &AtomicU32) -> Result<String, String> {
+    path.push('/');
+    if failed.fetch_or(1 << depth, Ordering::Relaxed) & 1 << depth == 0 {
+        return Err("once".into());
+    }
+    if depth == 0 {
+        return Ok(path);
+    }
+    let below: std::pin::Pin<Box<dyn std::future::Future<Output = Result<String, String>> + '_>> =
+        Box::pin(recursive(path, depth - 1, failed));
+    below.await
+}
+
+#[tokio::test(start_paused = true)]
+async fn recursive_calls_have_attempts_and_arguments_of_their_own() {
+    let failed = AtomicU32::new(0);
+    assert_eq!(recursive(String::new(), 3, &failed).await, Ok("////".into()));
+    assert_eq!(failed.into_inner(), 0b1111, "every level failed once");
+}
