@@ -153,6 +153,37 @@ async fn on_failure() {
     assert_eq!(attempts, 3);
 }
 
+#[sandboxed(timeout_ms = 10, max_retries = 1, on_failure = |failure| Err(failure.last_error.unwrap_or_default()))]
+async fn hangs_after_an_error(attempts: &AtomicU32) -> Result<(), String> {
+    count(attempts);
+    if attempts.load(Ordering::Relaxed) == 1 {
+        return Err(String::from("503"));
+    }
+    std::future::pending().await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_tells_the_error_of_an_earlier_attempt() {
+    assert_eq!(hangs_after_an_error(&AtomicU32::new(0)).await, Err(String::from("503")));
+}
+
+struct Mute;
+
+#[sandboxed(timeout_ms = 10, max_retries = 1, on_failure = |failure| Ok(failure.last_error.is_none()))]
+async fn hangs_after_an_error_without_text(attempts: &AtomicU32) -> Result<bool, Mute> {
+    count(attempts);
+    if attempts.load(Ordering::Relaxed) == 1 {
+        return Err(Mute);
+    }
+    std::future::pending().await
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_need_not_display() {
+    let answer = hangs_after_an_error_without_text(&AtomicU32::new(0)).await;
+    assert!(matches!(answer, Ok(true)), "the error has no text to tell");
+}
+
 #[sandboxed(backoff_base_ms = 0, breaker = off, on_failure = |_| Err(0))]
 async fn errors_are_retried(attempts: &AtomicU32) -> Result<(), u32> {
     count(attempts);

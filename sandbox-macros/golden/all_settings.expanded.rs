@@ -38,6 +38,14 @@ async fn get(&self, host: String, token: CancellationToken) -> Answer {
                                     },
                                 )
                                 .classify(verdict)
+                                .noted({
+                                    #[allow(unused_imports)]
+                                    use crate::sandbox::private::{
+                                        NotedByDisplay as _, NotNoted as _,
+                                    };
+                                    (&&crate::sandbox::private::Answers::<Answer>::NEW)
+                                        .__sandboxed_note()
+                                })
                                 .on_failure(|failure| Answer::from(failure))
                                 .cancelled_by(__sandboxed_token.cancelled()),
                         )

@@ -215,12 +215,21 @@ impl<'a> Expansion<'a> {
                 .classified({
                     #[allow(unused_imports)]
                     use #private::{ClassifiedByType as _, ClassifiedAsSuccess as _};
-                    (&&#private::ClassifierOf::<#returned>::NEW).__sandboxed_classifier()
+                    (&&#private::Answers::<#returned>::NEW).__sandboxed_classifier()
                 })
             },
             _ => TokenStream::new(),
         };
-        let failure = speaks.map(|speak| quote!(.on_failure(#speak)));
+        let failure = speaks.map(|speak| {
+            quote! {
+                .noted({
+                    #[allow(unused_imports)]
+                    use #private::{NotedByDisplay as _, NotNoted as _};
+                    (&&#private::Answers::<#returned>::NEW).__sandboxed_note()
+                })
+                .on_failure(#speak)
+            }
+        });
         let cancel = value(Name::Cancel).map(|token| {
             let variable = self.token_variable();
             quote_spanned!(at(token.span())=> .cancelled_by(#variable.cancelled()))

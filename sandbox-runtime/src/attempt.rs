@@ -16,6 +16,7 @@ use crate::call::{Call, Last, Next, after};
 use crate::error::FailureKind;
 use crate::outcome::{Handler, Verdict};
 use crate::policy::Policy;
+use crate::text;
 use crate::tool::ToolName;
 
 pin_project! {
@@ -311,5 +312,5 @@ pub(crate) fn guard<T>(code: impl FnOnce() -> T) -> Result<T, String> {
 fn message_of(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().copied();
     let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("no message").to_owned()
+    text::plain(text.unwrap_or("no message"))
 }

@@ -139,12 +139,15 @@ where
     }
 
     /// Asks the breaker for a further attempt; `last` is what the call ends with if it refuses.
-    pub(crate) fn admit_again<R>(self: Pin<&mut Self>, last: Last<R>) -> Result<(), H::Returned>
+    pub(crate) fn admit_again<R>(mut self: Pin<&mut Self>, last: Last<R>) -> Result<(), H::Returned>
     where
         H: Handler<R>,
     {
         match self.breaker.request(self.policy().timeout) {
             Ok(admission) => {
+                if let Last::Answered(answer) = &last {
+                    self.as_mut().project().handler.pass_over(answer);
+                }
                 self.begin(admission);
                 Ok(())
             }
@@ -161,18 +164,19 @@ where
     }
 
     #[inline]
-    pub(crate) fn conclude<R>(&self, last: Result<R, Failure>, refusal: Option<Refusal>) -> H::Returned
+    pub(crate) fn conclude<R>(self: Pin<&mut Self>, last: Result<R, Failure>, refusal: Option<Refusal>) -> H::Returned
     where
         H: Handler<R>,
     {
-        self.handler.conclude(End {
+        let this = self.project();
+        this.handler.conclude(End {
             last,
-            attempts: self.attempts,
+            attempts: *this.attempts,
             refusal,
         })
     }
 
-    pub(crate) fn conclude_with<R>(&self, last: Last<R>, refusal: Option<Refusal>) -> H::Returned
+    pub(crate) fn conclude_with<R>(self: Pin<&mut Self>, last: Last<R>, refusal: Option<Refusal>) -> H::Returned
     where
         H: Handler<R>,
     {
@@ -185,7 +189,7 @@ where
 
     /// Ends the call with a failure of the engine's own telling.
     #[cold]
-    pub(crate) fn fail<R>(&self, kind: FailureKind, last_error: Option<String>) -> H::Returned
+    pub(crate) fn fail<R>(self: Pin<&mut Self>, kind: FailureKind, last_error: Option<String>) -> H::Returned
     where
         H: Handler<R>,
     {
@@ -259,7 +263,7 @@ where
     }
 
     #[cold]
-    fn refuse<R>(&self, refusal: Refusal) -> H::Returned
+    fn refuse<R>(self: Pin<&mut Self>, refusal: Refusal) -> H::Returned
     where
         H: Handler<R>,
     {

@@ -172,7 +172,11 @@ pub struct Failure {
     pub retry_after_ms: Option<u64>,
     /// Whether an attempt was begun whose effect is unknown: the tool may have done what it was asked to.
     pub may_have_executed: bool,
-    /// The message of the panic; `None` for every other kind.
+    /// The message of the panic; for every other kind the text of the last error that the tool returned, when an attempt
+    /// followed that came to nothing. On one line, and cut at 500 characters.
+    ///
+    /// The text of an error is kept for those who ask for it: by the attribute with `on_failure` for any error that
+    /// displays, by hand with [`Tool::keep_last_error`](crate::Tool::keep_last_error).
     pub last_error: Option<String>,
 }
 

@@ -44,6 +44,7 @@ mod outcome;
 mod policy;
 #[doc(hidden)]
 pub mod private;
+mod text;
 mod tool;
 
 pub use sandbox_macros::sandboxed;

@@ -1,5 +1,6 @@
 //! What an attempt's outcome means, and what becomes of it.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -7,6 +8,7 @@ use serde_json::Value;
 
 use crate::breaker::Refusal;
 use crate::error::{Failure, SandboxError, SandboxResult};
+use crate::text;
 
 /// What the outcome of an attempt means for the call and for the breaker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,8 +145,10 @@ pub trait Handler<R> {
     type Returned;
     /// What an attempt's outcome means.
     fn verdict(&self, outcome: &R) -> Verdict;
+    /// Keeps what a later [`Failure`] is to say of an outcome that is not the last.
+    fn pass_over(&mut self, outcome: &R);
     /// What becomes of the call.
-    fn conclude(&self, end: End<R>) -> Self::Returned;
+    fn conclude(&mut self, end: End<R>) -> Self::Returned;
 }
 
 /// The handler of plain tools, which answer with JSON or an error text: the call becomes a report.
@@ -159,8 +163,10 @@ impl Handler<Result<Value, String>> for Report {
         outcome.verdict()
     }
 
+    fn pass_over(&mut self, _: &Result<Value, String>) {}
+
     #[inline]
-    fn conclude(&self, end: End<Result<Value, String>>) -> Self::Returned {
+    fn conclude(&mut self, end: End<Result<Value, String>>) -> Self::Returned {
         if let Some(refusal) = end.refusal {
             return Err(refusal.into());
         }
@@ -182,19 +188,21 @@ impl Handler<Result<Value, String>> for Report {
 /// Its type is part of the call's future. It mentions no return type, whose lifetimes would there be others than those of
 /// the tool's own result, and the compiler could not tell any more whether the future is `Send`.
 #[derive(Debug, Clone, Copy)]
-pub struct Typed<C, S> {
+pub struct Typed<C, S, M = Unnoted> {
     pub(crate) classify: C,
     pub(crate) speak: S,
+    pub(crate) note: M,
 }
 
 impl Typed<ByType, ByType> {
     pub(crate) const BY_TYPE: Self = Typed {
         classify: ByType,
         speak: ByType,
+        note: Unnoted,
     };
 }
 
-impl<R, C: Classify<R>, S: Speak<R>> Handler<R> for Typed<C, S> {
+impl<R, C: Classify<R>, S: Speak<R>, M: Note<R>> Handler<R> for Typed<C, S, M> {
     type Returned = R;
 
     #[inline]
@@ -202,11 +210,19 @@ impl<R, C: Classify<R>, S: Speak<R>> Handler<R> for Typed<C, S> {
         self.classify.verdict(outcome)
     }
 
+    fn pass_over(&mut self, outcome: &R) {
+        self.note.keep(outcome);
+    }
+
     #[inline]
-    fn conclude(&self, end: End<R>) -> R {
+    fn conclude(&mut self, end: End<R>) -> R {
         match end.last {
             Ok(answer) => answer,
-            Err(failure) => self.speak.speak(failure),
+            Err(mut failure) => {
+                // What the failure already tells is the last attempt's own: the message of a panic.
+                failure.last_error = failure.last_error.or_else(|| self.note.take());
+                self.speak.speak(failure)
+            }
         }
     }
 }
@@ -252,6 +268,40 @@ impl<R, F: Fn(&R) -> Verdict> Classify<R> for By<F> {
 impl<R, F: Fn(Failure) -> R> Speak<R> for By<F> {
     fn speak(&self, failure: Failure) -> R {
         (self.0)(failure)
+    }
+}
+
+/// Keeps the text of the last error that a retry followed, until a failure is to tell it.
+pub trait Note<R> {
+    fn keep(&mut self, outcome: &R);
+    fn take(&mut self) -> Option<String>;
+}
+
+/// Nothing is kept: nobody would read it, or there is no text.
+#[derive(Debug, Clone, Copy)]
+pub struct Unnoted;
+
+impl<R> Note<R> for Unnoted {
+    fn keep(&mut self, _: &R) {}
+
+    fn take(&mut self) -> Option<String> {
+        None
+    }
+}
+
+/// The text of an error, and not the error: that may hold on to what the next attempt needs.
+#[derive(Debug, Clone, Default)]
+pub struct LastError(Option<String>);
+
+impl<T, E: fmt::Display> Note<Result<T, E>> for LastError {
+    fn keep(&mut self, outcome: &Result<T, E>) {
+        if let Err(error) = outcome {
+            self.0 = Some(text::plain(error));
+        }
+    }
+
+    fn take(&mut self) -> Option<String> {
+        self.0.take()
     }
 }
 

@@ -1,5 +1,6 @@
 //! What generated code may name, and nothing else. No part of the public API: it changes without notice.
 
+use std::fmt::Display;
 use std::marker::PhantomData;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ pub use crate::execute::execute_with_controls;
 pub use crate::policy::Policy;
 
 use crate::call::Call;
-use crate::outcome::{ByType, Classify, Outcome, Typed, Verdict};
+use crate::outcome::{ByType, Classify, LastError, Outcome, Typed, Unnoted, Verdict};
 use crate::policy::PolicyError;
 use crate::tool::{Function, Tool, ToolName};
 
@@ -299,13 +300,16 @@ impl<T: Clone> Reusable<true> for T {
     }
 }
 
-/// Finds the classifier of a return type that another function speaks for: its own if it is an [`Outcome`], otherwise
-/// every value is a success. By autoref: a method of `&ClassifierOf<R>` is found before one of `ClassifierOf<R>`.
+/// Finds out what a return type can do, where another function speaks for it. By autoref: a method of `&Answers<R>` is
+/// found before one of `Answers<R>`.
+///
+/// Its values are classified by itself if it is an [`Outcome`], otherwise every value is a success. The texts of its errors
+/// are kept for [`Failure::last_error`](crate::Failure::last_error) if they display.
 #[derive(Debug)]
-pub struct ClassifierOf<R>(PhantomData<fn() -> R>);
+pub struct Answers<R>(PhantomData<fn() -> R>);
 
-impl<R> ClassifierOf<R> {
-    pub const NEW: Self = ClassifierOf(PhantomData);
+impl<R> Answers<R> {
+    pub const NEW: Self = Answers(PhantomData);
 }
 
 pub trait ClassifiedByType {
@@ -314,7 +318,7 @@ pub trait ClassifiedByType {
     }
 }
 
-impl<R: Outcome> ClassifiedByType for &ClassifierOf<R> {}
+impl<R: Outcome> ClassifiedByType for &Answers<R> {}
 
 pub trait ClassifiedAsSuccess {
     fn __sandboxed_classifier(&self) -> AlwaysSuccess {
@@ -322,7 +326,23 @@ pub trait ClassifiedAsSuccess {
     }
 }
 
-impl<R> ClassifiedAsSuccess for ClassifierOf<R> {}
+impl<R> ClassifiedAsSuccess for Answers<R> {}
+
+pub trait NotedByDisplay {
+    fn __sandboxed_note(&self) -> LastError {
+        LastError::default()
+    }
+}
+
+impl<T, E: Display> NotedByDisplay for &Answers<Result<T, E>> {}
+
+pub trait NotNoted {
+    fn __sandboxed_note(&self) -> Unnoted {
+        Unnoted
+    }
+}
+
+impl<R> NotNoted for Answers<R> {}
 
 /// Whatever a tool returns, it has worked.
 #[derive(Debug, Clone, Copy)]

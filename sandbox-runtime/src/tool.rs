@@ -6,7 +6,7 @@ use std::future::{Future, IntoFuture, Pending};
 use serde_json::Value;
 
 use crate::error::Failure;
-use crate::outcome::{By, ByType, Report, RetryIf, Typed, Verdict};
+use crate::outcome::{By, ByType, LastError, Report, RetryIf, Typed, Verdict};
 
 /// A named tool with its own types: what the attribute makes of a function, to write by hand.
 ///
@@ -58,12 +58,12 @@ impl<F> Tool<F, Typed<ByType, ByType>> {
     }
 }
 
-impl<F, C, S, K, N> Tool<F, Typed<C, S>, K, N> {
+impl<F, C, S, M, K, N> Tool<F, Typed<C, S, M>, K, N> {
     /// Retries only the errors that `retryable` accepts; others end the call, as failures.
     ///
     /// Without it every error is retried.
     #[inline]
-    pub fn retry_if<P, A, T, E>(self, retryable: P) -> Tool<F, Typed<RetryIf<P>, S>, K, N>
+    pub fn retry_if<P, A, T, E>(self, retryable: P) -> Tool<F, Typed<RetryIf<P>, S, M>, K, N>
     where
         F: Function<Attempt = A>,
         A: Future<Output = Result<T, E>>,
@@ -89,7 +89,7 @@ impl<F, C, S, K, N> Tool<F, Typed<C, S>, K, N> {
     /// });
     /// ```
     #[inline]
-    pub fn classify<V, A>(self, verdict: V) -> Tool<F, Typed<By<V>, S>, K, N>
+    pub fn classify<V, A>(self, verdict: V) -> Tool<F, Typed<By<V>, S, M>, K, N>
     where
         F: Function<Attempt = A>,
         A: Future,
@@ -100,12 +100,12 @@ impl<F, C, S, K, N> Tool<F, Typed<C, S>, K, N> {
 
     /// For [`private`](crate::private): by a classifier of the engine's.
     #[doc(hidden)]
-    pub fn classified<D>(self, classify: D) -> Tool<F, Typed<D, S>, K, N> {
-        let speak = self.handler.speak;
+    pub fn classified<D>(self, classify: D) -> Tool<F, Typed<D, S, M>, K, N> {
+        let Typed { speak, note, .. } = self.handler;
         Tool {
             name: self.name,
             function: self.function,
-            handler: Typed { classify, speak },
+            handler: Typed { classify, speak, note },
             cancel: self.cancel,
         }
     }
@@ -115,20 +115,46 @@ impl<F, C, S, K, N> Tool<F, Typed<C, S>, K, N> {
     /// For return types that have no place for a [`SandboxError`](crate::SandboxError), and for tools that say more. A type
     /// that is no `Result` needs [`classify`](Self::classify) as well.
     #[inline]
-    pub fn on_failure<S2, A>(self, speak: S2) -> Tool<F, Typed<C, By<S2>>, K, N>
+    pub fn on_failure<S2, A>(self, speak: S2) -> Tool<F, Typed<C, By<S2>, M>, K, N>
     where
         F: Function<Attempt = A>,
         A: Future,
         S2: Fn(Failure) -> A::Output,
     {
-        let classify = self.handler.classify;
+        let Typed { classify, note, .. } = self.handler;
         Tool {
             name: self.name,
             function: self.function,
             handler: Typed {
                 classify,
                 speak: By(speak),
+                note,
             },
+            cancel: self.cancel,
+        }
+    }
+
+    /// Keeps the text of an error that a retry follows, for [`Failure::last_error`] should the retry come to nothing.
+    ///
+    /// Without it nothing is kept, and a call allocates nothing; with it each such error is written once.
+    #[inline]
+    pub fn keep_last_error<A, T, E>(self) -> Tool<F, Typed<C, S, LastError>, K, N>
+    where
+        F: Function<Attempt = A>,
+        A: Future<Output = Result<T, E>>,
+        E: fmt::Display,
+    {
+        self.noted(LastError::default())
+    }
+
+    /// For [`private`](crate::private): with a note of the engine's.
+    #[doc(hidden)]
+    pub fn noted<L>(self, note: L) -> Tool<F, Typed<C, S, L>, K, N> {
+        let Typed { classify, speak, .. } = self.handler;
+        Tool {
+            name: self.name,
+            function: self.function,
+            handler: Typed { classify, speak, note },
             cancel: self.cancel,
         }
     }
@@ -139,7 +165,7 @@ impl<F, C, S, K, N> Tool<F, Typed<C, S>, K, N> {
     /// nothing on the breaker. It ends with [`SandboxError::Cancelled`](crate::SandboxError::Cancelled), or, when it was
     /// waiting to retry, with what the last attempt ended with.
     #[inline]
-    pub fn cancelled_by<L>(self, cancel: L) -> Tool<F, Typed<C, S>, L::IntoFuture, N>
+    pub fn cancelled_by<L>(self, cancel: L) -> Tool<F, Typed<C, S, M>, L::IntoFuture, N>
     where
         L: IntoFuture<Output = ()>,
     {

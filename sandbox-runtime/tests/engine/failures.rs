@@ -104,3 +104,65 @@ async fn a_panic() {
     let error = SandboxError::from(failure);
     assert_eq!(error.to_string(), "the tool panicked: index out of bounds");
 }
+
+/// The failure of a tool whose first attempt returns `first`, and whose second does this.
+async fn failure_after<A>(first: &'static str, policy: Policy, second: fn() -> A) -> Failure
+where
+    A: Future<Output = ()>,
+{
+    let breaker = CircuitBreaker::new(5);
+    let mut attempts = 0;
+    let tool = Tool::new("search", || {
+        attempts += 1;
+        let attempt = attempts;
+        async move {
+            if attempt == 1 {
+                return Err(first);
+            }
+            second().await;
+            Ok(())
+        }
+    })
+    .keep_last_error();
+    let failure = std::cell::RefCell::new(None);
+    let tool = tool.on_failure(|ended| {
+        *failure.borrow_mut() = Some(ended);
+        Err("")
+    });
+    let answer = execute_with_controls(policy, &breaker, tool).await;
+    assert_eq!(answer, Err(""));
+    failure.take().expect("the engine spoke")
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_before_an_attempt_that_came_to_nothing() {
+    let failure = failure_after("503\n\u{1b}[1mbusy", POLICY, std::future::pending::<()>).await;
+    assert_eq!(
+        (failure.kind, failure.attempts, failure.last_error.as_deref()),
+        (FailureKind::Timeout, 2, Some("503 [1mbusy")),
+        "after a timeout"
+    );
+
+    let short = POLICY.deadline(Duration::from_millis(1_050));
+    let failure = failure_after("503", short, std::future::pending::<()>).await;
+    assert_eq!(
+        (failure.kind, failure.last_error.as_deref()),
+        (FailureKind::Deadline, Some("503")),
+        "after a deadline"
+    );
+
+    let failure = failure_after("503", POLICY, || async { panic!("index out of bounds") }).await;
+    assert_eq!(
+        (failure.kind, failure.last_error.as_deref()),
+        (FailureKind::Panic, Some("index out of bounds")),
+        "a panic tells its own message"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_error_is_cut() {
+    static LONG: [u8; 10_000] = [b'x'; 10_000];
+    let text = std::str::from_utf8(&LONG).unwrap();
+    let failure = failure_after(text, POLICY, std::future::pending::<()>).await;
+    assert_eq!(failure.last_error, Some(format!("{}…", &text[..500])));
+}

@@ -1,0 +1,85 @@
+//! Texts that others wrote, made fit to be shown: on one line, without control characters, and not too long.
+
+use std::fmt::{self, Display, Write};
+
+/// How many characters are kept of a text.
+const LONGEST: usize = 500;
+
+/// What `text` displays, without control characters and cut where it gets too long.
+pub(crate) fn plain(text: impl Display) -> String {
+    let mut plain = Plain::default();
+    // A `Display` that fails is taken for what it has written until then.
+    let _ = write!(plain, "{text}");
+    plain.text
+}
+
+/// Takes what it has room for, and then stops its writer, however long the whole would be.
+#[derive(Default)]
+struct Plain {
+    text: String,
+    length: usize,
+    /// Whether a space is due before the next visible character.
+    space: bool,
+}
+
+impl Write for Plain {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for character in text.chars() {
+            if character.is_control() || character.is_whitespace() {
+                self.space = self.length > 0;
+                continue;
+            }
+            if self.length + usize::from(self.space) >= LONGEST {
+                self.text.push('…');
+                return Err(fmt::Error);
+            }
+            if std::mem::take(&mut self.space) {
+                self.push(' ');
+            }
+            self.push(character);
+        }
+        Ok(())
+    }
+}
+
+impl Plain {
+    fn push(&mut self, character: char) {
+        self.text.push(character);
+        self.length += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_seen_becomes_one_space() {
+        assert_eq!(
+            plain("\u{1b}[31mbad\u{1b}[0m\r\n\tat line 3\0 \n"),
+            "[31mbad [0m at line 3"
+        );
+        assert_eq!(plain(" \n"), "");
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        let exact = "ä".repeat(LONGEST);
+        assert_eq!(plain(&exact), exact);
+        assert_eq!(plain(format!("{exact}b")), format!("{exact}…"));
+        assert_eq!(plain(format!("{exact} \n")), exact, "what follows cannot be seen");
+    }
+
+    #[test]
+    fn a_writer_without_end_is_stopped() {
+        struct Endless;
+        impl Display for Endless {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                loop {
+                    f.write_str("again and ")?;
+                }
+            }
+        }
+        assert_eq!(plain(Endless), format!("{}…", "again and ".repeat(50).trim_end()));
+    }
+}
