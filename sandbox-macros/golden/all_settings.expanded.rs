@@ -37,12 +37,16 @@ async fn get(&self, host: String, token: CancellationToken) -> Answer {
                                         }
                                     },
                                 )
+                                .handled_by({
+                                    #[allow(unused_imports)]
+                                    use crate::sandbox::private::handlers::*;
+                                    (&&&&&&crate::sandbox::private::Answers::<Answer>::NEW)
+                                        .__sandboxed_handler()
+                                })
                                 .classify(verdict)
                                 .noted({
                                     #[allow(unused_imports)]
-                                    use crate::sandbox::private::{
-                                        NotedByDisplay as _, NotNoted as _,
-                                    };
+                                    use crate::sandbox::private::notes::*;
                                     (&&crate::sandbox::private::Answers::<Answer>::NEW)
                                         .__sandboxed_note()
                                 })

@@ -138,6 +138,11 @@ impl Args {
                 Name::Classify,
                 "`classify` says also which errors are retried; keep one of them",
             ),
+            (
+                Name::IgnoreIf,
+                Name::Classify,
+                "`classify` says also which errors are the caller's fault; keep one of them",
+            ),
         ] {
             if let (Some(_), Some(other_setting)) = (self.setting(one), self.setting(other)) {
                 let message = format!("{one} and {other} exclude each other: {remedy}");
@@ -335,7 +340,7 @@ mod tests {
             "timeout_ms = 1, max_retries = 0, backoff_base_ms = 0, breaker(threshold = 1,),",
             "timeout_ms = A::B, max_retries = { 1 + 2 }, backoff_max_ms = f(1, 2), deadline_ms = MAX,",
             "jitter = none, idempotent = true, name = \"x\", cancel = token, crate = crate::a::b",
-            "retry_if = |error: &E| error.is(1, 2), on_failure = E::from",
+            "retry_if = |error: &E| error.is(1, 2), ignore_if = E::is_callers_fault, on_failure = E::from",
             "classify = verdict::<A, B>",
             "breaker(window = 64, failure_rate = 1.0, cooldown_ms = 1, cooldown_max_ms = 1, probes = 3)",
             "breaker(window = WINDOW, failure_rate = RATE)",
@@ -380,6 +385,7 @@ mod tests {
             ("breaker(cooldown_ms = 2, cooldown_max_ms = 1)", 1),
             ("breaker(threshold = 5), breaker = off", 1),
             ("retry_if = a, classify = b", 1),
+            ("ignore_if = a, classify = b, retry_if = c", 2),
             ("retry_if = 5, cancel = true, on_failure = \"text\"", 3),
             ("jitter = full, max_retries = 0", 1),
         ] {

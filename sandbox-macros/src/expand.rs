@@ -1,6 +1,7 @@
 //! Arguments and function to tokens: one call of `execute_with_controls` in place of the body.
 
 mod constants;
+mod results;
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
@@ -11,6 +12,9 @@ use crate::args::{Args, Breaker, Name};
 use crate::errors::Errors;
 use crate::item::{Argument, Item, Passing, Shape};
 use crate::rename::with_stream;
+
+/// Whether the runtime knows the return types of a framework. What is to be done about them, it knows itself.
+const FRAMEWORKS: bool = cfg!(feature = "frameworks");
 
 pub(crate) fn sandboxed(args: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
@@ -197,7 +201,6 @@ impl<'a> Expansion<'a> {
     /// The third: the function and what its results mean.
     fn tool(&self, function: &TokenStream) -> TokenStream {
         let private = self.private(self.place());
-        let returned = self.returned;
         let value = |name| self.args.value(name);
         let name = match value(Name::ToolName) {
             Some(name) => quote!(#name),
@@ -206,35 +209,12 @@ impl<'a> Expansion<'a> {
                 quote!(#name)
             }
         };
-        let speaks = value(Name::OnFailure);
-        let results = match (value(Name::RetryIf), value(Name::Classify), speaks) {
-            (Some(retryable), ..) => quote!(.retry_if(#retryable)),
-            (_, Some(verdict), _) => quote!(.classify(#verdict)),
-            // The return type need not be one that says of itself what its values mean.
-            (_, _, Some(_)) => quote! {
-                .classified({
-                    #[allow(unused_imports)]
-                    use #private::{ClassifiedByType as _, ClassifiedAsSuccess as _};
-                    (&&#private::Answers::<#returned>::NEW).__sandboxed_classifier()
-                })
-            },
-            _ => TokenStream::new(),
-        };
-        let failure = speaks.map(|speak| {
-            quote! {
-                .noted({
-                    #[allow(unused_imports)]
-                    use #private::{NotedByDisplay as _, NotNoted as _};
-                    (&&#private::Answers::<#returned>::NEW).__sandboxed_note()
-                })
-                .on_failure(#speak)
-            }
-        });
+        let results = self.results();
         let cancel = value(Name::Cancel).map(|token| {
             let variable = self.token_variable();
             quote_spanned!(at(token.span())=> .cancelled_by(#variable.cancelled()))
         });
-        quote_spanned!(self.place()=> #private::tool(|| #private::Text(#name), #function) #results #failure #cancel)
+        quote_spanned!(self.place()=> #private::tool(|| #private::Text(#name), #function) #results #cancel)
     }
 
     /// A closure that can be called for every attempt.

@@ -13,11 +13,12 @@ use tokio::task::coop;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::call::{Call, Last, Next, after};
-use crate::error::FailureKind;
-use crate::outcome::{Handler, Verdict};
+use crate::failure::FailureKind;
+use crate::outcome::Handler;
 use crate::policy::Policy;
 use crate::text;
 use crate::tool::ToolName;
+use crate::verdict::Verdict;
 
 pin_project! {
     /// The tool and the only timer of a call.

@@ -20,7 +20,7 @@ pub(crate) use machine::{Admission, Refusal};
 
 use crate::clock::{self, Tick};
 use crate::error::SandboxError;
-use crate::outcome::Verdict;
+use crate::verdict::Verdict;
 
 /// A circuit breaker: opens after failures, refuses attempts for a cooldown, then lets probes decide.
 ///

@@ -11,10 +11,12 @@ use tokio::time::Instant;
 use crate::attempt::Attempt;
 use crate::breaker::{Admission, CircuitBreaker, Refusal};
 use crate::clock::Moment;
-use crate::error::{Failure, FailureKind, millis};
-use crate::outcome::{End, Handler, Verdict};
+use crate::error::millis;
+use crate::failure::{Failure, FailureKind};
+use crate::outcome::{End, Handler};
 use crate::policy::Policy;
 use crate::tool::{Tool, ToolName};
+use crate::verdict::Verdict;
 
 pin_project! {
     #[derive(Debug)]
@@ -291,6 +293,7 @@ where
             deadline_ms: policy.deadline.map(millis),
             retry_after_ms: None,
             may_have_executed: self.attempts > 0,
+            idempotent: policy.idempotent,
             last_error: None,
         }
     }

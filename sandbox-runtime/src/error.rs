@@ -1,5 +1,4 @@
-//! What the engine says when it has to speak for the tool: [`SandboxError`], small and stable, and [`Failure`] with all
-//! that is known.
+//! [`SandboxError`]: why a call ended without an answer of the tool's own, small and stable.
 
 use std::fmt;
 use std::time::Duration;
@@ -68,7 +67,7 @@ pub enum SandboxError {
 }
 
 /// A number of things, with the plural that it asks for.
-struct Count(u32, &'static str);
+pub(crate) struct Count(pub(crate) u32, pub(crate) &'static str);
 
 impl fmt::Display for Count {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -79,9 +78,9 @@ impl fmt::Display for Count {
 }
 
 /// Why a breaker refuses, and until when.
-struct Opened {
-    failures: u32,
-    retry_after_ms: Option<u64>,
+pub(crate) struct Opened {
+    pub(crate) failures: u32,
+    pub(crate) retry_after_ms: Option<u64>,
 }
 
 impl fmt::Display for Opened {
@@ -129,12 +128,6 @@ impl SandboxError {
     }
 }
 
-impl From<SandboxError> for String {
-    fn from(error: SandboxError) -> Self {
-        error.to_string()
-    }
-}
-
 /// Of the kind `TimedOut` for a timeout or a deadline, else `Other`; the error itself is inside.
 impl From<SandboxError> for std::io::Error {
     fn from(error: SandboxError) -> Self {
@@ -143,137 +136,6 @@ impl From<SandboxError> for std::io::Error {
             _ => std::io::ErrorKind::Other,
         };
         std::io::Error::new(kind, error)
-    }
-}
-
-/// What the engine knows about a call that ended without an answer of the tool's own.
-///
-/// Displays as one sentence, serializes as flat data, and turns into the [`SandboxError`] of its kind.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Failure {
-    /// What happened.
-    #[serde(flatten)]
-    pub kind: FailureKind,
-    /// The tool's name.
-    pub tool: &'static str,
-    /// How many attempts were begun.
-    pub attempts: u32,
-    /// How many attempts the policy allows.
-    pub max_attempts: u32,
-    /// How long the call took in milliseconds: from its beginning when it has a deadline, else from when it first had to
-    /// wait.
-    pub elapsed_ms: u64,
-    /// The time limit of one attempt in milliseconds.
-    pub timeout_ms: u64,
-    /// The time limit of the whole call in milliseconds, if it has one.
-    pub deadline_ms: Option<u64>,
-    /// How long the breaker will still refuse at most, in milliseconds, if it did and knows.
-    pub retry_after_ms: Option<u64>,
-    /// Whether an attempt was begun whose effect is unknown: the tool may have done what it was asked to.
-    pub may_have_executed: bool,
-    /// The message of the panic; for every other kind the text of the last error that the tool returned, when an attempt
-    /// followed that came to nothing. On one line, and cut at 500 characters.
-    ///
-    /// The text of an error is kept for those who ask for it: by the attribute with `on_failure` for any error that
-    /// displays, by hand with [`Tool::keep_last_error`](crate::Tool::keep_last_error).
-    pub last_error: Option<String>,
-}
-
-/// The kinds of [`Failure`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum FailureKind {
-    /// The last attempt did not end within its limit.
-    Timeout,
-    /// The breaker let no attempt pass.
-    #[non_exhaustive]
-    #[serde(rename = "circuit_breaker_open")]
-    CircuitOpen {
-        /// The failures that the breaker has counted.
-        consecutive_failures: u32,
-        /// The failures that open it.
-        threshold: u32,
-    },
-    /// The call's deadline cut an attempt short.
-    #[serde(rename = "deadline_exceeded")]
-    Deadline,
-    /// The tool panicked.
-    #[serde(rename = "panicked")]
-    Panic,
-    /// The call was cancelled.
-    Cancelled,
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Failure {
-            tool,
-            attempts,
-            timeout_ms,
-            ..
-        } = self;
-        match self.kind {
-            FailureKind::Timeout if *attempts == 1 => {
-                write!(f, "`{tool}` timed out after {timeout_ms} ms")
-            }
-            FailureKind::Timeout => write!(f, "`{tool}` timed out: {attempts} attempts of up to {timeout_ms} ms"),
-            FailureKind::CircuitOpen {
-                consecutive_failures, ..
-            } => {
-                let opened = Opened {
-                    failures: consecutive_failures,
-                    retry_after_ms: self.retry_after_ms,
-                };
-                write!(f, "`{tool}` was not called: its circuit breaker is {opened}")
-            }
-            FailureKind::Deadline => {
-                let deadline_ms = self.deadline_ms.unwrap_or_default();
-                write!(
-                    f,
-                    "`{tool}` ran out of time in attempt {attempts}: {deadline_ms} ms for the whole call"
-                )
-            }
-            FailureKind::Cancelled if *attempts == 0 => write!(f, "`{tool}` was cancelled before it began"),
-            FailureKind::Cancelled => write!(f, "`{tool}` was cancelled in attempt {attempts}"),
-            FailureKind::Panic => {
-                write!(
-                    f,
-                    "`{tool}` panicked: {}",
-                    self.last_error.as_deref().unwrap_or("no message")
-                )
-            }
-        }
-    }
-}
-
-impl std::error::Error for Failure {}
-
-impl From<Failure> for SandboxError {
-    fn from(failure: Failure) -> Self {
-        match failure.kind {
-            FailureKind::Timeout => SandboxError::Timeout {
-                elapsed_ms: failure.timeout_ms,
-                limit_ms: failure.timeout_ms,
-            },
-            FailureKind::CircuitOpen {
-                consecutive_failures,
-                threshold,
-            } => SandboxError::CircuitBreakerOpen {
-                consecutive_failures,
-                threshold,
-                retry_after_ms: failure.retry_after_ms,
-            },
-            FailureKind::Deadline => SandboxError::DeadlineExceeded {
-                elapsed_ms: failure.elapsed_ms,
-                limit_ms: failure.deadline_ms.unwrap_or_default(),
-            },
-            FailureKind::Cancelled => SandboxError::Cancelled,
-            FailureKind::Panic => SandboxError::Panicked {
-                message: failure.last_error.unwrap_or_default(),
-            },
-        }
     }
 }
 

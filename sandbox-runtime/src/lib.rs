@@ -40,19 +40,27 @@ mod clock;
 mod config;
 mod error;
 mod execute;
+mod failure;
+#[cfg(feature = "rmcp")]
+pub mod mcp;
 mod outcome;
 mod policy;
 #[doc(hidden)]
 pub mod private;
+#[cfg(feature = "rig")]
+pub mod rig;
 mod text;
 mod tool;
+mod verdict;
 
 pub use sandbox_macros::sandboxed;
 
 pub use breaker::{BreakerState, CircuitBreaker, Permit};
 pub use config::SandboxConfig;
-pub use error::{Failure, FailureKind, SandboxError, SandboxResult};
+pub use error::{SandboxError, SandboxResult};
 pub use execute::execute_with_controls;
-pub use outcome::{FromFailure, FromSandboxError, Handler, Outcome, ToolExecutionResult, Verdict};
+pub use failure::{Failure, FailureKind};
+pub use outcome::{FromFailure, FromSandboxError, Handler, Outcome, ToolExecutionResult};
 pub use policy::{Jitter, Policy, PolicyError};
 pub use tool::{Function, IntoTool, Tool, ToolName};
+pub use verdict::Verdict;

@@ -1,32 +1,15 @@
 //! What an attempt's outcome means, and what becomes of it.
 
 use std::fmt;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::breaker::Refusal;
-use crate::error::{Failure, SandboxError, SandboxResult};
+use crate::error::{SandboxError, SandboxResult};
+use crate::failure::Failure;
 use crate::text;
-
-/// What the outcome of an attempt means for the call and for the breaker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Verdict {
-    /// The tool worked.
-    Success,
-    /// The tool failed; run it again while the policy allows.
-    Retry {
-        /// The dependency's own word on when, such as a `Retry-After` header. It replaces the backoff, jitter and all; one
-        /// that is longer than [`backoff_max`](crate::Policy::backoff_max) or than the time left ends the call.
-        after: Option<Duration>,
-    },
-    /// The tool failed, and running it again would not help.
-    Fail,
-    /// The caller was at fault, with bad arguments for instance: not run again, and no mark against the tool's health.
-    Ignore,
-}
+use crate::verdict::Verdict;
 
 /// The result of a tool call that answers with JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -66,11 +49,6 @@ impl ToolExecutionResult {
     }
 }
 
-impl Verdict {
-    /// To be retried after the policy's backoff.
-    pub const RETRY: Verdict = Verdict::Retry { after: None };
-}
-
 /// A return type whose values tell whether the tool worked: any `Result<T, E>`.
 #[diagnostic::on_unimplemented(
     message = "a sandboxed tool returns a `Result`, and `{Self}` is none",
@@ -93,7 +71,7 @@ impl<T, E> Outcome for Result<T, E> {
     }
 }
 
-/// A return type that the engine can speak in: any `Result<T, E>` with `E: From<SandboxError>`.
+/// A return type that the engine can speak in: any `Result<T, E>` with `E: From<SandboxError>`, or with a `String` for `E`.
 #[diagnostic::on_unimplemented(
     message = "a sandboxed tool returns a `Result`, and `{Self}` is none",
     label = "not a `Result`",
@@ -106,25 +84,32 @@ pub trait FromFailure: Outcome {
 
 impl<T, E: FromSandboxError> FromFailure for Result<T, E> {
     fn from_failure(failure: Failure) -> Self {
-        Err(E::from_sandbox_error(failure.into()))
+        Err(E::from_failure(failure))
     }
 }
 
-/// `From<SandboxError>`, with a message of its own for the types that lack it.
+/// An error that a sandbox failure can be made: any `E: From<SandboxError>`, and `String`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot carry a sandbox failure: it does not implement `From<SandboxError>`",
     label = "the error of a sandboxed tool must implement `From<SandboxError>`",
     note = "add `impl From<sandbox_runtime::SandboxError> for {Self}`, or a `#[from]` variant with `thiserror`"
 )]
 pub trait FromSandboxError {
-    /// `Self::from(error)`.
-    fn from_sandbox_error(error: SandboxError) -> Self;
+    /// The error to return from a call that ended with `failure`.
+    fn from_failure(failure: Failure) -> Self;
 }
 
 #[diagnostic::do_not_recommend]
 impl<E: From<SandboxError>> FromSandboxError for E {
-    fn from_sandbox_error(error: SandboxError) -> Self {
-        E::from(error)
+    fn from_failure(failure: Failure) -> Self {
+        E::from(SandboxError::from(failure))
+    }
+}
+
+/// [What the model should read](Failure::for_model): an error that is a text is most often for a model.
+impl FromSandboxError for String {
+    fn from_failure(failure: Failure) -> Self {
+        failure.for_model()
     }
 }
 
@@ -316,6 +301,23 @@ impl<T, E, P: Fn(&E) -> bool> Classify<Result<T, E>> for RetryIf<P> {
             Ok(_) => Verdict::Success,
             Err(error) if (self.0)(error) => Verdict::RETRY,
             Err(_) => Verdict::Fail,
+        }
+    }
+}
+
+/// Errors that a predicate accepts are the caller's fault; what others mean, another classifier knows.
+#[derive(Debug, Clone, Copy)]
+pub struct IgnoreIf<P, C> {
+    pub(crate) callers_fault: P,
+    pub(crate) otherwise: C,
+}
+
+impl<T, E, P: Fn(&E) -> bool, C: Classify<Result<T, E>>> Classify<Result<T, E>> for IgnoreIf<P, C> {
+    #[inline]
+    fn verdict(&self, outcome: &Result<T, E>) -> Verdict {
+        match outcome {
+            Err(error) if (self.callers_fault)(error) => Verdict::Ignore,
+            _ => self.otherwise.verdict(outcome),
         }
     }
 }

@@ -1,8 +1,10 @@
 //! What generated code may name, and nothing else. No part of the public API: it changes without notice.
 
-use std::fmt::Display;
-use std::marker::PhantomData;
 use std::time::Duration;
+
+mod answers;
+#[cfg(any(feature = "rmcp", feature = "rig"))]
+mod frameworks;
 
 pub use std::boxed::Box;
 pub use std::clone::Clone;
@@ -10,12 +12,16 @@ pub use std::ops::ControlFlow::Break;
 pub use std::option::Option::Some;
 pub use std::pin::pin;
 
+pub use answers::{AlwaysSuccess, Answers, handlers, notes};
+#[cfg(feature = "rmcp")]
+pub(crate) use frameworks::Telling;
+
 pub use crate::breaker::CircuitBreaker;
 pub use crate::execute::execute_with_controls;
 pub use crate::policy::Policy;
 
 use crate::call::Call;
-use crate::outcome::{ByType, Classify, LastError, Outcome, Typed, Unnoted, Verdict};
+use crate::outcome::{ByType, Typed};
 use crate::policy::PolicyError;
 use crate::tool::{Function, Tool, ToolName};
 
@@ -297,60 +303,5 @@ impl<T: Clone> Reusable<true> for T {
     #[inline]
     fn copy(&self) -> Option<Self> {
         Some(self.clone())
-    }
-}
-
-/// Finds out what a return type can do, where another function speaks for it. By autoref: a method of `&Answers<R>` is
-/// found before one of `Answers<R>`.
-///
-/// Its values are classified by itself if it is an [`Outcome`], otherwise every value is a success. The texts of its errors
-/// are kept for [`Failure::last_error`](crate::Failure::last_error) if they display.
-#[derive(Debug)]
-pub struct Answers<R>(PhantomData<fn() -> R>);
-
-impl<R> Answers<R> {
-    pub const NEW: Self = Answers(PhantomData);
-}
-
-pub trait ClassifiedByType {
-    fn __sandboxed_classifier(&self) -> ByType {
-        ByType
-    }
-}
-
-impl<R: Outcome> ClassifiedByType for &Answers<R> {}
-
-pub trait ClassifiedAsSuccess {
-    fn __sandboxed_classifier(&self) -> AlwaysSuccess {
-        AlwaysSuccess
-    }
-}
-
-impl<R> ClassifiedAsSuccess for Answers<R> {}
-
-pub trait NotedByDisplay {
-    fn __sandboxed_note(&self) -> LastError {
-        LastError::default()
-    }
-}
-
-impl<T, E: Display> NotedByDisplay for &Answers<Result<T, E>> {}
-
-pub trait NotNoted {
-    fn __sandboxed_note(&self) -> Unnoted {
-        Unnoted
-    }
-}
-
-impl<R> NotNoted for Answers<R> {}
-
-/// Whatever a tool returns, it has worked.
-#[derive(Debug, Clone, Copy)]
-pub struct AlwaysSuccess;
-
-impl<R> Classify<R> for AlwaysSuccess {
-    #[inline]
-    fn verdict(&self, _: &R) -> Verdict {
-        Verdict::Success
     }
 }

@@ -5,8 +5,9 @@ use std::future::{Future, IntoFuture, Pending};
 
 use serde_json::Value;
 
-use crate::error::Failure;
-use crate::outcome::{By, ByType, LastError, Report, RetryIf, Typed, Verdict};
+use crate::failure::Failure;
+use crate::outcome::{By, ByType, IgnoreIf, LastError, Report, RetryIf, Typed};
+use crate::verdict::Verdict;
 
 /// A named tool with its own types: what the attribute makes of a function, to write by hand.
 ///
@@ -61,7 +62,7 @@ impl<F> Tool<F, Typed<ByType, ByType>> {
 impl<F, C, S, M, K, N> Tool<F, Typed<C, S, M>, K, N> {
     /// Retries only the errors that `retryable` accepts; others end the call, as failures.
     ///
-    /// Without it every error is retried.
+    /// Without it every error is retried. Replaces [`classify`](Self::classify) and [`ignore_if`](Self::ignore_if).
     #[inline]
     pub fn retry_if<P, A, T, E>(self, retryable: P) -> Tool<F, Typed<RetryIf<P>, S, M>, K, N>
     where
@@ -72,7 +73,36 @@ impl<F, C, S, M, K, N> Tool<F, Typed<C, S, M>, K, N> {
         self.classified(RetryIf(retryable))
     }
 
-    /// Says of every outcome what it means. Replaces [`retry_if`](Self::retry_if).
+    /// Takes the errors that `callers_fault` accepts for the caller's fault, such as bad arguments: they are given back as
+    /// they are, are not retried, and leave no mark on the breaker.
+    ///
+    /// A model that calls a healthy tool with bad arguments five times over must not have it switched off for everybody.
+    /// What other errors mean, [`retry_if`](Self::retry_if) or [`classify`](Self::classify) says, if it was called before.
+    ///
+    /// ```
+    /// # use sandbox_runtime::{Tool, Verdict};
+    /// # use std::io;
+    /// # async fn read() -> io::Result<String> { Ok(String::new()) }
+    /// let tool = Tool::new("read", read).ignore_if(|error| Verdict::of_io_error(error) == Verdict::Ignore);
+    /// ```
+    #[inline]
+    #[expect(clippy::type_complexity, reason = "only what it adds to the tool's type is new")]
+    pub fn ignore_if<P, A, T, E>(self, callers_fault: P) -> Tool<F, Typed<IgnoreIf<P, C>, S, M>, K, N>
+    where
+        F: Function<Attempt = A>,
+        A: Future<Output = Result<T, E>>,
+        P: Fn(&E) -> bool,
+    {
+        self.handled(|Typed { classify, speak, note }| {
+            let classify = IgnoreIf {
+                callers_fault,
+                otherwise: classify,
+            };
+            Typed { classify, speak, note }
+        })
+    }
+
+    /// Says of every outcome what it means. Replaces [`retry_if`](Self::retry_if) and [`ignore_if`](Self::ignore_if).
     ///
     /// ```
     /// # use sandbox_runtime::{Tool, Verdict};
@@ -98,16 +128,8 @@ impl<F, C, S, M, K, N> Tool<F, Typed<C, S, M>, K, N> {
         self.classified(By(verdict))
     }
 
-    /// For [`private`](crate::private): by a classifier of the engine's.
-    #[doc(hidden)]
-    pub fn classified<D>(self, classify: D) -> Tool<F, Typed<D, S, M>, K, N> {
-        let Typed { speak, note, .. } = self.handler;
-        Tool {
-            name: self.name,
-            function: self.function,
-            handler: Typed { classify, speak, note },
-            cancel: self.cancel,
-        }
+    fn classified<D>(self, classify: D) -> Tool<F, Typed<D, S, M>, K, N> {
+        self.handled(|Typed { speak, note, .. }| Typed { classify, speak, note })
     }
 
     /// Makes the call's result when the engine has to speak for the tool, instead of `From<SandboxError>`.
@@ -121,17 +143,8 @@ impl<F, C, S, M, K, N> Tool<F, Typed<C, S, M>, K, N> {
         A: Future,
         S2: Fn(Failure) -> A::Output,
     {
-        let Typed { classify, note, .. } = self.handler;
-        Tool {
-            name: self.name,
-            function: self.function,
-            handler: Typed {
-                classify,
-                speak: By(speak),
-                note,
-            },
-            cancel: self.cancel,
-        }
+        let speak = By(speak);
+        self.handled(|Typed { classify, note, .. }| Typed { classify, speak, note })
     }
 
     /// Keeps the text of an error that a retry follows, for [`Failure::last_error`] should the retry come to nothing.
@@ -150,13 +163,14 @@ impl<F, C, S, M, K, N> Tool<F, Typed<C, S, M>, K, N> {
     /// For [`private`](crate::private): with a note of the engine's.
     #[doc(hidden)]
     pub fn noted<L>(self, note: L) -> Tool<F, Typed<C, S, L>, K, N> {
-        let Typed { classify, speak, .. } = self.handler;
-        Tool {
-            name: self.name,
-            function: self.function,
-            handler: Typed { classify, speak, note },
-            cancel: self.cancel,
-        }
+        self.handled(|Typed { classify, speak, .. }| Typed { classify, speak, note })
+    }
+
+    /// For [`private`](crate::private): with a handler of the engine's.
+    #[doc(hidden)]
+    #[inline]
+    pub fn handled_by<I>(self, handler: I) -> Tool<F, I, K, N> {
+        self.handled(|_| handler)
     }
 
     /// Ends the call when `cancel` resolves, before an attempt, during one, or in a delay.
@@ -174,6 +188,18 @@ impl<F, C, S, M, K, N> Tool<F, Typed<C, S, M>, K, N> {
             function: self.function,
             handler: self.handler,
             cancel: cancel.into_future(),
+        }
+    }
+}
+
+impl<F, H, K, N> Tool<F, H, K, N> {
+    #[inline]
+    fn handled<I>(self, handler: impl FnOnce(H) -> I) -> Tool<F, I, K, N> {
+        Tool {
+            name: self.name,
+            function: self.function,
+            handler: handler(self.handler),
+            cancel: self.cancel,
         }
     }
 }

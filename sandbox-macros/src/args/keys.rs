@@ -14,6 +14,7 @@ pub(crate) enum Name {
     Jitter,
     Idempotent,
     RetryIf,
+    IgnoreIf,
     Classify,
     OnFailure,
     Breaker,
@@ -150,6 +151,12 @@ pub(super) const KEYS: &[Key] = {
             "retry_if",
             Attribute,
             Takes::Expression("a path or closure, such as `|error| error.is_transient()`"),
+        ),
+        key(
+            Name::IgnoreIf,
+            "ignore_if",
+            Attribute,
+            Takes::Expression("a path or closure, such as `|error| error.is_callers_fault()`"),
         ),
         key(
             Name::Classify,

@@ -50,6 +50,7 @@ async fn a_timeout() {
             "deadline_ms": null,
             "retry_after_ms": null,
             "may_have_executed": true,
+            "idempotent": true,
             "last_error": null,
         })
     );
@@ -141,6 +142,10 @@ async fn an_error_before_an_attempt_that_came_to_nothing() {
         (failure.kind, failure.attempts, failure.last_error.as_deref()),
         (FailureKind::Timeout, 2, Some("503 [1mbusy")),
         "after a timeout"
+    );
+    assert_eq!(
+        failure.to_string(),
+        "`search` timed out: 2 attempts of up to 1000 ms; the attempt before failed: 503 [1mbusy"
     );
 
     let short = POLICY.deadline(Duration::from_millis(1_050));

@@ -80,7 +80,7 @@ async fn everyday_error_types_work_as_they_are() {
     let breaker = CircuitBreaker::new(0);
     let text = Tool::new("text", || async { Ok::<(), String>(()) });
     let text = execute_with_controls(POLICY, &breaker, text).await.unwrap_err();
-    assert!(text.contains("circuit breaker held open"), "{text}");
+    assert!(text.contains("circuit breaker is held open"), "{text}");
 
     let io = Tool::new("io", || async { Ok::<(), std::io::Error>(()) });
     let io = execute_with_controls(POLICY, &breaker, io).await.unwrap_err();

@@ -20,7 +20,15 @@ async fn search(
     ::std::result::Result::Ok(argument_0 + private + attempt + arguments)
 }
 
+struct HandledAsOutcome;
+
+#[::sandbox_runtime::sandboxed(on_failure = |_| HandledAsOutcome)]
+async fn named_like_what_the_expansion_uses() -> HandledAsOutcome {
+    HandledAsOutcome
+}
+
 fn main() {
     let _: Result = ();
     let _ = search(1, 2, 3);
+    let _ = named_like_what_the_expansion_uses();
 }
