@@ -1,0 +1,139 @@
+//! Tools of MCP servers, with [`rmcp`]. Feature `rmcp`.
+//!
+//! `#[sandboxed]` goes above or below rmcp's `#[tool]` and needs no further argument:
+//!
+//! ```
+//! use rmcp::handler::server::wrapper::Parameters;
+//! use rmcp::model::{CallToolResult, ContentBlock};
+//! use rmcp::{ErrorData, tool, tool_router};
+//! use sandbox_runtime::sandboxed;
+//!
+//! # #[derive(serde::Deserialize, schemars::JsonSchema)]
+//! # struct Query { city: String }
+//! struct Weather;
+//!
+//! #[tool_router]
+//! impl Weather {
+//!     #[sandboxed(timeout_ms = 2_000)]
+//!     #[tool(description = "The weather in a city")]
+//!     async fn weather(&self, Parameters(Query { city }): Parameters<Query>) -> Result<CallToolResult, ErrorData> {
+//!         Ok(CallToolResult::success(vec![ContentBlock::text(format!("rain in {city}"))]))
+//!     }
+//! }
+//! ```
+//!
+//! # What the model sees of a failure
+//!
+//! | the tool returns | a failure is |
+//! |---|---|
+//! | `CallToolResult`, `CallToolResponse`, `Result<CallToolResult, _>`, `Result<CallToolResponse, _>` | a result with `isError: true`, the text [for the model](Failure::for_model), and the [`Failure`] as data in `_meta` under [`FAILURE`] |
+//! | `Result<Json<T>, CallToolResult>`, `Result<_, CallToolResult>` | the same, beside an output schema |
+//! | `Result<_, String>` | a result with `isError: true` and the text; a `String` has no place for data |
+//! | `String` | a result with the text; nothing in it can be marked as an error |
+//! | `Result<_, ErrorData>` with any other `_` | a JSON-RPC error with the text and the data. Clients do not show it to the model: prefer one of the above |
+//!
+//! Data goes into `_meta` and never into `structuredContent`: a tool with an output schema would break it there, and strict
+//! clients reject that.
+//!
+//! # What counts as a failure
+//!
+//! A result with `is_error: Some(true)` does, and is retried. An [`ErrorData`] for parameters, a request, a method or a
+//! resource that is not as it must be is the caller's fault: it is given back, is not retried, and leaves no mark on the
+//! breaker. Any other error is retried. `retry_if`, `ignore_if`, `classify` and `on_failure` say otherwise.
+//!
+//! # Cancellation
+//!
+//! A client that cancels a request only flips a token while the tool runs on, unless the call is told of it. With
+//! `context: RequestContext<RoleServer>` among the tool's arguments, `cancel = context.ct` does that.
+
+use rmcp::ErrorData;
+use rmcp::handler::server::tool::IntoCallToolResult;
+use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, MetaObject};
+use serde_json::Value;
+
+use crate::failure::Failure;
+use crate::outcome::{FromFailure, FromSandboxError, Outcome};
+use crate::private::Telling;
+use crate::verdict::Verdict;
+
+/// Where in `_meta` of a result the [`Failure`] stands.
+pub const FAILURE: &str = "io.crates.sandbox-runtime/failure";
+
+/// A result with `isError: true`, the text for the model, and the data under [`FAILURE`].
+impl From<Failure> for CallToolResult {
+    fn from(failure: Failure) -> Self {
+        let mut result = CallToolResult::error(vec![ContentBlock::text(failure.for_model())]);
+        let mut meta = MetaObject::new();
+        meta.0.insert(FAILURE.to_owned(), data(&failure));
+        result.meta = Some(meta);
+        result
+    }
+}
+
+impl From<Failure> for CallToolResponse {
+    fn from(failure: Failure) -> Self {
+        CallToolResult::from(failure).into()
+    }
+}
+
+/// An internal error with the text for the model, and the failure as data.
+impl From<Failure> for ErrorData {
+    fn from(failure: Failure) -> Self {
+        let data = data(&failure);
+        ErrorData::internal_error(failure.for_model(), Some(data))
+    }
+}
+
+impl IntoCallToolResult for Failure {
+    fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
+        Ok(self.into())
+    }
+}
+
+fn data(failure: &Failure) -> Value {
+    // Numbers, words and texts always serialize.
+    serde_json::to_value(failure).unwrap_or_default()
+}
+
+impl FromSandboxError for CallToolResult {
+    fn from_failure(failure: Failure) -> Self {
+        failure.into()
+    }
+}
+
+impl FromSandboxError for ErrorData {
+    fn from_failure(failure: Failure) -> Self {
+        failure.into()
+    }
+}
+
+macro_rules! answers {
+    ($($answer:ty),*) => {$(
+        impl Outcome for $answer {
+            fn verdict(&self) -> Verdict {
+                Telling::verdict(self)
+            }
+        }
+
+        impl FromFailure for $answer {
+            fn from_failure(failure: Failure) -> Self {
+                failure.into()
+            }
+        }
+    )*};
+}
+
+answers!(CallToolResult, CallToolResponse);
+
+/// A text is all that the model gets to read; nothing in it says that the tool has failed.
+impl Outcome for String {
+    fn verdict(&self) -> Verdict {
+        Verdict::Success
+    }
+}
+
+impl FromFailure for String {
+    fn from_failure(failure: Failure) -> Self {
+        failure.for_model()
+    }
+}

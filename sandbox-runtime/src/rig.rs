@@ -1,0 +1,102 @@
+//! Tools of agents built with [`rig`](rig_core). Feature `rig`.
+//!
+//! A tool whose error is rig's own needs no further argument: `#[sandboxed]` goes above `#[rig_tool]`, or on `call` in an
+//! `impl Tool` or `impl PortableTool`.
+//!
+//! ```
+//! use rig_core::tool::{PortableTool, ToolExecutionError};
+//! use sandbox_runtime::sandboxed;
+//!
+//! struct Weather;
+//!
+//! impl PortableTool for Weather {
+//!     const NAME: &'static str = "weather";
+//!     type Args = String;
+//!     type Output = String;
+//!     type Error = ToolExecutionError;
+//! #    fn description(&self) -> String { String::new() }
+//! #    fn parameters(&self) -> serde_json::Value { serde_json::Value::Null }
+//!
+//!     #[sandboxed(timeout_ms = 2_000, name = "weather")]
+//!     async fn call(&self, city: String) -> Result<String, ToolExecutionError> {
+//!         Ok(format!("rain in {city}"))
+//!     }
+//! }
+//! ```
+//!
+//! A failure is a [`ToolExecutionError`] with its kind, whether another call may help, the text
+//! [for the model](Failure::for_model) as feedback, one for the log as message, and the [`Failure`] as source:
+//! `error.downcast_ref::<Failure>()`.
+//!
+//! A tool with an error type of its own keeps the failure in a variant, with `on_failure`, and makes it rig's error in
+//! `map_error`:
+//!
+//! ```
+//! # use rig_core::tool::{PortableTool, ToolExecutionError};
+//! # use sandbox_runtime::{Failure, sandboxed};
+//! # struct Weather;
+//! #[derive(Debug, thiserror::Error)]
+//! enum WeatherError {
+//!     #[error("no such city")]
+//!     NoSuchCity,
+//!     #[error(transparent)]
+//!     Sandbox(Failure),
+//! }
+//!
+//! impl PortableTool for Weather {
+//! #    const NAME: &'static str = "weather";
+//! #    type Args = String;
+//! #    type Output = String;
+//! #    fn description(&self) -> String { String::new() }
+//! #    fn parameters(&self) -> serde_json::Value { serde_json::Value::Null }
+//!     type Error = WeatherError;
+//!
+//!     #[sandboxed(name = "weather", on_failure = |failure| Err(WeatherError::Sandbox(failure)))]
+//!     async fn call(&self, city: String) -> Result<String, WeatherError> {
+//!         Err(WeatherError::NoSuchCity)
+//!     }
+//!
+//!     fn map_error(&self, error: WeatherError) -> ToolExecutionError {
+//!         match error {
+//!             WeatherError::Sandbox(failure) => failure.into(),
+//!             other => ToolExecutionError::invalid_args(other.to_string()),
+//!         }
+//!     }
+//! }
+//! ```
+//!
+//! # What counts as a failure
+//!
+//! Of a tool's own [`ToolExecutionError`]s, those for arguments, for what does not exist, for what is not permitted, and
+//! cancellations are the caller's doing: they are given back, are not retried, and leave no mark on the breaker. Others are
+//! retried unless they say that this would not help (`retryable`).
+
+use rig_core::tool::{ToolErrorKind, ToolExecutionError};
+
+use crate::failure::{Failure, FailureKind};
+use crate::outcome::FromSandboxError;
+
+/// With its kind, whether another call may help, and texts for the model and for the log; the failure itself is the source.
+impl From<Failure> for ToolExecutionError {
+    fn from(failure: Failure) -> Self {
+        let (kind, code, retryable) = match failure.kind {
+            FailureKind::Timeout => (ToolErrorKind::Timeout, "timeout", failure.idempotent),
+            FailureKind::Deadline => (ToolErrorKind::Timeout, "deadline_exceeded", failure.idempotent),
+            // Not before the cooldown is over, which is longer than a loop of retries.
+            FailureKind::CircuitOpen { .. } => (ToolErrorKind::Provider, "circuit_breaker_open", false),
+            FailureKind::Panic => (ToolErrorKind::Other, "panicked", false),
+            FailureKind::Cancelled => (ToolErrorKind::Cancelled, "cancelled", false),
+        };
+        ToolExecutionError::new(kind, failure.to_string())
+            .with_model_feedback(failure.for_model())
+            .with_retryable(retryable)
+            .with_code(code)
+            .with_source(failure)
+    }
+}
+
+impl FromSandboxError for ToolExecutionError {
+    fn from_failure(failure: Failure) -> Self {
+        failure.into()
+    }
+}
