@@ -30,7 +30,8 @@ async fn instances_share_it_and_methods_do_not() {
     let refusal = first.down().await.unwrap_err();
     assert!(
         refusal.starts_with("`down` is unavailable after repeated failures"),
-        "{refusal}"
+        "{}",
+        refusal
     );
     assert_eq!(first.other().await, Ok(()), "another method was refused");
     tokio::time::advance(Duration::from_secs(1)).await;

@@ -51,7 +51,8 @@ async fn everyday_error_types_work_as_they_are() {
     let for_a_model = string().await.unwrap_err();
     assert!(
         for_a_model.starts_with("`string` timed out after 50 ms. "),
-        "{for_a_model}"
+        "{}",
+        for_a_model
     );
     let error = io().await.unwrap_err();
     assert_eq!(

@@ -63,7 +63,8 @@ async fn the_engine_is_the_same() {
     let timeout = hangs(&mut attempts).await.unwrap_err();
     assert!(
         timeout.starts_with("`hangs` timed out: 4 attempts of up to 10 ms."),
-        "{timeout}"
+        "{}",
+        timeout
     );
     assert_eq!(attempts, 4);
     assert!(hangs(&mut attempts).await.is_err());

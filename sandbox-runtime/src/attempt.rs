@@ -12,13 +12,15 @@ use pin_project_lite::pin_project;
 use tokio::task::coop;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::call::{Call, Last, Next, after};
+use crate::call::{Call, Last, Next};
+use crate::clock::after;
 use crate::failure::FailureKind;
 use crate::outcome::Handler;
 use crate::policy::Policy;
 use crate::text;
 use crate::tool::ToolName;
 use crate::verdict::Verdict;
+use crate::{budget, scope};
 
 pin_project! {
     /// The tool and the only timer of a call.
@@ -111,6 +113,9 @@ impl<T: Future> Run<T, T::Output> {
         let outcome = match (guarded, answered) {
             (Ok(()), Some((Verdict::Success, answer))) => {
                 call.as_mut().resolve(Verdict::Success);
+                if scope::entered() {
+                    budget::earn();
+                }
                 return Poll::Ready(ControlFlow::Break(call.conclude(Ok(answer), None)));
             }
             (Ok(()), Some((verdict, answer))) => Exit::Answered(answer, verdict),

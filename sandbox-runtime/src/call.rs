@@ -10,13 +10,14 @@ use tokio::time::Instant;
 
 use crate::attempt::Attempt;
 use crate::breaker::{Admission, CircuitBreaker, Refusal};
-use crate::clock::Moment;
+use crate::clock::{Moment, after};
 use crate::error::millis;
 use crate::failure::{Failure, FailureKind};
 use crate::outcome::{End, Handler};
 use crate::policy::Policy;
 use crate::tool::{Tool, ToolName};
 use crate::verdict::Verdict;
+use crate::{budget, report, scope};
 
 pin_project! {
     #[derive(Debug)]
@@ -131,6 +132,9 @@ where
         if self.policy().deadline.is_some() {
             *self.as_mut().project().started = Some(Moment::of(Instant::now()));
         }
+        if scope::entered() && self.as_mut().is_out_of_budget() {
+            return Err(self.fail(FailureKind::Deadline, None));
+        }
         match self.breaker.request(self.policy().timeout) {
             Ok(admission) => {
                 self.begin(admission);
@@ -138,6 +142,17 @@ where
             }
             Err(refusal) => Err(self.refuse(refusal)),
         }
+    }
+
+    /// Looks up when the run ends that the call is a part of, and whether it has.
+    #[cold]
+    fn is_out_of_budget(self: Pin<&mut Self>) -> bool {
+        let Some(ends) = budget::ends() else {
+            return false;
+        };
+        let now = Instant::now();
+        *self.project().started = Some(Moment::of(now));
+        ends <= now
     }
 
     /// Asks the breaker for a further attempt; `last` is what the call ends with if it refuses.
@@ -170,6 +185,9 @@ where
     where
         H: Handler<R>,
     {
+        if scope::entered() {
+            report::note(self.attempts, &last, refusal.as_ref());
+        }
         let this = self.project();
         this.handler.conclude(End {
             last,
@@ -236,6 +254,9 @@ where
         if too_long || left.is_some_and(|left| delay >= left) {
             return stop;
         }
+        if scope::entered() && !budget::spend_retry() {
+            return stop;
+        }
         Next::Retry { delay }
     }
 
@@ -252,8 +273,15 @@ where
 
     /// What is left until the deadline; `None` without one.
     fn time_left(&self) -> Option<Duration> {
-        let deadline = self.policy().deadline?;
-        Some(deadline.saturating_sub(self.elapsed()))
+        Some(self.deadline()?.saturating_sub(self.elapsed()))
+    }
+
+    /// The longest that the call may take, by its own policy and by the budget of its run.
+    fn deadline(&self) -> Option<Duration> {
+        let own = self.policy().deadline;
+        let of_run = scope::entered().then(budget::ends).flatten();
+        let of_run = of_run.and_then(|ends| Some(self.started?.until(ends)));
+        own.into_iter().chain(of_run).min()
     }
 
     fn elapsed(&self) -> Duration {
@@ -290,7 +318,7 @@ where
             max_attempts: max_attempts(&policy),
             elapsed_ms: millis(self.elapsed()),
             timeout_ms: millis(policy.timeout),
-            deadline_ms: policy.deadline.map(millis),
+            deadline_ms: self.deadline().map(millis),
             retry_after_ms: None,
             may_have_executed: self.attempts > 0,
             idempotent: policy.idempotent,
@@ -302,10 +330,4 @@ where
 /// The first attempt and its retries, as far as they can be counted.
 fn max_attempts(policy: &Policy) -> u32 {
     policy.max_retries.saturating_add(1)
-}
-
-/// `delay` after `now`; beyond the range of the clock, a time that never comes.
-pub(crate) fn after(now: Instant, delay: Duration) -> Instant {
-    const NEVER: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
-    now + delay.min(NEVER)
 }

@@ -1,4 +1,4 @@
-//! The breaker's clock: tokio's time as a small number that fits into an atomic word.
+//! tokio's time as small numbers: one for the breaker that fits into an atomic word, one for calls.
 
 use std::num::NonZeroU64;
 use std::sync::OnceLock;
@@ -99,10 +99,20 @@ impl Moment {
         Moment(NonZeroU64::MIN.saturating_add(nanos))
     }
 
-    pub(crate) fn elapsed(self) -> Duration {
-        let now = Moment::of(Instant::now());
-        Duration::from_nanos(now.0.get().saturating_sub(self.0.get()))
+    /// How long from `self` to `later`; zero when that has passed.
+    pub(crate) fn until(self, later: Instant) -> Duration {
+        Duration::from_nanos(Moment::of(later).0.get().saturating_sub(self.0.get()))
     }
+
+    pub(crate) fn elapsed(self) -> Duration {
+        self.until(Instant::now())
+    }
+}
+
+/// `delay` after `now`; beyond the range of the clock, a time that never comes.
+pub(crate) fn after(now: Instant, delay: Duration) -> Instant {
+    const NEVER: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
+    now + delay.min(NEVER)
 }
 
 #[cfg(test)]

@@ -27,7 +27,8 @@ pub struct Failure {
     pub elapsed_ms: u64,
     /// The time limit of one attempt in milliseconds.
     pub timeout_ms: u64,
-    /// The time limit of the whole call in milliseconds, if it has one.
+    /// The time limit of the whole call in milliseconds, if it has one: its own, or what was left of its run's
+    /// [budget](crate::Budget).
     pub deadline_ms: Option<u64>,
     /// How long the breaker will still refuse at most, in milliseconds, if it did and knows.
     pub retry_after_ms: Option<u64>,

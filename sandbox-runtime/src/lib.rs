@@ -35,6 +35,7 @@
 mod attempt;
 mod backoff;
 mod breaker;
+mod budget;
 mod call;
 mod clock;
 mod config;
@@ -47,8 +48,10 @@ mod outcome;
 mod policy;
 #[doc(hidden)]
 pub mod private;
+mod report;
 #[cfg(feature = "rig")]
 pub mod rig;
+mod scope;
 mod text;
 mod tool;
 mod verdict;
@@ -56,11 +59,13 @@ mod verdict;
 pub use sandbox_macros::sandboxed;
 
 pub use breaker::{BreakerState, CircuitBreaker, Permit};
+pub use budget::Budget;
 pub use config::SandboxConfig;
 pub use error::{SandboxError, SandboxResult};
 pub use execute::execute_with_controls;
 pub use failure::{Failure, FailureKind};
-pub use outcome::{FromFailure, FromSandboxError, Handler, Outcome, ToolExecutionResult};
+pub use outcome::{FromFailure, FromSandboxError, Handler, Outcome};
 pub use policy::{Jitter, Policy, PolicyError};
+pub use report::ToolExecutionResult;
 pub use tool::{Function, IntoTool, Tool, ToolName};
 pub use verdict::Verdict;

@@ -2,52 +2,14 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::breaker::Refusal;
 use crate::error::{SandboxError, SandboxResult};
 use crate::failure::Failure;
+use crate::report::ToolExecutionResult;
 use crate::text;
 use crate::verdict::Verdict;
-
-/// The result of a tool call that answers with JSON.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ToolExecutionResult {
-    /// Whether the tool succeeded.
-    pub success: bool,
-    /// How many attempts were made; 1 means that no retry was needed, 0 that the tool was not called.
-    pub attempts: u32,
-    /// The tool's answer, when it succeeded.
-    pub output: Option<Value>,
-    /// The tool's last error, when it failed.
-    pub error: Option<String>,
-}
-
-impl ToolExecutionResult {
-    /// The tool's answer, for callers to whom a failed tool is an error.
-    ///
-    /// ```
-    /// # use sandbox_runtime::{SandboxError, ToolExecutionResult};
-    /// let result = ToolExecutionResult { success: false, attempts: 3, output: None, error: Some("503".into()) };
-    /// let error = result.into_output().unwrap_err();
-    /// assert_eq!(error.to_string(), "failed after 3 attempts: 503");
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`SandboxError::ExecutionFailed`] with the number of attempts and the tool's last error.
-    pub fn into_output(self) -> SandboxResult<Value> {
-        if self.success {
-            Ok(self.output.unwrap_or_default())
-        } else {
-            Err(SandboxError::ExecutionFailed {
-                attempts: self.attempts,
-                reason: self.error.unwrap_or_default(),
-            })
-        }
-    }
-}
 
 /// A return type whose values tell whether the tool worked: any `Result<T, E>`.
 #[diagnostic::on_unimplemented(
@@ -155,16 +117,7 @@ impl Handler<Result<Value, String>> for Report {
         if let Some(refusal) = end.refusal {
             return Err(refusal.into());
         }
-        let (output, error) = match end.last? {
-            Ok(value) => (Some(value), None),
-            Err(error) => (None, Some(error)),
-        };
-        Ok(ToolExecutionResult {
-            success: error.is_none(),
-            attempts: end.attempts,
-            output,
-            error,
-        })
+        Ok(ToolExecutionResult::new(end.attempts, end.last?))
     }
 }
 

@@ -19,6 +19,7 @@ pub(crate) use frameworks::Telling;
 pub use crate::breaker::CircuitBreaker;
 pub use crate::execute::execute_with_controls;
 pub use crate::policy::Policy;
+pub use crate::tool::Text;
 
 use crate::call::Call;
 use crate::outcome::{ByType, Typed};
@@ -265,10 +266,6 @@ impl<F: Fn() -> Text> ToolName for Constant<F> {
         (self.0)().0
     }
 }
-
-/// A text without a lifetime in its type.
-#[derive(Debug, Clone, Copy)]
-pub struct Text(pub &'static str);
 
 /// An argument for an attempt: a copy of the one that is kept while more attempts may follow, then that one itself.
 #[inline]

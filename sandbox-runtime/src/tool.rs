@@ -35,7 +35,7 @@ use crate::verdict::Verdict;
 /// # Ok(hits) }
 /// ```
 #[derive(Clone, Copy)]
-pub struct Tool<F, H, K = Pending<()>, N = &'static str> {
+pub struct Tool<F, H, K = Pending<()>, N = Text> {
     pub(crate) name: N,
     pub(crate) function: F,
     pub(crate) handler: H,
@@ -51,7 +51,7 @@ impl<F> Tool<F, Typed<ByType, ByType>> {
         A: Future,
     {
         Tool {
-            name,
+            name: Text(name),
             function,
             handler: Typed::BY_TYPE,
             cancel: std::future::pending(),
@@ -239,9 +239,14 @@ pub trait ToolName {
     fn text(&self) -> &'static str;
 }
 
-impl ToolName for &'static str {
+/// A name without a lifetime in its type: with one, even `'static`, the compiler could not tell whether the future of a call
+/// by hand is `Send`.
+#[derive(Debug, Clone, Copy)]
+pub struct Text(pub &'static str);
+
+impl ToolName for Text {
     fn text(&self) -> &'static str {
-        self
+        self.0
     }
 }
 
@@ -273,12 +278,12 @@ where
     type Function = F;
     type Handler = Report;
     type Cancel = Pending<()>;
-    type Name = &'static str;
+    type Name = Text;
 
     #[inline]
     fn into_tool(self) -> Tool<F, Report> {
         Tool {
-            name: "tool",
+            name: Text("tool"),
             function: self,
             handler: Report,
             cancel: std::future::pending(),

@@ -119,3 +119,13 @@ async fn a_call_does_not_run_its_tool_again_when_polled_after_its_end() {
     assert_eq!(call.as_mut().await, Ok(1));
     let _ = call.await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_call_by_hand_can_be_spawned() {
+    let call = tokio::spawn(async {
+        let breaker = CircuitBreaker::new(5);
+        let tool = Tool::new("search", || async { Ok::<_, String>(1) });
+        execute_with_controls(&POLICY, &breaker, tool).await
+    });
+    assert_eq!(call.await.unwrap(), Ok(1));
+}

@@ -1,0 +1,136 @@
+//! [`ToolExecutionResult`]: how a call went, as data for an agent and its model.
+
+use std::cell::RefCell;
+use std::fmt::Display;
+use std::future::Future;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::breaker::Refusal;
+use crate::error::{SandboxError, SandboxResult};
+use crate::failure::Failure;
+use crate::{scope, text};
+
+/// The result of a tool call that answers with JSON.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ToolExecutionResult {
+    /// Whether the tool succeeded.
+    pub success: bool,
+    /// How many attempts were made; 1 means that no retry was needed, 0 that the tool was not called.
+    pub attempts: u32,
+    /// The tool's answer, when it succeeded.
+    pub output: Option<Value>,
+    /// The tool's last error, when it failed.
+    pub error: Option<String>,
+}
+
+impl ToolExecutionResult {
+    /// Reports on the call of any sandboxed function, whatever its types: the same report, and the same errors, as of a closure
+    /// that answers with JSON.
+    ///
+    /// ```
+    /// # use sandbox_runtime::{ToolExecutionResult, sandboxed};
+    /// #[sandboxed(backoff_base_ms = 10)]
+    /// async fn search(query: &str) -> Result<Vec<String>, String> {
+    ///     Err(format!("no index for {query}"))
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), sandbox_runtime::SandboxError> {
+    /// let report = ToolExecutionResult::of(search("cats")).await?;
+    /// assert_eq!((report.success, report.attempts), (false, 3));
+    /// assert_eq!(report.error.as_deref(), Some("no index for cats"));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// An error's text is put on one line and cut at 500 characters, for it is meant for a model. An answer that cannot be
+    /// written as JSON is reported as a failure. A future without a sandboxed call in it counts as one attempt; of one with
+    /// several, the attempts are those of the call that ended last.
+    ///
+    /// # Errors
+    ///
+    /// When `call` failed and the tool had no part in that: [`SandboxError::Timeout`] when the last attempt ran into its limit,
+    /// [`SandboxError::CircuitBreakerOpen`] when the breaker refused an attempt, the first or a further one,
+    /// [`SandboxError::DeadlineExceeded`], [`SandboxError::Panicked`] and [`SandboxError::Cancelled`].
+    pub async fn of<T, E>(call: impl Future<Output = Result<T, E>>) -> SandboxResult<Self>
+    where
+        T: Serialize,
+        E: Display,
+    {
+        scope::enter();
+        let watched = async { (call.await, END.with(RefCell::take)) };
+        let (result, end) = END.scope(RefCell::default(), watched).await;
+        let CallEnd { attempts, error } = end.unwrap_or(CallEnd {
+            attempts: 1,
+            error: None,
+        });
+        let answer = match (result, error) {
+            (Err(_), Some(error)) => return Err(error),
+            (Err(error), None) => Err(text::plain(error)),
+            (Ok(answer), _) => serde_json::to_value(answer)
+                .map_err(|error| format!("the answer cannot be written as JSON: {}", text::plain(error))),
+        };
+        Ok(Self::new(attempts, answer))
+    }
+
+    pub(crate) fn new(attempts: u32, answer: Result<Value, String>) -> Self {
+        let (output, error) = match answer {
+            Ok(output) => (Some(output), None),
+            Err(error) => (None, Some(error)),
+        };
+        ToolExecutionResult {
+            success: error.is_none(),
+            attempts,
+            output,
+            error,
+        }
+    }
+
+    /// The tool's answer, for callers to whom a failed tool is an error.
+    ///
+    /// ```
+    /// # use sandbox_runtime::{SandboxError, ToolExecutionResult};
+    /// let result = ToolExecutionResult { success: false, attempts: 3, output: None, error: Some("503".into()) };
+    /// let error = result.into_output().unwrap_err();
+    /// assert_eq!(error.to_string(), "failed after 3 attempts: 503");
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`SandboxError::ExecutionFailed`] with the number of attempts and the tool's last error.
+    pub fn into_output(self) -> SandboxResult<Value> {
+        if self.success {
+            Ok(self.output.unwrap_or_default())
+        } else {
+            Err(SandboxError::ExecutionFailed {
+                attempts: self.attempts,
+                reason: self.error.unwrap_or_default(),
+            })
+        }
+    }
+}
+
+/// How a call ended that is being reported on.
+struct CallEnd {
+    attempts: u32,
+    /// Set when the engine, or a breaker that let no further attempt pass, ended it.
+    error: Option<SandboxError>,
+}
+
+tokio::task_local! {
+    static END: RefCell<Option<CallEnd>>;
+}
+
+/// Notes the end of a call for the report around it, if there is one. Of calls within calls the outer one ends last.
+#[cold]
+pub(crate) fn note<R>(attempts: u32, last: &Result<R, Failure>, refusal: Option<&Refusal>) {
+    // Outside any report there is nobody to tell.
+    let _ = END.try_with(|end| {
+        let refused = refusal.map(|refusal| SandboxError::from(*refusal));
+        let failed = || Some(last.as_ref().err()?.clone().into());
+        end.replace(Some(CallEnd {
+            attempts,
+            error: refused.or_else(failed),
+        }));
+    });
+}

@@ -1,0 +1,194 @@
+//! The budget of an agent's run: every call inside its scope keeps it, and no other does.
+
+use std::cell::Cell;
+use std::future::pending;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use sandbox_runtime::{Budget, CircuitBreaker, Failure, FailureKind, Policy, Tool, execute_with_controls};
+use tokio::time::Instant;
+
+const POLICY: Policy = Policy::new()
+    .timeout(Duration::from_millis(1_000))
+    .max_retries(3)
+    .backoff_base(Duration::from_millis(100));
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A call whose attempts all hang.
+async fn hang(policy: Policy) -> Failure {
+    let breaker = CircuitBreaker::disabled();
+    let failure = Cell::new(None);
+    let tool = Tool::new("search", pending::<Result<(), ()>>).on_failure(|ended| {
+        failure.set(Some(ended));
+        Ok(())
+    });
+    execute_with_controls(policy, &breaker, tool)
+        .await
+        .expect("the engine spoke");
+    failure.take().expect("the engine spoke")
+}
+
+/// How many attempts a call makes whose first so many fail.
+async fn attempts_of_call(failing: u32) -> u32 {
+    let breaker = CircuitBreaker::disabled();
+    let attempts = AtomicU32::new(0);
+    let tool = Tool::new("search", || {
+        let fails = attempts.fetch_add(1, Ordering::Relaxed) < failing;
+        async move { if fails { Err(String::from("503")) } else { Ok(()) } }
+    });
+    let _ = execute_with_controls(POLICY, &breaker, tool).await;
+    attempts.into_inner()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_cuts_the_call_under_way() {
+    let start = Instant::now();
+    let failure = Budget::new().deadline(SECOND * 3 / 2).scope(hang(POLICY)).await;
+    assert_eq!((failure.kind, failure.attempts), (FailureKind::Deadline, 2));
+    assert_eq!((failure.deadline_ms, failure.elapsed_ms), (Some(1_500), 1_500));
+    assert_eq!(start.elapsed().as_millis(), 1_500);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_has_what_the_calls_before_it_have_left() {
+    let (first, second, third) = Budget::new()
+        .deadline(SECOND * 3 / 2)
+        .scope(async {
+            (
+                hang(POLICY.max_retries(0)).await,
+                hang(POLICY).await,
+                hang(POLICY).await,
+            )
+        })
+        .await;
+    assert_eq!(first.kind, FailureKind::Timeout);
+    assert_eq!(
+        (second.kind, second.deadline_ms, second.elapsed_ms),
+        (FailureKind::Deadline, Some(500), 500)
+    );
+    assert_eq!((third.kind, third.attempts), (FailureKind::Deadline, 0), "not begun");
+    assert!(!third.may_have_executed);
+    assert_eq!(third.to_string(), "`search` was not called: no time was left");
+    assert_eq!(
+        third.for_model(),
+        "`search` was not called: there is no time left. Finish with what you have."
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_nearer_of_two_deadlines_counts() {
+    let own = POLICY.deadline(SECOND * 2);
+    let failure = Budget::new().deadline(SECOND * 3).scope(hang(own)).await;
+    assert_eq!(failure.deadline_ms, Some(2_000), "the call's own");
+    let failure = Budget::new().deadline(SECOND).scope(hang(own)).await;
+    assert_eq!(failure.deadline_ms, Some(1_000), "the run's");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delay_that_would_end_after_the_run_is_not_begun() {
+    let start = Instant::now();
+    let policy = POLICY.backoff_base(SECOND);
+    let failure = Budget::new().deadline(SECOND * 2).scope(hang(policy)).await;
+    assert_eq!((failure.kind, failure.attempts), (FailureKind::Timeout, 1));
+    assert_eq!(start.elapsed(), SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_share_the_retries() {
+    let attempts = Budget::new()
+        .retries(4)
+        .scope(async {
+            [
+                attempts_of_call(9).await,
+                attempts_of_call(9).await,
+                attempts_of_call(9).await,
+            ]
+        })
+        .await;
+    assert_eq!(attempts, [4, 2, 1], "three retries, one, none");
+}
+
+#[tokio::test(start_paused = true)]
+async fn successes_earn_retries_back() {
+    let attempts = Budget::new()
+        .retries(2)
+        .successes_per_retry(2)
+        .scope(async {
+            let spent = attempts_of_call(9).await;
+            let mut after_successes = [0; 3];
+            for attempts in &mut after_successes {
+                attempts_of_call(0).await;
+                *attempts = attempts_of_call(9).await;
+            }
+            (spent, after_successes)
+        })
+        .await;
+    assert_eq!(attempts, (3, [1, 2, 1]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn scopes_within_scopes_tighten() {
+    let failure = Budget::new()
+        .deadline(SECOND)
+        .scope(Budget::new().deadline(SECOND * 60).scope(hang(POLICY)))
+        .await;
+    assert_eq!(
+        failure.deadline_ms,
+        Some(1_000),
+        "an inner deadline does not lengthen the outer"
+    );
+    let outer = Budget::new().retries(1).successes_per_retry(0);
+    let attempts = outer
+        .scope(async {
+            let inner = Budget::new().retries(9).scope(attempts_of_call(9)).await;
+            [inner, attempts_of_call(9).await]
+        })
+        .await;
+    assert_eq!(attempts, [2, 1], "what is spent inside is spent outside");
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_outside_are_untouched() {
+    Budget::new().deadline(SECOND).retries(0).scope(async {}).await;
+    assert_eq!(attempts_of_call(9).await, 4);
+    assert_eq!(hang(POLICY).await.deadline_ms, None);
+    let spawned = Budget::new()
+        .retries(0)
+        .scope(async { tokio::spawn(async { attempts_of_call(9).await }).await })
+        .await;
+    assert_eq!(spawned.unwrap(), 4, "a task of its own");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_can_take_the_scope_along() {
+    let attempts = Budget::new()
+        .retries(1)
+        .scope(async {
+            let spawned = tokio::spawn(Budget::inherit(attempts_of_call(9)));
+            [spawned.await.unwrap(), attempts_of_call(9).await]
+        })
+        .await;
+    assert_eq!(attempts, [2, 1]);
+    assert_eq!(Budget::inherit(attempts_of_call(9)).await, 4, "outside any");
+}
+
+#[tokio::test(start_paused = true)]
+async fn extremes() {
+    let failure = Budget::new()
+        .deadline(Duration::MAX)
+        .retries(u32::MAX)
+        .successes_per_retry(u32::MAX)
+        .scope(hang(POLICY))
+        .await;
+    assert_eq!((failure.kind, failure.attempts), (FailureKind::Timeout, 4));
+    let failure = Budget::new().deadline(Duration::ZERO).scope(hang(POLICY)).await;
+    assert_eq!((failure.kind, failure.attempts), (FailureKind::Deadline, 0));
+}
+
+#[test]
+fn a_scope_is_send_when_the_run_is() {
+    fn assert_send<T: Send>(_: &T) {}
+    assert_send(&Budget::new().scope(async {}));
+    assert_send(&Budget::inherit(async {}));
+}
