@@ -113,6 +113,58 @@ async fn classify() {
     assert_eq!(attempts, 3, "an empty answer is one to retry");
 }
 
+impl FetchError {
+    fn is_callers_fault(&self) -> bool {
+        *self == FetchError::BadRequest
+    }
+}
+
+#[sandboxed(backoff_base_ms = 0, ignore_if = FetchError::is_callers_fault, breaker(threshold = 1, cooldown_ms = 1))]
+async fn ignore_if_path(attempts: &AtomicU32, result: Fetched) -> Fetched {
+    count(attempts);
+    result
+}
+
+#[sandboxed(
+    backoff_base_ms = 0,
+    ignore_if = |error| *error == FetchError::BadRequest,
+    retry_if = |error| matches!(error, FetchError::Busy(_)),
+    breaker = off,
+)]
+async fn ignore_if_closure(attempts: &AtomicU32, result: Fetched) -> Fetched {
+    count(attempts);
+    result
+}
+
+#[tokio::test(start_paused = true)]
+async fn ignore_if() {
+    let attempts = AtomicU32::new(0);
+    for _ in 0..3 {
+        assert_eq!(
+            ignore_if_path(&attempts, Err(FetchError::BadRequest)).await,
+            Err(FetchError::BadRequest),
+            "a breaker that opens at the first failure has counted none"
+        );
+    }
+    assert_eq!(attempts.into_inner(), 3, "not retried");
+    let attempts = AtomicU32::new(0);
+    let _ = ignore_if_path(&attempts, Err(FetchError::Down)).await;
+    assert_eq!(attempts.into_inner(), 1, "other errors count: the breaker has opened");
+
+    for (error, expected) in [
+        (FetchError::BadRequest, 1),
+        (FetchError::Down, 1),
+        (FetchError::Busy(1), 3),
+    ] {
+        let attempts = AtomicU32::new(0);
+        assert_eq!(
+            ignore_if_closure(&attempts, Err(error.clone())).await,
+            Err(error.clone())
+        );
+        assert_eq!(attempts.into_inner(), expected, "beside `retry_if`: {}", error);
+    }
+}
+
 fn sentence(failure: Failure) -> String {
     failure.to_string()
 }

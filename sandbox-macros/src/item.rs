@@ -131,8 +131,8 @@ impl Item {
                            `tokio::task::spawn_blocking`";
             errors.report(signature.fn_token, message);
         } else if matches!(signature.output, ReturnType::Default) && !speaks {
-            let message = "a sandboxed tool returns a `Result`; return `Result<(), E>` with an error type that \
-                           implements `From<SandboxError>`, such as `String`";
+            let message = "a sandboxed tool returns a `Result`; return `Result<(), E>` where `E` is `String`, or any type \
+                           that implements `From<SandboxError>`";
             errors.report(&signature.ident, message);
         }
         if let Safety::Unsafe(token) = &signature.safety {

@@ -61,8 +61,9 @@ use proc_macro::TokenStream;
 /// | `deadline_ms = 60_000` | `Policy::deadline`: the longest that the whole call may take | none |
 /// | `idempotent = false` | `Policy::idempotent`: never run again after a timeout, whose effect is unknown | `true` |
 /// | `retry_if = E::is_transient` | `Tool::retry_if`: `Fn(&E) -> bool`; other errors end the call, as failures | every error |
+/// | `ignore_if = E::is_callers_fault` | `Tool::ignore_if`: `Fn(&E) -> bool`; such errors are given back and leave no mark on the breaker | none |
 /// | `classify = verdict` | `Tool::classify`: `Fn(&R) -> Verdict`, for the declared return type `R` | `Err` is retried |
-/// | `on_failure = say` | `Tool::on_failure`: `Fn(Failure) -> R`, for return types without `From<SandboxError>` | `From` |
+/// | `on_failure = say` | `Tool::on_failure`: `Fn(Failure) -> R`, for return types that no failure can be made | `From<SandboxError>`; of a `String`, the text for the model |
 /// | `cancel = token` | `Tool::cancelled_by(token.cancelled())`, of a clone of the token: give the token itself, anything with `clone()` and `cancelled()` | nothing |
 /// | `name = "search"` | the name in `Tool::new` | the function's |
 /// | `breaker(threshold = 5)` | `CircuitBreaker::new`: failures in a row that open it | 5 |
@@ -99,7 +100,7 @@ use proc_macro::TokenStream;
 ///
 /// It goes on `async fn`s, free or in an `impl` or a trait, and on functions that return a boxed future (as `#[async_trait]`
 /// makes them), a `BoxFuture` or an `impl Future`. They return a `Result<T, E>`, by any alias, with
-/// `E: From<SandboxError>`, or anything else with `on_failure`. The future is `Send` exactly when the function's own was.
+/// `E: From<SandboxError>` or `String`, or anything else with `on_failure`. The future is `Send` exactly when the function's own was.
 ///
 /// Every attempt starts from the arguments as the caller gave them, the receiver included. They are cloned while a further
 /// attempt may follow; the last attempt gets them themselves. With `max_retries = 0` they move and need no `Clone`. Of a
@@ -118,7 +119,7 @@ use proc_macro::TokenStream;
 /// - A call that has to wait outside a tokio runtime with time enabled panics.
 /// - Other attributes on the function stand above or below. One that reads the function's text, as `#[tool]` of `rmcp` does,
 ///   goes below, and sees it as it was written; so does `#[tokio::test]`.
-/// - The functions given to `retry_if`, `classify` and `on_failure` cannot name an argument that is not `Copy`: it belongs
+/// - The functions given to `retry_if`, `ignore_if`, `classify` and `on_failure` cannot name an argument that is not `Copy`: it belongs
 ///   to the attempts. `breaker` and `cancel` can, for they are evaluated before.
 /// - Constant expressions cannot name `Self` or generic parameters.
 /// - In a method that takes `self` by value or by `&mut`, `self` goes by the name `this` in the compiler's messages.

@@ -13,7 +13,7 @@ pub type SandboxResult<T> = Result<T, SandboxError>;
 
 /// Why a call ended without an answer of the tool's own.
 ///
-/// A tool's error type takes it in with `From<SandboxError>`; `String`, [`std::io::Error`], `anyhow::Error` and boxed
+/// A tool's error type takes it in with `From<SandboxError>`; [`std::io::Error`], `anyhow::Error` and boxed
 /// errors do already. All times are in milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]

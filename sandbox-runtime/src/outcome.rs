@@ -15,7 +15,7 @@ use crate::verdict::Verdict;
 #[diagnostic::on_unimplemented(
     message = "a sandboxed tool returns a `Result`, and `{Self}` is none",
     label = "not a `Result`",
-    note = "return `Result<T, E>` with an error type that implements `From<SandboxError>`, such as `String`"
+    note = "return `Result<T, E>` where `E` is `String`, or any type that implements `From<SandboxError>`"
 )]
 pub trait Outcome {
     /// What this outcome means.
@@ -37,7 +37,7 @@ impl<T, E> Outcome for Result<T, E> {
 #[diagnostic::on_unimplemented(
     message = "a sandboxed tool returns a `Result`, and `{Self}` is none",
     label = "not a `Result`",
-    note = "return `Result<T, E>` with an error type that implements `From<SandboxError>`, such as `String`"
+    note = "return `Result<T, E>` where `E` is `String`, or any type that implements `From<SandboxError>`"
 )]
 pub trait FromFailure: Outcome {
     /// The value to return from a call that ended with `failure`.

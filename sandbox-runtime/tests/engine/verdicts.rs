@@ -176,3 +176,58 @@ async fn a_panic_in_the_classifier_is_a_panic_of_the_tool() {
     );
     assert_eq!(breaker.failure_count(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn ignore_if_leaves_no_mark_and_other_errors_as_they_were() {
+    for (error, attempts, failures) in [
+        (FetchError::Gone, 1, 0),
+        (FetchError::Down, 3, 3),
+        (FetchError::Sandbox, 1, 1),
+    ] {
+        let breaker = CircuitBreaker::new(10);
+        let count = Cell::new(0);
+        let tool = Tool::new("fetch", || {
+            count.set(count.get() + 1);
+            async move { Err::<(), _>(error) }
+        })
+        .retry_if(|error| *error == FetchError::Down)
+        .ignore_if(|error| *error == FetchError::Gone);
+        assert_eq!(execute_with_controls(POLICY, &breaker, tool).await, Err(error));
+        assert_eq!(
+            (count.get(), breaker.failure_count()),
+            (attempts, failures),
+            "{error:?}"
+        );
+    }
+}
+
+#[test]
+fn statuses() {
+    for (verdict, statuses) in [
+        (Verdict::Success, &[100, 200, 204, 304, 0, 600][..]),
+        (Verdict::RETRY, &[408, 425, 429, 500, 502, 503, 504, 599]),
+        (Verdict::Fail, &[401, 402, 407, 501, 505]),
+        (Verdict::Ignore, &[400, 403, 404, 409, 410, 413, 422, 451]),
+    ] {
+        for &status in statuses {
+            assert_eq!(Verdict::of_status(status), verdict, "{status}");
+        }
+    }
+}
+
+#[test]
+fn io_errors() {
+    use std::io::ErrorKind;
+    for (verdict, kinds) in [
+        (Verdict::Ignore, &[ErrorKind::NotFound, ErrorKind::InvalidInput][..]),
+        (Verdict::Fail, &[ErrorKind::StorageFull, ErrorKind::Unsupported]),
+        (
+            Verdict::RETRY,
+            &[ErrorKind::ConnectionRefused, ErrorKind::TimedOut, ErrorKind::Other],
+        ),
+    ] {
+        for &kind in kinds {
+            assert_eq!(Verdict::of_io_error(&kind.into()), verdict, "{kind}");
+        }
+    }
+}
