@@ -92,7 +92,8 @@ impl Tools {
         self.ask(&format!("/reports/{month}")).await
     }
 
-    /// The tools count for themselves: a typed call returns what its tool returned, and no number of attempts with it.
+    /// The tools count for themselves, so that what is printed is what they saw. `ToolExecutionResult::of` reports the engine's
+    /// own count.
     fn count_attempt(&self) {
         self.attempts.fetch_add(1, Relaxed);
     }

@@ -105,7 +105,7 @@ pub const fn check(policy: &Policy, key: &str) {
                 .then("`backoff_max_ms` (")
                 .then_millis(max)
                 .then(") is shorter than `backoff_base_ms` (")
-                .then_millis(base)
+                .then_setting(base, DEFAULT.backoff_base)
                 .then("); raise it or lower the base"),
         ),
         PolicyError::DeadlineWithinTimeout { deadline, timeout } => (
@@ -114,12 +114,14 @@ pub const fn check(policy: &Policy, key: &str) {
                 .then("`deadline_ms` (")
                 .then_millis(deadline)
                 .then(") is not longer than `timeout_ms` (")
-                .then_millis(timeout)
+                .then_setting(timeout, DEFAULT.timeout)
                 .then("), which is for one attempt alone; raise it or lower the timeout"),
         ),
     };
     assert!(!equal(key, concerned), "{}", text.as_str());
 }
+
+const DEFAULT: Policy = Policy::new();
 
 const fn equal(one: &str, other: &str) -> bool {
     let (one, other) = (one.as_bytes(), other.as_bytes());
@@ -170,6 +172,16 @@ impl Message {
             unit /= 10;
         }
         self
+    }
+
+    /// A setting that the user need not have written.
+    const fn then_setting(self, duration: Duration, default: Duration) -> Self {
+        let message = self.then_millis(duration);
+        if duration.as_nanos() == default.as_nanos() {
+            message.then(", the default")
+        } else {
+            message
+        }
     }
 
     const fn as_str(&self) -> &str {
