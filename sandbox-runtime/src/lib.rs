@@ -15,7 +15,17 @@
 //!   answers with JSON and is reported as a [`ToolExecutionResult`].
 //! - [`CircuitBreaker`] stops calls to a dependency that is down, and finds out when it is back.
 //! - [`Policy`] has every setting, [`SandboxConfig`] the three that stand in configuration files.
-//! - [`SandboxError`] says why a call ended without an answer of the tool's own.
+//! - [`SandboxError`] says why a call ended without an answer of the tool's own; [`Failure`] says all that is known of it, and
+//!   [what a model should read](Failure::for_model).
+//! - [`Verdict`] says whose fault an error was and whether to try again.
+//! - [`Budget`] limits a whole run of an agent, all its calls together; [`ToolExecutionResult::of`] reports on any of them.
+//!
+//! # Features
+//!
+//! None is on by default, and what is off is not built.
+//!
+//! - `rmcp`: `#[sandboxed]` on the tools of MCP servers, whatever they return. See the module `mcp`.
+//! - `rig`: the same for the tools of rig agents. See the module `rig`.
 //!
 //! # Time
 //!
