@@ -1,0 +1,180 @@
+//! `cargo bench -p sandbox-instructions`: counts the instructions of single calls under callgrind, and fails when a
+//! count is above its limit.
+//!
+//! What is counted runs alone: its setup has made everything that is made once. Futures are polled by hand, without a
+//! runtime, for none of these calls waits.
+
+#![allow(clippy::expect_used, reason = "a benchmark that cannot go on stops")]
+#![allow(missing_docs, reason = "the harness makes public items without")]
+
+use std::hint::black_box;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use gungraun::prelude::*;
+use sandbox_runtime::{CircuitBreaker, Permit, SandboxError, sandboxed};
+
+/// The most instructions that each may take. A limit lies some 5 to 8 % above the count beside it, of 2026-11-24 with
+/// Rust 1.95 for x86-64: room for what the compiler decides anew, and not for another reading of a clock, another
+/// atomic word or an allocation. Lower the limits when the counts fall.
+mod limit {
+    /// 175. Three looks at the breaker, a guard against panics, a future made and dropped; neither clock nor timer.
+    pub(super) const READY_CALL: u64 = 188;
+    /// 360. One reading of the clock, and an error that says when to try again; no text is written.
+    pub(super) const REFUSED_CALL: u64 = 385;
+    /// 513. Two attempts, a failure and the success that takes it back; neither clock nor timer.
+    pub(super) const RETRIED_CALL: u64 = 545;
+    /// 32. Two words are read and none is written.
+    pub(super) const SUCCESS_IN_A_ROW: u64 = 34;
+    /// 66. One word is written; far from the threshold no clock is read.
+    pub(super) const FAILURE_IN_A_ROW: u64 = 70;
+    /// 147. The result goes into the window, and the window is judged.
+    pub(super) const SUCCESS_IN_A_WINDOW: u64 = 157;
+    /// 202. As a success; the window stays far from what opens the breaker.
+    pub(super) const FAILURE_IN_A_WINDOW: u64 = 215;
+}
+
+fn at_most(instructions: u64) -> LibraryBenchmarkConfig {
+    let mut callgrind = gungraun::Callgrind::with_args(["--cache-sim=no"]);
+    callgrind.hard_limits([(gungraun::EventKind::Ir, instructions)]);
+    let mut config = LibraryBenchmarkConfig::default();
+    config.tool(callgrind);
+    config
+}
+
+/// Polls a future that is ready at once. It takes it pinned: to move it would be counted.
+#[inline(always)]
+fn answer<F: Future>(call: Pin<&mut F>) -> F::Output {
+    match call.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(answer) => answer,
+        Poll::Pending => panic!("the call does not wait"),
+    }
+}
+
+#[sandboxed]
+async fn ready(argument: u64) -> Result<u64, String> {
+    Ok(argument)
+}
+
+fn warm_ready() -> u64 {
+    assert_eq!(answer(pin!(ready(1))), Ok(1));
+    2
+}
+
+#[library_benchmark(config = at_most(limit::READY_CALL), setup = warm_ready)]
+#[bench::by_attribute()]
+fn ready_call(argument: u64) -> Result<u64, String> {
+    answer(pin!(ready(black_box(argument))))
+}
+
+static OPEN: CircuitBreaker = CircuitBreaker::new(5).cooldown(Duration::from_secs(3_600));
+
+#[sandboxed(breaker = &OPEN)]
+async fn refused(argument: u64) -> Result<u64, SandboxError> {
+    Ok(argument)
+}
+
+fn open() -> u64 {
+    while !OPEN.is_open() {
+        OPEN.record_failure();
+    }
+    let refusal = answer(pin!(refused(1))).expect_err("the breaker is open");
+    assert!(matches!(refusal, SandboxError::CircuitBreakerOpen { .. }));
+    2
+}
+
+#[library_benchmark(config = at_most(limit::REFUSED_CALL), setup = open)]
+#[bench::by_attribute()]
+fn refused_call(argument: u64) -> Result<u64, SandboxError> {
+    answer(pin!(refused(black_box(argument))))
+}
+
+static UP: AtomicBool = AtomicBool::new(false);
+
+#[sandboxed(backoff_base_ms = 0)]
+async fn every_other_time(argument: u64) -> Result<u64, String> {
+    if UP.fetch_not(Ordering::Relaxed) {
+        Ok(argument)
+    } else {
+        Err(String::new())
+    }
+}
+
+fn warm_retried() -> u64 {
+    assert_eq!(answer(pin!(every_other_time(1))), Ok(1));
+    2
+}
+
+#[library_benchmark(config = at_most(limit::RETRIED_CALL), setup = warm_retried)]
+#[bench::by_attribute()]
+fn retried_call(argument: u64) -> Result<u64, String> {
+    answer(pin!(every_other_time(black_box(argument))))
+}
+
+static IN_A_ROW: CircuitBreaker = CircuitBreaker::new(5);
+static WINDOW: CircuitBreaker = CircuitBreaker::windowed(20, 0.5);
+
+/// An attempt at a breaker whose window, if it has one, is full of successes.
+fn admitted(breaker: &'static CircuitBreaker) -> Permit<'static> {
+    for _ in 0..20 {
+        breaker.record_success();
+    }
+    breaker.admit().expect("the breaker is closed")
+}
+
+#[library_benchmark(config = at_most(limit::SUCCESS_IN_A_ROW), setup = admitted)]
+#[bench::of_five(&IN_A_ROW)]
+fn success_in_a_row(permit: Permit<'static>) {
+    permit.success();
+}
+
+#[library_benchmark(config = at_most(limit::FAILURE_IN_A_ROW), setup = admitted)]
+#[bench::of_five(&IN_A_ROW)]
+fn failure_in_a_row(permit: Permit<'static>) {
+    permit.failure();
+}
+
+#[library_benchmark(config = at_most(limit::SUCCESS_IN_A_WINDOW), setup = admitted)]
+#[bench::of_twenty(&WINDOW)]
+fn success_in_a_window(permit: Permit<'static>) {
+    permit.success();
+}
+
+#[library_benchmark(config = at_most(limit::FAILURE_IN_A_WINDOW), setup = admitted)]
+#[bench::of_twenty(&WINDOW)]
+fn failure_in_a_window(permit: Permit<'static>) {
+    permit.failure();
+}
+
+library_benchmark_group!(name = calls, benchmarks = [ready_call, refused_call, retried_call]);
+library_benchmark_group!(
+    name = records,
+    benchmarks = [
+        success_in_a_row,
+        failure_in_a_row,
+        success_in_a_window,
+        failure_in_a_window
+    ]
+);
+
+mod harness {
+    use gungraun::main;
+
+    use super::{calls, records};
+
+    main!(library_benchmark_groups = [calls, records]);
+
+    pub(super) fn run() {
+        main();
+    }
+}
+
+fn main() {
+    // Else this is `cargo test --all-targets`, perhaps without valgrind.
+    let is_asked_for = |argument: String| argument == "--bench" || argument == "--gungraun-run";
+    if std::env::args().any(is_asked_for) {
+        harness::run();
+    }
+}
