@@ -1,0 +1,79 @@
+//! What was aimed at, and what was measured.
+
+use std::fmt::Write as _;
+
+use sandbox_benches::report::{find, number, ratio};
+
+use crate::Measured;
+
+struct Targets(String);
+
+impl Targets {
+    fn at_most(&mut self, aim: &str, measured: f64, most: f64) {
+        let met = if measured <= most { "yes" } else { "no" };
+        let _ = writeln!(self.0, "| {aim} | {} | {met} |", ratio(measured));
+    }
+
+    fn at_most_nanos(&mut self, aim: &str, measured: f64, most: f64) {
+        let met = if measured <= most { "yes" } else { "no" };
+        let _ = writeln!(self.0, "| {aim} | {} ns | {met} |", number(measured));
+    }
+
+    fn ready(&mut self, measured: &Measured) {
+        let ready = &measured.ready;
+        let minimal = find(ready, "minimal engine").min;
+        for name in ["ours, by attribute", "ours, by hand"] {
+            let ours = find(ready, name).min;
+            let over = ours - ready[0].min;
+            self.at_most_nanos(&format!("ready: {name}, at most 2 ns over bare"), over, 2.0);
+            let aim = format!("ready: {name}, at most 0.2 of the minimal engine");
+            self.at_most(&aim, ours / minimal, 0.2);
+        }
+    }
+
+    fn pending(&mut self, measured: &Measured) {
+        let timeout = find(&measured.pending, "tokio timeout alone").min;
+        for name in ["ours, by attribute", "ours, by hand"] {
+            let aim = format!("pending once: {name}, at most 1.05 of tokio's timeout alone");
+            self.at_most(&aim, find(&measured.pending, name).min / timeout, 1.05);
+        }
+    }
+
+    fn refused(&mut self, measured: &Measured) {
+        for name in [
+            "ours, by attribute",
+            "ours, by attribute, typed error",
+            "ours, forced open, typed error",
+        ] {
+            let nanos = find(&measured.refused, name).min;
+            self.at_most_nanos(&format!("refused: {name}, at most 50 ns"), nanos, 50.0);
+        }
+    }
+
+    fn contended(&mut self, measured: &Measured) {
+        for (name, one, two) in &measured.contended[1..3] {
+            let aim = format!("two threads: {name}, at most 1.5 of one");
+            self.at_most(&aim, two.min / one.min, 1.5);
+        }
+    }
+
+    fn windows(&mut self, measured: &Measured) {
+        let alone = &measured.alone;
+        for row in alone.iter().filter(|row| row.name.starts_with("window")) {
+            let over = row.min - alone[0].min;
+            self.at_most_nanos(&format!("{}, at most 15 ns a result", row.name), over, 15.0);
+        }
+    }
+}
+
+pub(crate) fn table(measured: &Measured) -> String {
+    let mut targets = Targets(String::from(
+        "### Targets\n\n| target | measured | met |\n|---|---|---|\n",
+    ));
+    targets.ready(measured);
+    targets.pending(measured);
+    targets.refused(measured);
+    targets.contended(measured);
+    targets.windows(measured);
+    targets.0
+}
