@@ -8,5 +8,6 @@ pub mod flight;
 pub mod measure;
 pub mod minimal;
 pub mod report;
+pub mod spread;
 pub mod svg;
 pub mod tools;

@@ -23,6 +23,7 @@ pub(crate) fn text(header: &str, measured: &Measured, rounds: usize) -> String {
         ),
         contended::table(&measured.contended),
         flights(&measured.flights, &measured.flight_bytes),
+        spread(&measured.spread, &measured.breaker_bytes),
         targets::table(measured),
         notes(),
     ]
@@ -87,6 +88,20 @@ fn flights(times: &[Vec<Row>], bytes: &str) -> String {
          the peak for each call, what `join_all` takes included (see the bare call).\n\n\
          | contestant | 1: ns | ratio | 1,000: ns | ratio | 100,000: ns | ratio | future, bytes | 1: bytes | 1,000: \
          bytes | 100,000: bytes |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
+    );
+    text += &rows_with_bytes(times, bytes);
+    text
+}
+
+fn spread(times: &[Vec<Row>], bytes: &str) -> String {
+    let mut text = String::from(
+        "### Many breakers\n\nThe calls go to 1, 100 and 10,000 breakers, to another at each call. The tool is ready at \
+         once. Time of a call, and its ratio to the bare call's, which picks one of as many tools. Bytes that a breaker \
+         holds once it has had a call, in a vector of as many. By host, it is looked up in a `HashMap` by a name; the \
+         look-up alone calls the tool with what it finds. backon's are the bytes of its breaker; seatbelt and \
+         tower-resilience have none apart from a whole service.\n\n\
+         | contestant | 1: ns | ratio | 100: ns | ratio | 10,000: ns | ratio | 1: bytes | 100: bytes | 10,000: bytes \
+         |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
     );
     text += &rows_with_bytes(times, bytes);
     text

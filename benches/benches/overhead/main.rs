@@ -12,10 +12,11 @@ use std::process::Command;
 use std::time::Duration;
 
 use sandbox_benches::measure::{Effort, Row};
-use sandbox_benches::{flight, report, svg};
+use sandbox_benches::{flight, report, spread, svg};
 
-/// How many calls are in flight at a time.
+/// How many calls are in flight at a time, and how many breakers calls are spread over.
 const FLIGHTS: [u64; 3] = [1, 1_000, 100_000];
+const BREAKERS: [u64; 3] = [1, 100, 10_000];
 
 /// All that is measured. The first row of each scenario is the bare call.
 struct Measured {
@@ -28,6 +29,8 @@ struct Measured {
     contended: Vec<(String, Row, Row)>,
     flights: [Vec<Row>; 3],
     flight_bytes: String,
+    spread: [Vec<Row>; 3],
+    breaker_bytes: String,
 }
 
 fn measure(effort: Effort) -> Measured {
@@ -48,13 +51,16 @@ fn measure(effort: Effort) -> Measured {
             flight::times(fewer(3), FLIGHTS[1]),
             flight::times(fewer(8), FLIGHTS[2]),
         ],
-        flight_bytes: bytes(FLIGHTS),
+        flight_bytes: bytes("calls", FLIGHTS),
+        spread: BREAKERS.map(|count| spread::times(fewer(3), count)),
+        breaker_bytes: bytes("breakers", BREAKERS),
     }
 }
 
-/// What the program `bytes` prints of so many calls.
-fn bytes(counts: [u64; 3]) -> String {
+/// What the program `bytes` prints of so many calls or breakers.
+fn bytes(what: &str, counts: [u64; 3]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_bytes"))
+        .arg(what)
         .args(counts.map(|count| count.to_string()))
         .output()
         .expect("cargo has built it");
