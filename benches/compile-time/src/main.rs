@@ -1,0 +1,172 @@
+//! `cargo run -p sandbox-compile-time`: how long the compiler takes, as a Markdown table. It takes some minutes.
+//!
+//! Crates are generated in the target folder and compiled there, in turns; the best round counts. Incremental
+//! compilation is off: it would find that nothing has changed. The time of the processors stands beside the time that
+//! passes: other work on the machine adds less to it.
+
+#![allow(clippy::expect_used, reason = "a measurement that cannot go on stops")]
+
+mod crates;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Instant;
+
+const CHECKS: usize = 15;
+const BUILDS: usize = 5;
+
+/// How long a command took, in seconds.
+#[derive(Clone, Copy)]
+struct Took {
+    passed: f64,
+    processors: f64,
+}
+
+impl Took {
+    fn measure(work: impl FnOnce()) -> Self {
+        let (start, before) = (Instant::now(), children());
+        work();
+        Took {
+            passed: start.elapsed().as_secs_f64(),
+            processors: children() - before,
+        }
+    }
+
+    fn best(self, other: Took) -> Took {
+        Took {
+            passed: self.passed.min(other.passed),
+            processors: self.processors.min(other.processors),
+        }
+    }
+}
+
+/// The time of the processors that ended children of this process took, in seconds; 0 where the system does not tell.
+fn children() -> f64 {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The program's name comes first, in parentheses, and may have blanks.
+    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+    let ticks = fields.split_whitespace().skip(13).take(2);
+    ticks.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
+}
+
+/// The workspace of the generated crates.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Self {
+        let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+        let scratch = Scratch(target.join("compile-time"));
+        let runtime = root.join("sandbox-runtime");
+        let runtime = runtime.canonicalize().expect("the crate is there");
+        for (path, text) in crates::files(&runtime.to_string_lossy()) {
+            scratch.write(&path, &text);
+        }
+        // So that both sides, and the next run, compile the same versions.
+        fs::copy(root.join("Cargo.lock"), scratch.0.join("Cargo.lock")).expect("the lock file is there");
+        scratch.cargo(&["fetch"]);
+        scratch
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let path = self.0.join(path);
+        fs::create_dir_all(path.parent().expect("it is in a folder")).expect("the folder can be made");
+        fs::write(path, text).expect("the file can be written");
+    }
+
+    fn cargo(&self, arguments: &[&str]) {
+        let status = Command::new(env!("CARGO"))
+            .args(arguments)
+            .arg("--quiet")
+            .current_dir(&self.0)
+            .env("CARGO_INCREMENTAL", "0")
+            .env("CARGO_TARGET_DIR", "target")
+            .env_remove("RUSTC_WRAPPER")
+            .status()
+            .expect("cargo is there");
+        assert!(status.success(), "cargo {}", arguments.join(" "));
+    }
+
+    /// Checks one crate of tools; what it depends on has been checked before.
+    fn check(&self, package: &str) -> Took {
+        self.write(&format!("{package}/src/lib.rs"), &crates::tools(package));
+        Took::measure(|| self.cargo(&["check", "--offline", "--package", package]))
+    }
+
+    /// Builds one crate and all that it depends on.
+    fn build(&self, package: &str) -> Took {
+        match fs::remove_dir_all(self.0.join("target")) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => panic!("the builds remain: {error}"),
+            _ => Took::measure(|| self.cargo(&["build", "--offline", "--package", package])),
+        }
+    }
+}
+
+/// The best times of two packages that take turns.
+fn best(rounds: usize, packages: [&str; 2], time: impl Fn(&str) -> Took) -> [Took; 2] {
+    let mut best = [None; 2];
+    for round in 1..=rounds {
+        for (best, package) in best.iter_mut().zip(packages) {
+            eprintln!("{package}, round {round} of {rounds}");
+            let took = time(package);
+            *best = Some(best.map_or(took, |best: Took| best.best(took)));
+        }
+    }
+    best.map(|best| best.expect("there is a round"))
+}
+
+fn row(what: &str, [ours, other]: [Took; 2], most: f64) -> String {
+    let ratio = ours.passed / other.passed;
+    let met = if ratio <= most { "yes" } else { "no" };
+    format!(
+        "| {what} | {:.2} | {:.2} | {ratio:.2} | {:.2} | {:.2} | {:.2} | {most:.2} | {met} |",
+        ours.passed,
+        other.passed,
+        ours.processors,
+        other.processors,
+        ours.processors / other.processors,
+    )
+}
+
+/// What a program prints, or nothing.
+fn told(program: &str, argument: &str) -> String {
+    let output = Command::new(program).arg(argument).output();
+    output.map_or_else(
+        |_| String::new(),
+        |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+    )
+}
+
+fn header() -> String {
+    let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpu.lines().find_map(|line| line.strip_prefix("model name\t: "));
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    format!(
+        "{} · {}, {threads} hardware threads · {}",
+        told("date", "+%F"),
+        model.unwrap_or("unknown processor"),
+        told("rustc", "--version"),
+    )
+}
+
+fn main() {
+    let scratch = Scratch::new();
+    let builds = best(BUILDS, [crates::WITH, crates::WITHOUT], |package| {
+        scratch.build(package)
+    });
+    for package in [crates::BY_ATTRIBUTE, crates::BY_HAND] {
+        scratch.check(package);
+    }
+    let checks = best(CHECKS, [crates::BY_ATTRIBUTE, crates::BY_HAND], |package| {
+        scratch.check(package)
+    });
+    println!("{}\n", header());
+    println!("| what | ours, s | other, s | ratio | processors: ours, s | other, s | ratio | target | met |");
+    println!("|---|--:|--:|--:|--:|--:|--:|--:|---|");
+    let tools = crates::TOOLS;
+    let check = format!("`cargo check` of {tools} tools: by attribute; by hand");
+    println!("{}", row(&check, checks, 1.25));
+    let build = "clean `cargo build`: `sandbox-runtime`; tokio, serde, serde_json and syn alone";
+    println!("{}", row(build, builds, 1.15));
+}
