@@ -110,11 +110,11 @@ pub(crate) fn breaker_alone(effort: Effort) -> Vec<Row> {
     static MIXED: CircuitBreaker = CircuitBreaker::windowed(64, 1.0);
 
     async fn success(breaker: &CircuitBreaker, argument: u64) -> Result<u64, String> {
-        breaker.admit()?.success();
+        breaker.admit().map_err(|refusal| refusal.to_string())?.success();
         Ok(argument)
     }
     async fn mixed(breaker: &CircuitBreaker, argument: u64) -> Result<u64, String> {
-        let permit = breaker.admit()?;
+        let permit = breaker.admit().map_err(|refusal| refusal.to_string())?;
         if argument.is_multiple_of(4) {
             permit.failure()
         } else {
