@@ -78,7 +78,8 @@ impl<W: Word> Machine<W> {
         let generation = admission.generation();
         if admission.is_probe() {
             self.succeed_probe(generation);
-        } else if self.is_at(Kind::Closed, generation) {
+        } else {
+            // Whether its generation is over is left to what it would change: mostly there is nothing to change.
             self.count_success(generation, now);
         }
     }
@@ -124,14 +125,14 @@ impl<W: Word> Machine<W> {
     #[inline]
     fn count_success(&self, generation: Generation, now: impl Fn() -> Tick) {
         match self.settings.trip {
-            Trip::Consecutive { .. } => {
+            Trip::Windowed { .. } => self.count_in_window(generation, false, now),
+            // A breaker that never opens counts nothing: what holds for no failures holds for it.
+            Trip::Consecutive { .. } | Trip::Never => {
                 let count = Tally::unpack(self.tally.load(Ordering::Acquire)).count_of(generation);
                 if count.is_some_and(|failures| failures != 0) {
                     self.update_tally(generation, |_| Some(0));
                 }
             }
-            Trip::Windowed { .. } => self.count_in_window(generation, false, now),
-            Trip::Never => {}
         }
     }
 

@@ -15,9 +15,11 @@ pub(super) trait Word {
 }
 
 impl Word for AtomicU64 {
+    #[inline]
     fn load(&self, ordering: Ordering) -> u64 {
         self.load(ordering)
     }
+    #[inline]
     fn compare_exchange(&self, current: u64, new: u64) -> Result<u64, u64> {
         self.compare_exchange(current, new, Ordering::SeqCst, Ordering::SeqCst)
     }
