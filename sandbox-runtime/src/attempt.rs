@@ -20,7 +20,6 @@ use crate::policy::Policy;
 use crate::text;
 use crate::tool::ToolName;
 use crate::verdict::Verdict;
-use crate::{budget, scope};
 
 pin_project! {
     /// The tool and the only timer of a call.
@@ -38,7 +37,11 @@ pin_project! {
     #[project = StageProjection]
     #[derive(Debug)]
     enum Stage<T, R> {
-        Idle,
+        // The breaker has not been asked yet. A stage of its own, so that the first attempt of a tool that is ready at once
+        // looks at nothing else.
+        New,
+        // The breaker has admitted the attempt that is to begin.
+        Admitted,
         Running {
             #[pin]
             tool: T,
@@ -50,29 +53,91 @@ pin_project! {
     }
 }
 
-/// How a run of the tool ended.
-enum Exit<R> {
-    Answered(R, Verdict),
-    TimedOut,
+/// What a poll has come to that was no success.
+#[derive(Debug)]
+pub(crate) enum Setback<R> {
+    Cancelled,
+    Pending,
+    Failed(R, Verdict),
     Panicked(String),
 }
 
 impl<T: Future> Run<T, T::Output> {
+    /// A run that asks the breaker, unless it `is_admitted` already.
     #[inline]
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(is_admitted: bool) -> Self {
         Run {
-            stage: Stage::Idle,
+            stage: if is_admitted { Stage::Admitted } else { Stage::New },
             timer: None,
         }
     }
 
-    /// Polls the attempt under way, which `start` begins. Resolves to what the caller gets, or to nothing once the next
-    /// attempt may begin.
     #[inline]
-    pub(crate) fn poll<C, H, K, N>(
+    pub(crate) fn is_new(&self) -> bool {
+        matches!(self.stage, Stage::New)
+    }
+
+    fn is_admitted(&self) -> bool {
+        matches!(self.stage, Stage::Admitted)
+    }
+
+    /// Begins the attempt that `start` makes, and polls it for the first time. `more`: whether another may follow.
+    #[inline(always)]
+    pub(crate) fn begin<H>(
+        self: Pin<&mut Self>,
+        handler: &H,
+        more: bool,
+        start: impl FnOnce(bool) -> T,
+        cx: &mut Context<'_>,
+    ) -> Result<T::Output, Setback<T::Output>>
+    where
+        H: Handler<T::Output>,
+    {
+        let begin = |mut stage: Pin<&mut Stage<T, T::Output>>| stage.set(Stage::Running { tool: start(more) });
+        self.poll_tool(handler, begin, cx)
+    }
+
+    #[inline(always)]
+    fn poll_tool<H>(
+        self: Pin<&mut Self>,
+        handler: &H,
+        begin: impl FnOnce(Pin<&mut Stage<T, T::Output>>),
+        cx: &mut Context<'_>,
+    ) -> Result<T::Output, Setback<T::Output>>
+    where
+        H: Handler<T::Output>,
+    {
+        let mut stage = self.project().stage;
+        // One guard for all code of the tool's, and what it yields past the guard and not through it: each costs some
+        // nanoseconds.
+        let mut answered = None;
+        let guarded = guard(|| {
+            begin(stage.as_mut());
+            if let StageProjection::Running { tool } = stage.as_mut().project()
+                && let Poll::Ready(answer) = tool.poll(cx)
+            {
+                answered = Some((handler.verdict(&answer), answer));
+                stage.set(Stage::Ended);
+            }
+        });
+        if let Err(message) = guarded {
+            return Err(Setback::Panicked(message));
+        }
+        match answered {
+            Some((Verdict::Success, answer)) => Ok(answer),
+            Some((verdict, answer)) => Err(Setback::Failed(answer, verdict)),
+            None => Err(Setback::Pending),
+        }
+    }
+
+    /// Goes on after `setback`, or, without one, with what there is to wait for. Resolves to what the caller gets, or to
+    /// nothing once the next attempt may begin.
+    // It has one caller for each tool, and each function around it would move the result once more.
+    #[inline(always)]
+    pub(crate) fn go_on<C, H, K, N>(
         mut self: Pin<&mut Self>,
         mut call: Pin<&mut Call<'_, C, H, K, N>>,
-        start: impl FnOnce(bool) -> T,
+        setback: Option<Setback<T::Output>>,
         cx: &mut Context<'_>,
     ) -> Poll<ControlFlow<H::Returned>>
     where
@@ -81,62 +146,43 @@ impl<T: Future> Run<T, T::Output> {
         K: Future<Output = ()>,
         N: ToolName,
     {
-        if call.as_mut().poll_cancelled(cx).is_ready() {
-            return Poll::Ready(ControlFlow::Break(self.cancel(call)));
-        }
-        let mut this = self.as_mut().project();
-        match this.stage.as_mut().project() {
-            StageProjection::Idle => {
-                if let Err(returned) = call.as_mut().admit() {
-                    this.stage.set(Stage::Ended);
-                    return Poll::Ready(ControlFlow::Break(returned));
+        let setback = match setback {
+            Some(setback) => setback,
+            None if call.as_mut().poll_cancelled(cx).is_ready() => Setback::Cancelled,
+            None => match self.as_mut().project().stage.project() {
+                StageProjection::New => {
+                    let admitted = call.admit();
+                    return Poll::Ready(self.admitted(admitted));
                 }
-            }
-            StageProjection::Running { .. } => {}
-            _ => return self.poll_next_attempt(call, cx),
-        }
-        // One guard for all code of the tool's, and what it yields past the guard and not through it: each costs some
-        // nanoseconds.
-        let mut answered = None;
-        let guarded = guard(|| {
-            if let StageProjection::Idle = this.stage.as_mut().project() {
-                let tool = start(call.more_may_follow());
-                this.stage.set(Stage::Running { tool });
-            }
-            if let StageProjection::Running { tool } = this.stage.as_mut().project()
-                && let Poll::Ready(answer) = tool.poll(cx)
-            {
-                answered = Some((call.handler().verdict(&answer), answer));
-                this.stage.set(Stage::Ended);
-            }
-        });
-        let outcome = match (guarded, answered) {
-            (Ok(()), Some((Verdict::Success, answer))) => {
-                call.as_mut().resolve(Verdict::Success);
-                if scope::entered() {
-                    budget::earn();
-                }
-                return Poll::Ready(ControlFlow::Break(call.conclude(Ok(answer), None)));
-            }
-            (Ok(()), Some((verdict, answer))) => Exit::Answered(answer, verdict),
-            (Ok(()), None) => {
-                ready!(poll_limit(this.timer, call.as_mut(), cx));
-                Exit::TimedOut
-            }
-            (Err(message), _) => Exit::Panicked(message),
+                StageProjection::Running { .. } => match self.as_mut().poll_tool(call.handler(), |_| (), cx) {
+                    Ok(answer) => return Poll::Ready(ControlFlow::Break(call.succeed(answer))),
+                    Err(setback) => setback,
+                },
+                _ => return self.poll_next_attempt(call, cx),
+            },
         };
-        match self.as_mut().settle(call.as_mut(), outcome) {
+        let (last, verdict) = match setback {
+            Setback::Cancelled => return Poll::Ready(ControlFlow::Break(self.cancel(call))),
+            Setback::Pending => {
+                ready!(poll_limit(self.as_mut().project().timer, call.as_mut(), cx));
+                (Ok(Last::TimedOut), Verdict::RETRY)
+            }
+            Setback::Failed(answer, verdict) => (Ok(Last::Answered(answer)), verdict),
+            Setback::Panicked(message) => (Err(message), Verdict::Fail),
+        };
+        match self.as_mut().settle(call.as_mut(), last, verdict) {
             ControlFlow::Break(returned) => Poll::Ready(ControlFlow::Break(returned)),
             ControlFlow::Continue(()) => self.poll_next_attempt(call, cx),
         }
     }
 
-    /// Ends a run that did not succeed: tells the breaker, then ends the call or starts the wait.
-    #[cold]
+    /// Ends a run that did not succeed: tells the breaker, then ends the call or starts the wait. `last` is the message if
+    /// the tool panicked.
     fn settle<C, H, K, N>(
         self: Pin<&mut Self>,
         mut call: Pin<&mut Call<'_, C, H, K, N>>,
-        outcome: Exit<T::Output>,
+        last: Result<Last<T::Output>, String>,
+        verdict: Verdict,
     ) -> ControlFlow<H::Returned>
     where
         C: Into<Policy> + Copy,
@@ -147,13 +193,12 @@ impl<T: Future> Run<T, T::Output> {
         // The tool goes first. A panic in its destructor is a panic of the tool.
         let dropped = guard(|| this.stage.set(Stage::Ended));
         this.timer.set(None);
-        let (last, verdict) = match (outcome, dropped) {
-            (Exit::Panicked(message), _) | (_, Err(message)) => {
+        let last = match (last, dropped) {
+            (Ok(last), Ok(())) => last,
+            (Err(message), _) | (_, Err(message)) => {
                 call.as_mut().resolve(Verdict::Fail);
                 return ControlFlow::Break(call.fail(FailureKind::Panic, Some(message)));
             }
-            (Exit::Answered(answer, verdict), Ok(())) => (Last::Answered(answer), verdict),
-            (Exit::TimedOut, Ok(())) => (Last::TimedOut, Verdict::RETRY),
         };
         call.as_mut().resolve(verdict);
         match call.after(&last, verdict) {
@@ -170,9 +215,8 @@ impl<T: Future> Run<T, T::Output> {
     }
 
     /// Waits out the delay and asks for the next attempt.
-    #[cold]
     fn poll_next_attempt<C, H, K, N>(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         call: Pin<&mut Call<'_, C, H, K, N>>,
         cx: &mut Context<'_>,
     ) -> Poll<ControlFlow<H::Returned>>
@@ -181,7 +225,7 @@ impl<T: Future> Run<T, T::Output> {
         H: Handler<T::Output>,
         N: ToolName,
     {
-        let mut this = self.project();
+        let mut this = self.as_mut().project();
         if this.timer.is_some() {
             ready!(poll_timer(this.timer.as_mut(), cx));
             this.timer.set(None);
@@ -192,16 +236,23 @@ impl<T: Future> Run<T, T::Output> {
         let Some(last) = this.stage.as_mut().take_last() else {
             panic!("a call was polled after it had ended");
         };
-        Poll::Ready(match call.admit_again(last) {
+        let admitted = call.admit_again(last);
+        Poll::Ready(self.admitted(admitted))
+    }
+
+    /// What follows the breaker's answer: the attempt, or the end of the call.
+    fn admitted<E>(self: Pin<&mut Self>, admitted: Result<(), E>) -> ControlFlow<E> {
+        let mut stage = self.project().stage;
+        match admitted {
             Ok(()) => {
-                this.stage.set(Stage::Idle);
+                stage.set(Stage::Admitted);
                 ControlFlow::Continue(())
             }
             Err(returned) => {
-                this.stage.set(Stage::Ended);
+                stage.set(Stage::Ended);
                 ControlFlow::Break(returned)
             }
-        })
+        }
     }
 
     /// Ends the call because its caller gave it up: nothing is counted.
@@ -251,9 +302,9 @@ impl<'c, 'b, C, H, K, N, S, T: Future> Attempt<'c, 'b, C, H, K, N, S, T> {
     #[inline]
     pub(crate) fn new(call: Pin<&'c mut Call<'b, C, H, K, N>>, start: S) -> Self {
         Attempt {
+            run: Run::new(call.is_admitted()),
             call,
             start: Some(start),
-            run: Run::new(),
         }
     }
 }
@@ -271,12 +322,23 @@ where
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let start = |more| match this.start.take() {
-            Some(start) => start(more),
-            None => unreachable!("a run is started once"),
-        };
-        this.run.poll(this.call.as_mut(), start, cx)
+        let mut this = self.project();
+        let mut setback = None;
+        loop {
+            if this.run.is_admitted()
+                && let Some(start) = this.start.take()
+            {
+                let more = this.call.more_may_follow();
+                match this.run.as_mut().begin(this.call.handler(), more, start, cx) {
+                    Ok(answer) => return Poll::Ready(ControlFlow::Break(this.call.as_mut().succeed(answer))),
+                    Err(other) => setback = Some(other),
+                }
+            }
+            let next = ready!(this.run.as_mut().go_on(this.call.as_mut(), setback.take(), cx));
+            if next.is_break() || this.start.is_none() {
+                return Poll::Ready(next);
+            }
+        }
     }
 }
 

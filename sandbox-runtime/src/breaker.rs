@@ -229,6 +229,12 @@ impl CircuitBreaker {
         self.machine.admit(limit, clock::now)
     }
 
+    /// [`request`](Self::request) to a closed breaker; `None` when it is not closed, and has to be asked in full.
+    #[inline]
+    pub(crate) fn request_if_closed(&self) -> Option<Admission> {
+        self.machine.admit_if_closed()
+    }
+
     /// Takes the result of an admitted attempt.
     #[inline]
     pub(crate) fn resolve(&self, admission: Admission, verdict: Verdict) {

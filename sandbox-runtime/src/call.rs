@@ -39,7 +39,10 @@ pin_project! {
 
     impl<C, H, K, N> PinnedDrop for Call<'_, C, H, K, N> {
         fn drop(this: Pin<&mut Self>) {
-            this.resolve(Verdict::Ignore);
+            // Not by `resolve`, which takes the admission out: there is no need to write here.
+            if let Some(admission) = this.admission {
+                this.breaker.resolve(admission, Verdict::Ignore);
+            }
         }
     }
 }
@@ -65,6 +68,11 @@ pub(crate) enum Next {
 }
 
 impl<C, H, K, N> Call<'_, C, H, K, N> {
+    /// Whether there is leave for the attempt that is about to begin.
+    pub(crate) fn is_admitted(&self) -> bool {
+        self.admission.is_some()
+    }
+
     /// Tells the breaker what the attempt under way came to.
     #[inline]
     pub(crate) fn resolve(self: Pin<&mut Self>, verdict: Verdict) {
@@ -120,18 +128,24 @@ where
         self.project().cancel.poll(cx)
     }
 
-    /// Asks the breaker for the first attempt. Further ones have been asked for when their delay was over.
+    /// Asks a closed breaker for the first attempt of a call that nothing surrounds, and leaves it to the caller that it is
+    /// [begun](Self::begin).
     #[inline]
+    pub(crate) fn admit_if_closed(self: Pin<&mut Self>) -> Option<Admission> {
+        if scope::entered() {
+            return None;
+        }
+        let admission = self.breaker.request_if_closed()?;
+        self.set_out();
+        Some(admission)
+    }
+
+    /// Asks the breaker for the first attempt. Further ones have been asked for when their delay was over.
     pub(crate) fn admit<R>(mut self: Pin<&mut Self>) -> Result<(), H::Returned>
     where
         H: Handler<R>,
     {
-        if self.admission.is_some() {
-            return Ok(());
-        }
-        if self.policy().deadline.is_some() {
-            *self.as_mut().project().started = Some(Moment::of(Instant::now()));
-        }
+        self.as_mut().set_out();
         if scope::entered() && self.as_mut().is_out_of_budget() {
             return Err(self.fail(FailureKind::Deadline, None));
         }
@@ -141,6 +155,13 @@ where
                 Ok(())
             }
             Err(refusal) => Err(self.refuse(refusal)),
+        }
+    }
+
+    #[inline]
+    fn set_out(self: Pin<&mut Self>) {
+        if self.policy().deadline.is_some() {
+            *self.project().started = Some(Moment::of(Instant::now()));
         }
     }
 
@@ -172,16 +193,44 @@ where
         }
     }
 
+    /// Begins the attempt that has been admitted.
     #[inline]
-    fn begin(self: Pin<&mut Self>, admission: Admission) {
+    pub(crate) fn begin(self: Pin<&mut Self>, admission: Admission) {
         let this = self.project();
         *this.admission = Some(admission);
         // Cannot overflow: there are at most `max_attempts`.
         *this.attempts += 1;
     }
 
+    /// Ends the call with a success of the attempt under way.
     #[inline]
-    pub(crate) fn conclude<R>(self: Pin<&mut Self>, last: Result<R, Failure>, refusal: Option<Refusal>) -> H::Returned
+    pub(crate) fn succeed<R>(mut self: Pin<&mut Self>, answer: R) -> H::Returned
+    where
+        H: Handler<R>,
+    {
+        self.as_mut().resolve(Verdict::Success);
+        if scope::entered() {
+            budget::earn();
+        }
+        self.conclude(Ok(answer), None)
+    }
+
+    /// Ends the call with a success of the first attempt, which was not written down as [begun](Self::begin).
+    #[inline]
+    pub(crate) fn succeed_at_once<R>(self: Pin<&mut Self>, admission: Admission, answer: R) -> H::Returned
+    where
+        H: Handler<R>,
+    {
+        let this = self.project();
+        this.breaker.resolve(admission, Verdict::Success);
+        this.handler.conclude(End {
+            last: Ok(answer),
+            attempts: 1,
+            refusal: None,
+        })
+    }
+
+    fn conclude<R>(self: Pin<&mut Self>, last: Result<R, Failure>, refusal: Option<Refusal>) -> H::Returned
     where
         H: Handler<R>,
     {
@@ -223,7 +272,13 @@ where
     /// Whether another attempt may follow the one under way.
     #[inline]
     pub(crate) fn more_may_follow(&self) -> bool {
-        self.attempts < max_attempts(&self.policy())
+        self.more_may_follow_the(self.attempts)
+    }
+
+    /// Whether another attempt may follow the one of this number.
+    #[inline]
+    pub(crate) fn more_may_follow_the(&self, attempt: u32) -> bool {
+        attempt < max_attempts(&self.policy())
     }
 
     /// What follows an attempt that did not succeed.

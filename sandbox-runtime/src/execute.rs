@@ -4,11 +4,11 @@
 use std::future::Future;
 use std::ops::ControlFlow;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
-use crate::attempt::Run;
+use crate::attempt::{Run, Setback};
 use crate::breaker::CircuitBreaker;
 use crate::call::Call;
 use crate::outcome::Handler;
@@ -79,7 +79,7 @@ where
     Execution {
         call,
         function,
-        run: Run::new(),
+        run: Run::new(false),
     }
 }
 
@@ -106,13 +106,84 @@ where
     type Output = H::Returned;
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let setback = match self.run.is_new() {
+            true => match self.as_mut().begin(cx) {
+                Ok(returned) => return Poll::Ready(returned),
+                Err(setback) => setback,
+            },
+            false => None,
+        };
+        // Through a reference: a function that returned it would write to where this one's result is, and so keep what `begin`
+        // returns out of registers. That took five nanoseconds.
+        let mut returned = None;
+        self.go_on(setback, cx, &mut returned);
+        match returned {
+            Some(returned) => Poll::Ready(returned),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl<C, F, H, K, N, T> Execution<'_, C, F, H, K, N, T>
+where
+    C: Into<Policy> + Copy,
+    F: Function<Attempt = T>,
+    H: Handler<T::Output>,
+    K: Future<Output = ()>,
+    N: ToolName,
+    T: Future,
+{
+    /// The whole of a call whose breaker is closed and whose tool succeeds at once. What it costs is memory written: so the
+    /// admission and the count are not, until it turns out otherwise.
+    #[inline(always)]
+    fn begin(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Result<H::Returned, Option<Setback<T::Output>>> {
+        let mut this = self.project();
+        if this.call.as_mut().poll_cancelled(cx).is_ready() {
+            return Err(Some(Setback::Cancelled));
+        }
+        let Some(admission) = this.call.as_mut().admit_if_closed() else {
+            return Err(None);
+        };
+        let start = |more| this.function.begin(more);
+        match this
+            .run
+            .begin(this.call.handler(), this.call.more_may_follow_the(1), start, cx)
+        {
+            Ok(answer) => Ok(this.call.succeed_at_once(admission, answer)),
+            Err(setback) => {
+                this.call.begin(admission);
+                Err(Some(setback))
+            }
+        }
+    }
+
+    /// What is left of every other call.
+    #[inline(never)]
+    fn go_on(
+        self: Pin<&mut Self>,
+        mut setback: Option<Setback<T::Output>>,
+        cx: &mut Context<'_>,
+        returned: &mut Option<H::Returned>,
+    ) {
         let mut this = self.project();
         loop {
+            match this.run.as_mut().go_on(this.call.as_mut(), setback, cx) {
+                Poll::Pending => return,
+                Poll::Ready(ControlFlow::Break(value)) => {
+                    *returned = Some(value);
+                    return;
+                }
+                Poll::Ready(ControlFlow::Continue(())) => {}
+            }
             let start = |more| this.function.begin(more);
-            let run = this.run.as_mut().poll(this.call.as_mut(), start, cx);
-            if let ControlFlow::Break(returned) = ready!(run) {
-                return Poll::Ready(returned);
+            let more = this.call.more_may_follow();
+            match this.run.as_mut().begin(this.call.handler(), more, start, cx) {
+                Ok(answer) => {
+                    *returned = Some(this.call.succeed(answer));
+                    return;
+                }
+                Err(other) => setback = Some(other),
             }
         }
     }

@@ -46,10 +46,18 @@ impl<W: Word> Machine<W> {
     /// cooldown after that.
     #[inline]
     pub(in crate::breaker) fn admit(&self, limit: Duration, now: impl Fn() -> Tick) -> Result<Admission, Refusal> {
+        match self.admit_if_closed() {
+            Some(admission) => Ok(admission),
+            None => self.admit_unless_open(self.settings.lease().plus(Tick::length_of(limit)), now()),
+        }
+    }
+
+    #[inline]
+    pub(in crate::breaker) fn admit_if_closed(&self) -> Option<Admission> {
         let phase = Phase::unpack(self.phase.load(Ordering::Acquire));
         match phase.kind {
-            Kind::Closed => Ok(Admission::new(phase.generation, false)),
-            _ => self.admit_unless_open(self.settings.lease().plus(Tick::length_of(limit)), now()),
+            Kind::Closed => Some(Admission::new(phase.generation, false)),
+            _ => None,
         }
     }
 
