@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::attempt::Attempt;
 use crate::breaker::{Admission, CircuitBreaker, Refusal};
 use crate::clock::{Moment, after};
-use crate::error::millis;
+use crate::error::{SandboxError, millis};
 use crate::failure::{Failure, FailureKind};
 use crate::outcome::{End, Handler};
 use crate::policy::Policy;
@@ -235,7 +235,11 @@ where
         H: Handler<R>,
     {
         if scope::entered() {
-            report::note(self.attempts, &last, refusal.as_ref());
+            let refused = refusal.map(SandboxError::from);
+            report::note(
+                self.attempts,
+                refused.or_else(|| Some(last.as_ref().err()?.clone().into())),
+            );
         }
         let this = self.project();
         this.handler.conclude(End {
@@ -347,7 +351,6 @@ where
         self.config.into()
     }
 
-    #[cold]
     fn refuse<R>(self: Pin<&mut Self>, refusal: Refusal) -> H::Returned
     where
         H: Handler<R>,
@@ -356,11 +359,14 @@ where
             consecutive_failures: refusal.failures,
             threshold: refusal.threshold,
         };
-        let failure = Failure {
-            retry_after_ms: refusal.retry_after.map(millis),
+        let failure = || Failure {
+            retry_after_ms: refusal.retry_after_ms,
             ..self.failure(kind)
         };
-        self.conclude(Err(failure), None)
+        if scope::entered() {
+            report::note(self.attempts, Some(refusal.into()));
+        }
+        self.handler.refuse(refusal.into(), failure)
     }
 
     #[cold]

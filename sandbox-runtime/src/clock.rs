@@ -58,7 +58,11 @@ impl Tick {
 
     /// How long from `earlier` to `self`; zero when it has passed.
     pub(crate) fn since(self, earlier: Tick) -> Duration {
-        Duration::from_millis(self.0.saturating_sub(earlier.0))
+        Duration::from_millis(self.millis_since(earlier))
+    }
+
+    pub(crate) fn millis_since(self, earlier: Tick) -> u64 {
+        self.0.saturating_sub(earlier.0)
     }
 }
 

@@ -144,7 +144,7 @@ impl From<Refusal> for SandboxError {
         SandboxError::CircuitBreakerOpen {
             consecutive_failures: refusal.failures,
             threshold: refusal.threshold,
-            retry_after_ms: refusal.retry_after.map(millis),
+            retry_after_ms: refusal.retry_after_ms,
         }
     }
 }

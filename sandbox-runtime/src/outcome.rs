@@ -42,11 +42,24 @@ impl<T, E> Outcome for Result<T, E> {
 pub trait FromFailure: Outcome {
     /// The value to return from a call that ended with `failure`.
     fn from_failure(failure: Failure) -> Self;
+
+    /// From the error alone, for types that take no more of a failure: a refusal is to cost little.
+    #[doc(hidden)]
+    fn from_refusal(_: SandboxError, failure: impl FnOnce() -> Failure) -> Self
+    where
+        Self: Sized,
+    {
+        Self::from_failure(failure())
+    }
 }
 
 impl<T, E: FromSandboxError> FromFailure for Result<T, E> {
     fn from_failure(failure: Failure) -> Self {
         Err(E::from_failure(failure))
+    }
+
+    fn from_refusal(error: SandboxError, failure: impl FnOnce() -> Failure) -> Self {
+        Err(E::from_refusal(error, failure))
     }
 }
 
@@ -59,12 +72,25 @@ impl<T, E: FromSandboxError> FromFailure for Result<T, E> {
 pub trait FromSandboxError {
     /// The error to return from a call that ended with `failure`.
     fn from_failure(failure: Failure) -> Self;
+
+    /// The error to return from a call that was refused, from `error` where that is all that is taken of a failure.
+    #[doc(hidden)]
+    fn from_refusal(_: SandboxError, failure: impl FnOnce() -> Failure) -> Self
+    where
+        Self: Sized,
+    {
+        Self::from_failure(failure())
+    }
 }
 
 #[diagnostic::do_not_recommend]
 impl<E: From<SandboxError>> FromSandboxError for E {
     fn from_failure(failure: Failure) -> Self {
         E::from(SandboxError::from(failure))
+    }
+
+    fn from_refusal(error: SandboxError, _: impl FnOnce() -> Failure) -> Self {
+        E::from(error)
     }
 }
 
@@ -96,6 +122,9 @@ pub trait Handler<R> {
     fn pass_over(&mut self, outcome: &R);
     /// What becomes of the call.
     fn conclude(&mut self, end: End<R>) -> Self::Returned;
+    /// What becomes of a call whose first attempt was refused. `error` says the same as `failure`, which knows more and
+    /// takes longer to make.
+    fn refuse(&self, error: SandboxError, failure: impl FnOnce() -> Failure) -> Self::Returned;
 }
 
 /// The handler of plain tools, which answer with JSON or an error text: the call becomes a report.
@@ -118,6 +147,10 @@ impl Handler<Result<Value, String>> for Report {
             return Err(refusal.into());
         }
         Ok(ToolExecutionResult::new(end.attempts, end.last?))
+    }
+
+    fn refuse(&self, error: SandboxError, _: impl FnOnce() -> Failure) -> Self::Returned {
+        Err(error)
     }
 }
 
@@ -163,6 +196,10 @@ impl<R, C: Classify<R>, S: Speak<R>, M: Note<R>> Handler<R> for Typed<C, S, M> {
             }
         }
     }
+
+    fn refuse(&self, error: SandboxError, failure: impl FnOnce() -> Failure) -> R {
+        self.speak.refuse(error, failure)
+    }
 }
 
 /// Tells what an outcome means.
@@ -173,6 +210,9 @@ pub trait Classify<R> {
 /// Makes a failure of the engine's a value of the tool's type.
 pub trait Speak<R> {
     fn speak(&self, failure: Failure) -> R;
+    fn refuse(&self, _: SandboxError, failure: impl FnOnce() -> Failure) -> R {
+        self.speak(failure())
+    }
 }
 
 /// As the type itself has it.
@@ -189,6 +229,10 @@ impl<R: Outcome> Classify<R> for ByType {
 impl<R: FromFailure> Speak<R> for ByType {
     fn speak(&self, failure: Failure) -> R {
         R::from_failure(failure)
+    }
+
+    fn refuse(&self, error: SandboxError, failure: impl FnOnce() -> Failure) -> R {
+        R::from_refusal(error, failure)
     }
 }
 

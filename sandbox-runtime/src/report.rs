@@ -7,9 +7,7 @@ use std::future::Future;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::breaker::Refusal;
 use crate::error::{SandboxError, SandboxResult};
-use crate::failure::Failure;
 use crate::{scope, text};
 
 /// The result of a tool call that answers with JSON.
@@ -123,14 +121,7 @@ tokio::task_local! {
 
 /// Notes the end of a call for the report around it, if there is one. Of calls within calls the outer one ends last.
 #[cold]
-pub(crate) fn note<R>(attempts: u32, last: &Result<R, Failure>, refusal: Option<&Refusal>) {
+pub(crate) fn note(attempts: u32, error: Option<SandboxError>) {
     // Outside any report there is nobody to tell.
-    let _ = END.try_with(|end| {
-        let refused = refusal.map(|refusal| SandboxError::from(*refusal));
-        let failed = || Some(last.as_ref().err()?.clone().into());
-        end.replace(Some(CallEnd {
-            attempts,
-            error: refused.or_else(failed),
-        }));
-    });
+    let _ = END.try_with(|end| end.replace(Some(CallEnd { attempts, error })));
 }

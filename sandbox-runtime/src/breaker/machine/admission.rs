@@ -37,8 +37,8 @@ impl Admission {
 pub(crate) struct Refusal {
     pub(crate) failures: u32,
     pub(crate) threshold: u32,
-    /// `None`: not before a reset.
-    pub(crate) retry_after: Option<Duration>,
+    /// In milliseconds, as the breaker counts and as errors tell; `None`: not before a reset.
+    pub(crate) retry_after_ms: Option<u64>,
 }
 
 impl<W: Word> Machine<W> {
@@ -134,7 +134,7 @@ impl<W: Word> Machine<W> {
         refused.then(|| Refusal {
             failures: self.failures_in(phase),
             threshold: self.settings.trip.failures(),
-            retry_after: (phase.kind != Kind::Forced).then(|| phase.until.since(now)),
+            retry_after_ms: (phase.kind != Kind::Forced).then(|| phase.until.millis_since(now)),
         })
     }
 }

@@ -188,7 +188,7 @@ impl Model {
         Some(Refusal {
             failures: self.failure_count(),
             threshold: self.rules.threshold(),
-            retry_after: until.map(|until| Duration::from_millis(until - self.now)),
+            retry_after_ms: until.map(|until| until - self.now),
         })
     }
 
