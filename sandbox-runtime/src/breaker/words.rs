@@ -89,6 +89,14 @@ impl Phase {
         }
     }
 
+    /// The moment that it takes to say what this phase means; any, without reading the clock, where time does not matter.
+    pub(super) fn needs(self, now: impl Fn() -> Tick) -> Tick {
+        match self.kind {
+            Kind::Closed | Kind::Forced => Tick::ZERO,
+            Kind::Open | Kind::HalfOpen => now(),
+        }
+    }
+
     pub(super) const fn pack(self) -> u64 {
         let kind = match self.kind {
             Kind::Closed => 0,

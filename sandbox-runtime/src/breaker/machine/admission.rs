@@ -48,7 +48,7 @@ impl<W: Word> Machine<W> {
     pub(in crate::breaker) fn admit(&self, limit: Duration, now: impl Fn() -> Tick) -> Result<Admission, Refusal> {
         match self.admit_if_closed() {
             Some(admission) => Ok(admission),
-            None => self.admit_unless_open(self.settings.lease().plus(Tick::length_of(limit)), now()),
+            None => self.admit_unless_open(limit, now),
         }
     }
 
@@ -62,13 +62,15 @@ impl<W: Word> Machine<W> {
     }
 
     #[cold]
-    fn admit_unless_open(&self, lease: Tick, now: Tick) -> Result<Admission, Refusal> {
+    fn admit_unless_open(&self, limit: Duration, now: impl Fn() -> Tick) -> Result<Admission, Refusal> {
         loop {
             let phase = self.phase();
+            let now = phase.needs(&now);
             if let Some(refusal) = self.refusal_in(phase, now) {
                 return Err(refusal);
             }
             let generation = phase.generation;
+            let lease = self.settings.lease().plus(Tick::length_of(limit));
             match phase.kind {
                 Kind::Closed => return Ok(Admission::new(generation, false)),
                 // Places taken since the look above are not lost ones: while the lease lasts, they are waited for.
@@ -117,7 +119,7 @@ impl<W: Word> Machine<W> {
         let phase = self.phase();
         match phase.kind {
             Kind::Closed => None,
-            _ => self.refusal_in(phase, now()),
+            _ => self.refusal_in(phase, phase.needs(now)),
         }
     }
 
