@@ -87,8 +87,15 @@ fn nanos_since_first(now: Instant) -> i64 {
 pub(crate) fn now() -> Tick {
     // Two years in, so that clocks behind the first reading fit as well.
     const ORIGIN: u64 = 1 << 36;
-    let millis = nanos_since_first(Instant::now()).div_euclid(1_000_000);
-    Tick::ZERO.plus(Tick(ORIGIN.saturating_add_signed(millis)))
+    let (now, first) = (Instant::now(), first());
+    match now.checked_duration_since(first) {
+        // By parts, and so without a division of all nanoseconds: every refusal waits for this.
+        Some(after) => {
+            let millis = after.as_secs().saturating_mul(1_000);
+            Tick(ORIGIN).plus(Tick(millis.saturating_add(after.subsec_millis().into())))
+        }
+        None => Tick(ORIGIN.saturating_sub(Tick::length_of(first - now).0)),
+    }
 }
 
 /// A moment to the nanosecond in eight bytes, half of what an `Instant` takes: there is one in every call's future.
