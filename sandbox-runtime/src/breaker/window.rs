@@ -37,6 +37,8 @@ impl<W: Word> Window<W> {
     ///
     /// A result whose generation ends meanwhile may still be written, where nobody of a later one has written yet. They
     /// see by its tag that it is none of theirs.
+    // In line, what is not used of the results is not put together either.
+    #[inline]
     pub(super) fn record(
         &self,
         generation: Generation,
@@ -124,7 +126,10 @@ impl Results {
     }
 
     pub(super) fn failures_among(self, latest: u32) -> u32 {
-        self.newer.failures_among(latest.div_ceil(2)) + self.older.failures_among(latest / 2)
+        let newer = self.newer.latest(latest.div_ceil(2));
+        let older = self.older.latest(latest / 2);
+        // Counted at once: x86-64 has no instruction for it that every processor knows.
+        (u64::from(newer) << Half::SIZE | u64::from(older)).count_ones()
     }
 }
 
@@ -189,9 +194,9 @@ impl Half {
         }
     }
 
-    fn failures_among(self, latest: u32) -> u32 {
-        let latest_only = self.results.checked_shl(Self::SIZE - latest);
-        latest_only.map_or(0, u32::count_ones)
+    /// The latest `number` results, without the others.
+    fn latest(self, number: u32) -> u32 {
+        self.results.checked_shl(Self::SIZE - number).unwrap_or(0)
     }
 }
 
