@@ -1,0 +1,123 @@
+//! A result that is marked as an error counts as a failure and is retried; the last one comes back as it is.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use rmcp::ErrorData;
+use rmcp::handler::server::wrapper::{Json, Parameters};
+use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, MetaObject};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::support::{State, error, text};
+
+#[derive(Deserialize, JsonSchema)]
+struct Order {
+    /// The attempt that works.
+    works: u32,
+}
+
+fn attempt(state: &State, works: u32) -> CallToolResult {
+    match state.attempt() {
+        attempt if attempt >= works => CallToolResult::success(vec![ContentBlock::text("done")]),
+        attempt => {
+            let mut meta = MetaObject::new();
+            meta.0.insert("attempt".to_owned(), attempt.into());
+            CallToolResult::error(vec![ContentBlock::text("busy")]).with_meta(Some(meta))
+        }
+    }
+}
+
+servers! {
+    {
+        #[sandboxed(backoff_base_ms = 0, breaker = &self.0.breaker)]
+        #[tool]
+        async fn result(&self, Parameters(Order { works }): Parameters<Order>) -> CallToolResult {
+            attempt(&self.0, works)
+        }
+    }
+    {
+        #[sandboxed(backoff_base_ms = 0, breaker = &self.0.breaker)]
+        #[tool]
+        async fn response(&self, Parameters(Order { works }): Parameters<Order>) -> CallToolResponse {
+            attempt(&self.0, works).into()
+        }
+    }
+    {
+        #[sandboxed(backoff_base_ms = 0, breaker = &self.0.breaker)]
+        #[tool]
+        async fn result_or_error(&self, Parameters(Order { works }): Parameters<Order>) -> Result<CallToolResult, ErrorData> {
+            Ok(attempt(&self.0, works))
+        }
+    }
+    {
+        #[sandboxed(backoff_base_ms = 0, breaker = &self.0.breaker)]
+        #[tool]
+        async fn result_or_text(&self, Parameters(Order { works }): Parameters<Order>) -> Result<CallToolResult, String> {
+            Ok(attempt(&self.0, works))
+        }
+    }
+    {
+        #[sandboxed(backoff_base_ms = 0, breaker = &self.0.breaker)]
+        #[tool]
+        async fn result_or_result(&self, Parameters(Order { works }): Parameters<Order>) -> Result<CallToolResult, CallToolResult> {
+            Ok(attempt(&self.0, works))
+        }
+    }
+    {
+        #[sandboxed(backoff_base_ms = 0, breaker = &self.0.breaker)]
+        #[tool]
+        async fn response_or_error(&self, Parameters(Order { works }): Parameters<Order>) -> Result<CallToolResponse, ErrorData> {
+            Ok(attempt(&self.0, works).into())
+        }
+    }
+    {
+        #[sandboxed(backoff_base_ms = 0, breaker = &self.0.breaker)]
+        #[tool]
+        async fn json_or_result(&self, Parameters(Order { works }): Parameters<Order>) -> Result<Json<u32>, CallToolResult> {
+            match attempt(&self.0, works) {
+                result if result.is_error == Some(true) => Err(result),
+                _ => Ok(Json(works)),
+            }
+        }
+    }
+}
+
+const TOOLS: [&str; 7] = [
+    "result",
+    "response",
+    "result_or_error",
+    "result_or_text",
+    "result_or_result",
+    "response_or_error",
+    "json_or_result",
+];
+
+#[tokio::test(start_paused = true)]
+async fn and_are_retried() {
+    for tool in TOOLS {
+        for client in clients().await {
+            let answer = client.call(tool, json!({ "works": 3 })).await;
+            let expected = if tool == "json_or_result" { "3" } else { "done" };
+            assert_eq!(answer.unwrap()["content"], text(expected)["content"], "{tool}");
+            assert_eq!(client.server.attempts.load(Relaxed), 3, "{tool}");
+            assert_eq!(
+                client.server.breaker.failure_count(),
+                0,
+                "{tool}: a success clears the count"
+            );
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn and_the_last_one_is_untouched() {
+    for tool in TOOLS {
+        for client in clients().await {
+            let mut last = error("busy");
+            last["_meta"] = json!({ "attempt": 3 });
+            assert_eq!(client.call(tool, json!({ "works": 4 })).await, Ok(last), "{tool}");
+            assert_eq!(client.server.breaker.failure_count(), 3, "{tool}");
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! A tool that hangs, panics or is refused answers all the same, in the way that its return type allows; its own answers
+//! are left alone.
+
+use rmcp::handler::server::wrapper::{Json, Parameters};
+use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock};
+use rmcp::{ErrorData, model::ErrorCode};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::support::{error, text};
+
+#[derive(Deserialize, JsonSchema)]
+struct Order {
+    end: String,
+}
+
+/// Ends as it is told to.
+async fn end(how: &str) -> String {
+    match how {
+        "hang" => std::future::pending().await,
+        "panic" => panic!("boom"),
+        _ => "done".to_owned(),
+    }
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Report {
+    state: String,
+}
+
+fn answer(text: String) -> CallToolResult {
+    CallToolResult::success(vec![ContentBlock::text(text)])
+}
+
+servers! {
+    {
+        #[sandboxed(timeout_ms = 1_000, max_retries = 0, breaker = &self.0.breaker)]
+        #[tool]
+        async fn result(&self, Parameters(Order { end: how }): Parameters<Order>) -> CallToolResult {
+            answer(end(&how).await)
+        }
+    }
+    {
+        #[sandboxed(timeout_ms = 1_000, max_retries = 0, breaker = &self.0.breaker)]
+        #[tool]
+        async fn response(&self, Parameters(Order { end: how }): Parameters<Order>) -> CallToolResponse {
+            answer(end(&how).await).into()
+        }
+    }
+    {
+        #[sandboxed(timeout_ms = 1_000, max_retries = 0, breaker = &self.0.breaker)]
+        #[tool]
+        async fn result_or_error(&self, Parameters(Order { end: how }): Parameters<Order>) -> Result<CallToolResult, ErrorData> {
+            Ok(answer(end(&how).await))
+        }
+    }
+    {
+        #[sandboxed(timeout_ms = 1_000, max_retries = 0, breaker = &self.0.breaker)]
+        #[tool]
+        async fn result_or_text(&self, Parameters(Order { end: how }): Parameters<Order>) -> Result<CallToolResult, String> {
+            Ok(answer(end(&how).await))
+        }
+    }
+    {
+        #[sandboxed(timeout_ms = 1_000, max_retries = 0, breaker = &self.0.breaker)]
+        #[tool]
+        async fn result_or_result(&self, Parameters(Order { end: how }): Parameters<Order>) -> Result<CallToolResult, CallToolResult> {
+            Ok(answer(end(&how).await))
+        }
+    }
+    {
+        #[sandboxed(timeout_ms = 1_000, max_retries = 0, breaker = &self.0.breaker)]
+        #[tool]
+        async fn response_or_error(&self, Parameters(Order { end: how }): Parameters<Order>) -> Result<CallToolResponse, ErrorData> {
+            Ok(answer(end(&how).await).into())
+        }
+    }
+    {
+        #[sandboxed(timeout_ms = 1_000, max_retries = 0, breaker = &self.0.breaker)]
+        #[tool]
+        async fn json_or_result(&self, Parameters(Order { end: how }): Parameters<Order>) -> Result<Json<Report>, CallToolResult> {
+            Ok(Json(Report { state: end(&how).await }))
+        }
+    }
+    {
+        #[sandboxed(timeout_ms = 1_000, max_retries = 0, breaker = &self.0.breaker)]
+        #[tool]
+        async fn json_or_text(&self, Parameters(Order { end: how }): Parameters<Order>) -> Result<Json<Report>, String> {
+            Ok(Json(Report { state: end(&how).await }))
+        }
+    }
+    {
+        #[sandboxed(timeout_ms = 1_000, max_retries = 0, breaker = &self.0.breaker)]
+        #[tool]
+        async fn text_or_text(&self, Parameters(Order { end: how }): Parameters<Order>) -> Result<String, String> {
+            Ok(end(&how).await)
+        }
+    }
+    {
+        #[sandboxed(timeout_ms = 1_000, max_retries = 0, breaker = &self.0.breaker)]
+        #[tool]
+        async fn nothing_or_text(&self, Parameters(Order { end: how }): Parameters<Order>) -> Result<(), String> {
+            end(&how).await;
+            Ok(())
+        }
+    }
+    {
+        #[sandboxed(timeout_ms = 1_000, max_retries = 0, breaker = &self.0.breaker)]
+        #[tool]
+        async fn only_text(&self, Parameters(Order { end: how }): Parameters<Order>) -> String {
+            end(&how).await
+        }
+    }
+    {
+        #[sandboxed(timeout_ms = 1_000, max_retries = 0, breaker = &self.0.breaker)]
+        #[tool]
+        async fn json_or_error(&self, Parameters(Order { end: how }): Parameters<Order>) -> Result<Json<Report>, ErrorData> {
+            Ok(Json(Report { state: end(&how).await }))
+        }
+    }
+}
+
+/// A failure of a tool: what the model reads, and what a program does.
+fn failures(tool: &str) -> [(&'static str, String, Value); 4] {
+    let timeout = format!(
+        "`{tool}` timed out after 1 s. Calling it again does no harm, but the same request is unlikely to be answered: ask \
+         for less, or go on without it."
+    );
+    let panic =
+        format!("`{tool}` crashed: boom. The same call is likely to crash again: change it, or go on without it.");
+    let refusal = format!(
+        "`{tool}` is unavailable after repeated failures (circuit breaker open) and was not called. Do not call it again \
+         for 30 s; go on without it."
+    );
+    let data = |begun: bool, elapsed_ms: u64| {
+        json!({
+            "tool": tool, "attempts": u32::from(begun), "max_attempts": 1, "elapsed_ms": elapsed_ms, "timeout_ms": 1_000,
+            "deadline_ms": null, "retry_after_ms": null, "may_have_executed": begun, "idempotent": true, "last_error": null,
+        })
+    };
+    let with = |mut data: Value, more: Value| {
+        data.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        data
+    };
+    let timed_out = with(data(true, 1_000), json!({ "kind": "timeout" }));
+    [
+        ("hang", timeout.clone(), timed_out.clone()),
+        (
+            "panic",
+            panic,
+            with(data(true, 0), json!({ "kind": "panicked", "last_error": "boom" })),
+        ),
+        ("hang", timeout, timed_out),
+        (
+            "answer",
+            refusal,
+            with(
+                data(false, 0),
+                json!({ "kind": "circuit_breaker_open", "consecutive_failures": 3, "threshold": 3, "retry_after_ms": 30_000 }),
+            ),
+        ),
+    ]
+}
+
+/// Calls a tool that answers and then fails in every way; `told` makes what the client gets of text and data.
+async fn check(tool: &'static str, answer: &Value, told: fn(&str, Value) -> Result<Value, ErrorData>) {
+    for client in clients().await {
+        let call = async |how: &str| client.call(tool, json!({ "end": how })).await;
+        assert_eq!(call("answer").await.as_ref(), Ok(answer), "{tool}");
+        for (how, text, data) in failures(tool) {
+            assert_eq!(call(how).await, told(&text, data), "{tool}");
+        }
+    }
+}
+
+fn report() -> Value {
+    json!({
+        "content": [{ "type": "text", "text": r#"{"state":"done"}"# }],
+        "structuredContent": { "state": "done" },
+        "isError": false,
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn as_a_marked_result_with_the_data() {
+    for (tool, answer) in [
+        ("result", text("done")),
+        ("response", text("done")),
+        ("result_or_error", text("done")),
+        ("result_or_text", text("done")),
+        ("result_or_result", text("done")),
+        ("response_or_error", text("done")),
+        ("json_or_result", report()),
+    ] {
+        check(tool, &answer, |text, data| {
+            let mut told = error(text);
+            told["_meta"] = json!({ "io.crates.sandbox-runtime/failure": data });
+            Ok(told)
+        })
+        .await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn as_a_marked_text() {
+    let nothing = json!({ "content": [], "isError": false });
+    for (tool, answer) in [
+        ("json_or_text", report()),
+        ("text_or_text", text("done")),
+        ("nothing_or_text", nothing),
+    ] {
+        check(tool, &answer, |text, _| Ok(error(text))).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn as_a_text_that_cannot_be_marked() {
+    check("only_text", &text("done"), |told, _| Ok(text(told))).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn as_an_error_of_the_protocol() {
+    check("json_or_error", &report(), |text, data| {
+        Err(ErrorData::new(ErrorCode::INTERNAL_ERROR, text.to_owned(), Some(data)))
+    })
+    .await;
+}

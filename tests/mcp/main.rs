@@ -1,0 +1,13 @@
+//! What `#[sandboxed]` promises on the tools of an MCP server, one file a promise. The client is rmcp's own.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+#[macro_use]
+mod support;
+
+mod a_client_that_cancels_ends_the_call;
+mod answers_can_be_failures;
+mod errors_of_the_caller_are_given_back;
+mod failures_are_told_to_the_model;
+mod parameters_reach_every_attempt;
+mod tools_are_listed_as_before;

@@ -1,0 +1,112 @@
+//! Servers in both orders of the attributes, and a client in memory.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use rmcp::model::CallToolRequestParams;
+use rmcp::service::{RunningService, ServiceError};
+use rmcp::{ErrorData, RoleClient, ServerHandler, ServiceExt};
+use sandbox_runtime::CircuitBreaker;
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+/// What a test sees of the server that its client talks to.
+pub(crate) struct State {
+    pub(crate) attempts: AtomicU32,
+    pub(crate) breaker: CircuitBreaker,
+    /// Told when an attempt ends, by tools that tell.
+    pub(crate) ended: Notify,
+}
+
+impl State {
+    /// The number of the attempt that has now begun.
+    pub(crate) fn attempt(&self) -> u32 {
+        self.attempts.fetch_add(1, Relaxed) + 1
+    }
+}
+
+pub(crate) struct Client {
+    service: RunningService<RoleClient, ()>,
+    pub(crate) server: Arc<State>,
+}
+
+impl Client {
+    pub(crate) async fn of<S: ServerHandler>(server: fn(Arc<State>) -> S) -> Client {
+        let state = Arc::new(State {
+            attempts: AtomicU32::new(0),
+            breaker: CircuitBreaker::new(3),
+            ended: Notify::new(),
+        });
+        let server = server(Arc::clone(&state));
+        let (near, far) = tokio::io::duplex(4_096);
+        tokio::spawn(async { server.serve(far).await.unwrap().waiting().await });
+        Client {
+            service: ().serve(near).await.unwrap(),
+            server: state,
+        }
+    }
+
+    /// The result of a call as it came over the wire.
+    pub(crate) async fn call(&self, tool: &'static str, arguments: Value) -> Result<Value, ErrorData> {
+        let arguments = arguments.as_object().cloned().unwrap_or_default();
+        let params = CallToolRequestParams::new(tool).with_arguments(arguments);
+        match self.service.call_tool(params).await {
+            Ok(result) => Ok(serde_json::to_value(result).unwrap()),
+            Err(ServiceError::McpError(error)) => Err(error),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// What the server says of its tools.
+    pub(crate) async fn tools(&self) -> Vec<Value> {
+        let tools = self.service.list_all_tools().await.unwrap();
+        tools
+            .into_iter()
+            .map(|tool| serde_json::to_value(tool).unwrap())
+            .collect()
+    }
+}
+
+/// A result that is this text.
+pub(crate) fn text(text: &str) -> Value {
+    json!({ "content": [{ "type": "text", "text": text }], "isError": false })
+}
+
+/// The same, marked as a failure.
+pub(crate) fn error(text: &str) -> Value {
+    json!({ "content": [{ "type": "text", "text": text }], "isError": true })
+}
+
+/// Servers with the given tools: `Above` has them with `#[sandboxed]` above `#[tool]`, `Below` the other way round.
+macro_rules! servers {
+    ($({ #[sandboxed $(($($setting:tt)*))?] #[tool $(($($about:tt)*))?] $($function:tt)* })*) => {
+        struct Above(std::sync::Arc<$crate::support::State>);
+
+        #[rmcp::tool_router(server_handler)]
+        impl Above {
+            $(
+                #[sandbox_runtime::sandboxed $(($($setting)*))?]
+                #[rmcp::tool $(($($about)*))?]
+                $($function)*
+            )*
+        }
+
+        struct Below(std::sync::Arc<$crate::support::State>);
+
+        #[rmcp::tool_router(server_handler)]
+        impl Below {
+            $(
+                #[rmcp::tool $(($($about)*))?]
+                #[sandbox_runtime::sandboxed $(($($setting)*))?]
+                $($function)*
+            )*
+        }
+
+        async fn clients() -> [$crate::support::Client; 2] {
+            [
+                $crate::support::Client::of(Above).await,
+                $crate::support::Client::of(Below).await,
+            ]
+        }
+    };
+}
