@@ -86,42 +86,54 @@ pub(crate) fn is_shared_reference(ty: &Type) -> bool {
 /// The type with `_` for every `impl Trait`: so that it can stand in a body.
 pub(crate) fn nameable(ty: &Type) -> Type {
     let mut ty = ty.clone();
-    infer_opaque(&mut ty);
+    replace(&mut ty, &|part| match part {
+        Type::ImplTrait(opaque) => Some(Type::Infer(TypeInfer {
+            attrs: Vec::new(),
+            underscore_token: Token![_](opaque.impl_token.span),
+        })),
+        _ => None,
+    });
     ty
 }
 
-fn infer_opaque(ty: &mut Type) {
+/// A nameable type with `known` for every `_`: so that nothing in it is left to be inferred.
+pub(crate) fn known(ty: &Type, known: &Type) -> Type {
+    let mut ty = ty.clone();
+    replace(&mut ty, &|part| matches!(part, Type::Infer(_)).then(|| known.clone()));
+    ty
+}
+
+/// Replaces the parts of a type for which `by` has another.
+fn replace(ty: &mut Type, by: &impl Fn(&Type) -> Option<Type>) {
+    if let Some(other) = by(ty) {
+        *ty = other;
+        return;
+    }
     match ty {
-        Type::ImplTrait(opaque) => {
-            *ty = Type::Infer(TypeInfer {
-                attrs: Vec::new(),
-                underscore_token: Token![_](opaque.impl_token.span),
-            });
-        }
-        Type::Path(path) => infer_opaque_in_path(&mut path.path),
-        Type::Reference(reference) => infer_opaque(&mut reference.elem),
-        Type::Tuple(tuple) => tuple.elems.iter_mut().for_each(infer_opaque),
-        Type::Array(array) => infer_opaque(&mut array.elem),
-        Type::Slice(slice) => infer_opaque(&mut slice.elem),
-        Type::Group(group) => infer_opaque(&mut group.elem),
-        Type::Paren(paren) => infer_opaque(&mut paren.elem),
+        Type::Path(path) => replace_in_path(&mut path.path, by),
+        Type::Reference(reference) => replace(&mut reference.elem, by),
+        Type::Tuple(tuple) => tuple.elems.iter_mut().for_each(|part| replace(part, by)),
+        Type::Array(array) => replace(&mut array.elem, by),
+        Type::Slice(slice) => replace(&mut slice.elem, by),
+        Type::Group(group) => replace(&mut group.elem, by),
+        Type::Paren(paren) => replace(&mut paren.elem, by),
         _ => {}
     }
 }
 
-fn infer_opaque_in_path(path: &mut Path) {
+fn replace_in_path(path: &mut Path, by: &impl Fn(&Type) -> Option<Type>) {
     for segment in &mut path.segments {
         match &mut segment.arguments {
             PathArguments::AngleBracketed(arguments) => {
                 for argument in &mut arguments.args {
                     if let GenericArgument::Type(ty) = argument {
-                        infer_opaque(ty);
+                        replace(ty, by);
                     }
                 }
             }
             PathArguments::Parenthesized(arguments) => {
                 if let ReturnType::Type(_, ty) = &mut arguments.output {
-                    infer_opaque(ty);
+                    replace(ty, by);
                 }
             }
             PathArguments::None => {}

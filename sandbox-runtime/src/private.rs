@@ -12,7 +12,7 @@ pub use std::ops::ControlFlow::Break;
 pub use std::option::Option::Some;
 pub use std::pin::pin;
 
-pub use answers::{AlwaysSuccess, Answers, handlers, notes};
+pub use answers::{AlwaysSuccess, Answers, Opaque, handlers, notes};
 #[cfg(feature = "rmcp")]
 pub(crate) use frameworks::Telling;
 

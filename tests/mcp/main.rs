@@ -9,5 +9,6 @@ mod a_client_that_cancels_ends_the_call;
 mod answers_can_be_failures;
 mod errors_of_the_caller_are_given_back;
 mod failures_are_told_to_the_model;
+mod other_tools_are_as_before;
 mod parameters_reach_every_attempt;
 mod tools_are_listed_as_before;

@@ -2,9 +2,11 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
+use syn::parse_quote;
 
 use super::{Expansion, FRAMEWORKS};
 use crate::args::Name;
+use crate::types::known;
 
 impl Expansion<'_> {
     /// The setters of a tool, in an order in which later ones replace what earlier ones say.
@@ -26,25 +28,33 @@ impl Expansion<'_> {
     /// What can be told of the return type: more than the bounds of a generic function could.
     fn by_type(&self) -> TokenStream {
         let private = self.private(self.place());
-        let returned = self.returned;
+        let answers = self.answers();
         quote! {
             .handled_by({
                 #[allow(unused_imports)]
                 use #private::handlers::*;
-                (&&&&&&#private::Answers::<#returned>::NEW).__sandboxed_handler()
+                (&&&&&&#answers).__sandboxed_handler()
             })
         }
+    }
+
+    /// Stands for what an attempt yields. A part that is opaque could be anything, and so could be taken for all that is asked
+    /// for: in its place stands one of which nothing is known.
+    fn answers(&self) -> TokenStream {
+        let private = self.private(self.place());
+        let returned = known(self.returned, &parse_quote!(#private::Opaque));
+        quote!(#private::Answers::<#returned>::NEW)
     }
 
     /// The last error is kept for the function that speaks, if it has a text.
     fn note(&self) -> TokenStream {
         let private = self.private(self.place());
-        let returned = self.returned;
+        let answers = self.answers();
         quote! {
             .noted({
                 #[allow(unused_imports)]
                 use #private::notes::*;
-                (&&#private::Answers::<#returned>::NEW).__sandboxed_note()
+                (&&#answers).__sandboxed_note()
             })
         }
     }

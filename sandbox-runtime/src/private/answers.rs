@@ -16,6 +16,10 @@ impl<R> Answers<R> {
     pub const NEW: Self = Answers(PhantomData);
 }
 
+/// Stands for a type that has no name.
+#[derive(Debug)]
+pub struct Opaque;
+
 /// The ways to a handler, in scope without their names, so that they hide none of the user's.
 pub mod handlers {
     pub use super::{HandledAsAny as _, HandledAsOutcome as _};
