@@ -53,7 +53,7 @@ use serde_json::Value;
 
 use crate::failure::Failure;
 use crate::outcome::{FromFailure, FromSandboxError, Outcome};
-use crate::private::Telling;
+use crate::private::Carrier;
 use crate::verdict::Verdict;
 
 /// Where in `_meta` of a result the [`Failure`] stands.
@@ -111,7 +111,7 @@ macro_rules! answers {
     ($($answer:ty),*) => {$(
         impl Outcome for $answer {
             fn verdict(&self) -> Verdict {
-                Telling::verdict(self)
+                Carrier::verdict(self)
             }
         }
 

@@ -14,7 +14,7 @@ pub use std::pin::pin;
 
 pub use answers::{AlwaysSuccess, Answers, Opaque, handlers, notes};
 #[cfg(feature = "rmcp")]
-pub(crate) use frameworks::Telling;
+pub(crate) use frameworks::mcp::Carrier;
 
 pub use crate::breaker::CircuitBreaker;
 pub use crate::execute::execute_with_controls;

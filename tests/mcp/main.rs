@@ -7,6 +7,7 @@ mod support;
 
 mod a_client_that_cancels_ends_the_call;
 mod answers_can_be_failures;
+mod earlier_errors_are_told;
 mod errors_of_the_caller_are_given_back;
 mod failures_are_told_to_the_model;
 mod other_tools_are_as_before;

@@ -23,10 +23,10 @@ pub struct Opaque;
 /// The ways to a handler, in scope without their names, so that they hide none of the user's.
 pub mod handlers {
     pub use super::{HandledAsAny as _, HandledAsOutcome as _};
+    #[cfg(any(feature = "rmcp", feature = "rig"))]
+    pub use crate::private::frameworks::HandledAsFault as _;
     #[cfg(feature = "rmcp")]
     pub use crate::private::frameworks::mcp::handlers::*;
-    #[cfg(feature = "rig")]
-    pub use crate::private::frameworks::rig::HandledAsToolExecutionError as _;
 }
 
 /// The ways to a note, likewise.

@@ -3,29 +3,48 @@
 #[cfg(feature = "rmcp")]
 pub(super) mod mcp;
 #[cfg(feature = "rig")]
-pub(super) mod rig;
+mod rig;
 
-use super::AlwaysSuccess;
-use crate::outcome::{ByType, Classify, LastError, Typed};
+use super::{AlwaysSuccess, Answers};
+use crate::outcome::{ByType, Classify, Note, Typed};
 use crate::verdict::Verdict;
 
-/// An answer or an error that says what it means.
-pub trait Telling {
+/// An error that says more than that.
+pub trait Fault {
     fn verdict(&self) -> Verdict;
+    /// What a later failure is to tell of it.
+    fn text(&self) -> String;
 }
 
-/// As the value has it.
-#[derive(Debug, Clone, Copy)]
-pub struct ByValue;
+/// Tells the text of an outcome that is a failure.
+pub trait Recount<R> {
+    fn failure(&self, outcome: &R) -> Option<String>;
+}
 
-impl<X: Telling> Classify<X> for ByValue {
-    #[inline]
-    fn verdict(&self, value: &X) -> Verdict {
-        value.verdict()
+impl<R> Recount<R> for AlwaysSuccess {
+    fn failure(&self, _: &R) -> Option<String> {
+        None
     }
 }
 
-/// `Ok` by one classifier and `Err` by another.
+/// As the error has it.
+#[derive(Debug, Clone, Copy)]
+pub struct ByFault;
+
+impl<E: Fault> Classify<E> for ByFault {
+    #[inline]
+    fn verdict(&self, error: &E) -> Verdict {
+        error.verdict()
+    }
+}
+
+impl<E: Fault> Recount<E> for ByFault {
+    fn failure(&self, error: &E) -> Option<String> {
+        Some(error.text())
+    }
+}
+
+/// `Ok` by one and `Err` by another.
 #[derive(Debug, Clone, Copy)]
 pub struct ByParts<A, B>(A, B);
 
@@ -39,13 +58,48 @@ impl<T, E, A: Classify<T>, B: Classify<E>> Classify<Result<T, E>> for ByParts<A,
     }
 }
 
-/// The handler of `Result`s whose errors are a framework's.
-type ErrorsTell = Typed<ByParts<AlwaysSuccess, ByValue>, ByType, LastError>;
-
-fn errors_tell() -> ErrorsTell {
-    Typed {
-        classify: ByParts(AlwaysSuccess, ByValue),
-        speak: ByType,
-        note: LastError::default(),
+impl<T, E, A: Recount<T>, B: Recount<E>> Recount<Result<T, E>> for ByParts<A, B> {
+    fn failure(&self, outcome: &Result<T, E>) -> Option<String> {
+        match outcome {
+            Ok(answer) => self.0.failure(answer),
+            Err(error) => self.1.failure(error),
+        }
     }
 }
+
+/// The text of the last failure, as `C` tells it.
+#[derive(Debug, Clone)]
+pub struct LastFailure<C> {
+    by: C,
+    text: Option<String>,
+}
+
+impl<R, C: Recount<R>> Note<R> for LastFailure<C> {
+    fn keep(&mut self, outcome: &R) {
+        self.text = self.by.failure(outcome);
+    }
+
+    fn take(&mut self) -> Option<String> {
+        self.text.take()
+    }
+}
+
+/// A handler to which outcomes mean, and tell, what they do by `by`.
+type Told<C, S> = Typed<C, S, LastFailure<C>>;
+
+fn told<C: Copy, S>(by: C, speak: S) -> Told<C, S> {
+    Typed {
+        classify: by,
+        speak,
+        note: LastFailure { by, text: None },
+    }
+}
+
+/// Any answer, beside an error of a framework's.
+pub trait HandledAsFault {
+    fn __sandboxed_handler(&self) -> Told<ByParts<AlwaysSuccess, ByFault>, ByType> {
+        told(ByParts(AlwaysSuccess, ByFault), ByType)
+    }
+}
+
+impl<T, E: Fault> HandledAsFault for &&Answers<Result<T, E>> {}

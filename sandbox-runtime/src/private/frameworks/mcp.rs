@@ -1,59 +1,64 @@
-//! The shapes of rmcp's tools.
+//! The answers and errors of rmcp's tools.
 
 use std::fmt::Display;
 
 use rmcp::ErrorData;
 use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, ErrorCode};
 
-use super::{ByParts, ByValue, ErrorsTell, Telling, errors_tell};
+use super::{ByFault, ByParts, Fault, Recount, Told, told};
 use crate::failure::Failure;
-use crate::outcome::{Classify, Note, Speak, Typed, Unnoted};
+use crate::outcome::{ByType, Classify, Speak};
 use crate::private::Answers;
 use crate::text;
 use crate::verdict::Verdict;
 
 /// An answer that can tell a failure, and often tells one of the tool's own.
-pub trait Carrier: Telling + From<Failure> {
-    /// The text of a failure of the tool's own.
-    fn error(&self) -> Option<String>;
-}
+pub trait Carrier: From<Failure> {
+    /// The result in it, if there is one yet.
+    fn result(&self) -> Option<&CallToolResult>;
 
-impl Telling for CallToolResult {
+    /// That result, if it is marked as an error.
+    fn failed(&self) -> Option<&CallToolResult> {
+        self.result().filter(|result| result.is_error == Some(true))
+    }
+
     fn verdict(&self) -> Verdict {
-        match self.is_error {
-            Some(true) => Verdict::RETRY,
-            _ => Verdict::Success,
+        match self.failed() {
+            Some(_) => Verdict::RETRY,
+            None => Verdict::Success,
         }
     }
 }
 
 impl Carrier for CallToolResult {
-    fn error(&self) -> Option<String> {
-        let texts = self.content.iter().filter_map(ContentBlock::as_text);
-        let texts: Vec<_> = texts.map(|content| content.text.as_str()).collect();
-        (self.is_error == Some(true)).then(|| text::plain(texts.join(" ")))
-    }
-}
-
-impl Telling for CallToolResponse {
-    fn verdict(&self) -> Verdict {
-        match self {
-            CallToolResponse::Complete(result) => Telling::verdict(result),
-            _ => Verdict::Success,
-        }
+    fn result(&self) -> Option<&CallToolResult> {
+        Some(self)
     }
 }
 
 impl Carrier for CallToolResponse {
-    fn error(&self) -> Option<String> {
+    fn result(&self) -> Option<&CallToolResult> {
         match self {
-            CallToolResponse::Complete(result) => result.error(),
+            CallToolResponse::Complete(result) => Some(result),
             _ => None,
         }
     }
 }
 
-impl Telling for ErrorData {
+/// In `Err` it is one, marked or not: rmcp marks it when it is sent.
+impl Fault for CallToolResult {
+    fn verdict(&self) -> Verdict {
+        Verdict::RETRY
+    }
+
+    fn text(&self) -> String {
+        let texts = self.content.iter().filter_map(ContentBlock::as_text);
+        let texts: Vec<_> = texts.map(|content| content.text.as_str()).collect();
+        text::plain(texts.join(" "))
+    }
+}
+
+impl Fault for ErrorData {
     fn verdict(&self) -> Verdict {
         match self.code {
             ErrorCode::INVALID_PARAMS
@@ -63,6 +68,59 @@ impl Telling for ErrorData {
             | ErrorCode::PARSE_ERROR => Verdict::Ignore,
             _ => Verdict::RETRY,
         }
+    }
+
+    fn text(&self) -> String {
+        text::plain(self)
+    }
+}
+
+/// As the answer is marked.
+#[derive(Debug, Clone, Copy)]
+pub struct ByMark;
+
+impl<T: Carrier> Classify<T> for ByMark {
+    #[inline]
+    fn verdict(&self, answer: &T) -> Verdict {
+        answer.verdict()
+    }
+}
+
+impl<T: Carrier> Recount<T> for ByMark {
+    fn failure(&self, answer: &T) -> Option<String> {
+        answer.failed().map(Fault::text)
+    }
+}
+
+/// Every error is to be retried, and tells what it displays.
+#[derive(Debug, Clone, Copy)]
+pub struct ByDisplay;
+
+impl<E> Classify<E> for ByDisplay {
+    fn verdict(&self, _: &E) -> Verdict {
+        Verdict::RETRY
+    }
+}
+
+impl<E: Display> Recount<E> for ByDisplay {
+    fn failure(&self, error: &E) -> Option<String> {
+        Some(text::plain(error))
+    }
+}
+
+/// Every error is to be retried, and has no text.
+#[derive(Debug, Clone, Copy)]
+pub struct AlwaysRetry;
+
+impl<E> Classify<E> for AlwaysRetry {
+    fn verdict(&self, _: &E) -> Verdict {
+        Verdict::RETRY
+    }
+}
+
+impl<E> Recount<E> for AlwaysRetry {
+    fn failure(&self, _: &E) -> Option<String> {
+        None
     }
 }
 
@@ -76,81 +134,41 @@ impl<T: Carrier, E> Speak<Result<T, E>> for InAnswer {
     }
 }
 
-/// Every error is to be retried.
-#[derive(Debug, Clone, Copy)]
-pub struct AlwaysRetry;
-
-impl<E> Classify<E> for AlwaysRetry {
-    fn verdict(&self, _: &E) -> Verdict {
-        Verdict::RETRY
-    }
-}
-
-/// The text of the last failure, whether it came as an answer or as an error.
-#[derive(Debug, Clone, Default)]
-pub struct LastOfEither(Option<String>);
-
-impl<T: Carrier, E: Display> Note<Result<T, E>> for LastOfEither {
-    fn keep(&mut self, outcome: &Result<T, E>) {
-        self.0 = match outcome {
-            Ok(answer) => answer.error(),
-            Err(error) => Some(text::plain(error)),
-        };
-    }
-
-    fn take(&mut self) -> Option<String> {
-        self.0.take()
-    }
-}
-
-/// The ways to the handlers of rmcp's shapes, in scope without their names.
+/// The ways to the handlers of rmcp's answers, in scope without their names.
 pub(crate) mod handlers {
     pub use super::{
-        HandledAsAnswerOrErrorData as _, HandledAsAnswerOrOther as _, HandledAsAnswerOrText as _,
-        HandledAsErrorData as _,
+        HandledAsAnswer as _, HandledAsAnswerOrAny as _, HandledAsAnswerOrFault as _, HandledAsAnswerOrText as _,
     };
 }
 
-pub trait HandledAsAnswerOrErrorData {
-    fn __sandboxed_handler(&self) -> Typed<ByParts<ByValue, ByValue>, InAnswer, LastOfEither> {
-        Typed {
-            classify: ByParts(ByValue, ByValue),
-            speak: InAnswer,
-            note: LastOfEither::default(),
-        }
+pub trait HandledAsAnswer {
+    fn __sandboxed_handler(&self) -> Told<ByMark, ByType> {
+        told(ByMark, ByType)
     }
 }
 
-impl<T: Carrier> HandledAsAnswerOrErrorData for &&&&&Answers<Result<T, ErrorData>> {}
+impl<T: Carrier> HandledAsAnswer for &&Answers<T> {}
+
+pub trait HandledAsAnswerOrFault {
+    fn __sandboxed_handler(&self) -> Told<ByParts<ByMark, ByFault>, InAnswer> {
+        told(ByParts(ByMark, ByFault), InAnswer)
+    }
+}
+
+impl<T: Carrier, E: Fault> HandledAsAnswerOrFault for &&&&&Answers<Result<T, E>> {}
 
 pub trait HandledAsAnswerOrText {
-    fn __sandboxed_handler(&self) -> Typed<ByParts<ByValue, AlwaysRetry>, InAnswer, LastOfEither> {
-        Typed {
-            classify: ByParts(ByValue, AlwaysRetry),
-            speak: InAnswer,
-            note: LastOfEither::default(),
-        }
+    fn __sandboxed_handler(&self) -> Told<ByParts<ByMark, ByDisplay>, InAnswer> {
+        told(ByParts(ByMark, ByDisplay), InAnswer)
     }
 }
 
 impl<T: Carrier, E: Display> HandledAsAnswerOrText for &&&&Answers<Result<T, E>> {}
 
-pub trait HandledAsAnswerOrOther {
-    fn __sandboxed_handler(&self) -> Typed<ByParts<ByValue, AlwaysRetry>, InAnswer> {
-        Typed {
-            classify: ByParts(ByValue, AlwaysRetry),
-            speak: InAnswer,
-            note: Unnoted,
-        }
+pub trait HandledAsAnswerOrAny {
+    fn __sandboxed_handler(&self) -> Told<ByParts<ByMark, AlwaysRetry>, InAnswer> {
+        told(ByParts(ByMark, AlwaysRetry), InAnswer)
     }
 }
 
-impl<T: Carrier, E> HandledAsAnswerOrOther for &&&Answers<Result<T, E>> {}
-
-pub trait HandledAsErrorData {
-    fn __sandboxed_handler(&self) -> ErrorsTell {
-        errors_tell()
-    }
-}
-
-impl<T> HandledAsErrorData for &&Answers<Result<T, ErrorData>> {}
+impl<T: Carrier, E> HandledAsAnswerOrAny for &&&Answers<Result<T, E>> {}

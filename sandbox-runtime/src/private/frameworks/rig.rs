@@ -1,12 +1,12 @@
-//! The shape of rig's tools.
+//! The error of rig's tools.
 
 use rig_core::tool::{ToolErrorKind, ToolExecutionError};
 
-use super::{ErrorsTell, Telling, errors_tell};
-use crate::private::Answers;
+use super::Fault;
+use crate::text;
 use crate::verdict::Verdict;
 
-impl Telling for ToolExecutionError {
+impl Fault for ToolExecutionError {
     fn verdict(&self) -> Verdict {
         match self.kind() {
             ToolErrorKind::InvalidArgs
@@ -17,13 +17,8 @@ impl Telling for ToolExecutionError {
             _ => Verdict::RETRY,
         }
     }
-}
 
-/// The way to the handler of rig's tools.
-pub trait HandledAsToolExecutionError {
-    fn __sandboxed_handler(&self) -> ErrorsTell {
-        errors_tell()
+    fn text(&self) -> String {
+        text::plain(self)
     }
 }
-
-impl<T> HandledAsToolExecutionError for &&Answers<Result<T, ToolExecutionError>> {}
