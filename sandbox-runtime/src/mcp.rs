@@ -38,8 +38,8 @@
 //! # What counts as a failure
 //!
 //! A result with `is_error: Some(true)` does, and is retried. An [`ErrorData`] for parameters, a request, a method or a
-//! resource that is not as it must be is the caller's fault: it is given back, is not retried, and leaves no mark on the
-//! breaker. Any other error is retried. `retry_if`, `ignore_if`, `classify` and `on_failure` say otherwise.
+//! resource that is not as it must be, or for a client that cannot do what the tool needs, is the caller's fault: it is given
+//! back, is not retried, and leaves no mark on the breaker. Any other error is retried. `retry_if`, `ignore_if`, `classify` and `on_failure` say otherwise.
 //!
 //! # Cancellation
 //!

@@ -73,6 +73,9 @@ async fn at_once_and_without_a_mark() {
         ErrorCode::METHOD_NOT_FOUND,
         ErrorCode::RESOURCE_NOT_FOUND,
         ErrorCode::PARSE_ERROR,
+        ErrorCode::MISSING_REQUIRED_CLIENT_CAPABILITY,
+        ErrorCode::UNSUPPORTED_PROTOCOL_VERSION,
+        ErrorCode::HEADER_MISMATCH,
     ] {
         check(code, 1, 0).await;
     }

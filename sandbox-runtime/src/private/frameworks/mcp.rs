@@ -65,7 +65,10 @@ impl Fault for ErrorData {
             | ErrorCode::INVALID_REQUEST
             | ErrorCode::METHOD_NOT_FOUND
             | ErrorCode::RESOURCE_NOT_FOUND
-            | ErrorCode::PARSE_ERROR => Verdict::Ignore,
+            | ErrorCode::PARSE_ERROR
+            | ErrorCode::HEADER_MISMATCH
+            | ErrorCode::MISSING_REQUIRED_CLIENT_CAPABILITY
+            | ErrorCode::UNSUPPORTED_PROTOCOL_VERSION => Verdict::Ignore,
             _ => Verdict::RETRY,
         }
     }
