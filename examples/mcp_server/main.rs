@@ -1,0 +1,210 @@
+//! An MCP server whose tools are made safe by one line each.
+//!
+//! It speaks MCP over its standard input and output. Its tools use real sockets and real files: it starts an HTTP service on a
+//! free port of this machine, which has faults by script, and keeps its files in a folder that it removes at the end.
+//!
+//! - `weather`: the service answers 503 twice for every city, then works. The call is retried and succeeds.
+//! - `visitors`: the service hangs. The call times out, and the breaker opens at once; further calls are refused without a
+//!   request, and the text says for how long. Two seconds later a probe succeeds, and the breaker closes again.
+//! - `send`: writes a message, and then waits for a receipt that never comes. It is not run again, and the text says that the
+//!   message may have been sent.
+//! - `read_line`: reads a line of the note `todo`. Of a note that does not exist the model is told so, and nobody is blamed.
+//!   It has a bug: a line that does not exist makes it panic, and the client gets an answer all the same.
+//! - `archive`: takes 20 seconds, unless its client cancels it.
+//! - `status`: tells what the others have done.
+//!
+//! ```text
+//! cargo build -p sandbox-examples --example mcp_server --features rmcp
+//! npx @modelcontextprotocol/inspector target/debug/examples/mcp_server    # a page in the browser to call the tools by hand
+//! ```
+//!
+//! Watch the texts of the failures, which are what a model acts on, and beside them in `_meta` the same as data. An agent's
+//! configuration to start it stands in the README. Without `#[sandboxed]`, `visitors`, `send` and the bug in `read_line` leave
+//! their clients without any answer.
+
+mod error;
+mod service;
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Empty};
+use hyper::{Uri, body::Bytes};
+use hyper_util::client::legacy::{Client, connect::HttpConnector};
+use hyper_util::rt::TokioExecutor;
+use rmcp::handler::server::wrapper::{Json, Parameters};
+use rmcp::service::RequestContext;
+use rmcp::{RoleServer, ServiceExt, tool, tool_router, transport};
+use sandbox_runtime::{CircuitBreaker, sandboxed};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio::fs::{self, File};
+use tokio::io::AsyncWriteExt;
+
+use error::ToolError;
+
+struct Server {
+    client: Client<HttpConnector, Empty<Bytes>>,
+    service: SocketAddr,
+    folder: PathBuf,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct City {
+    city: String,
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct Weather {
+    city: String,
+    celsius: i32,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Month {
+    /// Its name, in lower case.
+    month: String,
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct Visitors {
+    month: String,
+    visitors: u64,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Message {
+    text: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Line {
+    note: String,
+    /// Counted from 0.
+    number: usize,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Status {
+    /// The breaker of `visitors`.
+    visitors: String,
+    messages_sent: usize,
+    bytes_archived: usize,
+}
+
+/// Every tool has a breaker of its own and out of sight. This one is to be seen by `status`.
+static VISITORS: CircuitBreaker = CircuitBreaker::new(2).cooldown(Duration::from_secs(2));
+
+#[tool_router(server_handler)]
+impl Server {
+    /// The weather in a city.
+    #[sandboxed(timeout_ms = 2_000, backoff_base_ms = 50, ignore_if = ToolError::is_callers_fault)]
+    #[tool]
+    async fn weather(&self, Parameters(City { city }): Parameters<City>) -> Result<Json<Weather>, ToolError> {
+        let answer = self.get(&format!("/weather/{city}")).await?;
+        Ok(Json(serde_json::from_slice(&answer)?))
+    }
+
+    /// How many visitors the site had in a month.
+    #[sandboxed(
+        timeout_ms = 300,
+        max_retries = 1,
+        backoff_base_ms = 50,
+        ignore_if = ToolError::is_callers_fault,
+        breaker = &VISITORS
+    )]
+    #[tool]
+    async fn visitors(&self, Parameters(Month { month }): Parameters<Month>) -> Result<Json<Visitors>, ToolError> {
+        let answer = self.get(&format!("/visitors/{month}")).await?;
+        Ok(Json(serde_json::from_slice(&answer)?))
+    }
+
+    /// Sends a message.
+    #[sandboxed(timeout_ms = 300, idempotent = false)]
+    #[tool]
+    async fn send(&self, Parameters(Message { text }): Parameters<Message>) -> Result<String, ToolError> {
+        let mut outbox = File::options()
+            .append(true)
+            .create(true)
+            .open(self.folder.join("outbox"))
+            .await?;
+        outbox.write_all(format!("{text}\n").as_bytes()).await?;
+        outbox.flush().await?;
+        let receipt = self.get("/receipt").await?;
+        Ok(String::from_utf8_lossy(&receipt).into_owned())
+    }
+
+    /// One line of a note.
+    #[sandboxed(timeout_ms = 2_000, ignore_if = ToolError::is_callers_fault)]
+    #[tool]
+    async fn read_line(&self, Parameters(Line { note, number }): Parameters<Line>) -> Result<String, ToolError> {
+        if note != "todo" {
+            return Err(ToolError::NoNote(note));
+        }
+        let text = fs::read_to_string(self.folder.join(note)).await?;
+        let lines: Vec<_> = text.lines().collect();
+        Ok(lines[number].to_owned())
+    }
+
+    /// Copies the service's archive, part by part.
+    #[sandboxed(timeout_ms = 60_000, max_retries = 0, cancel = context.ct)]
+    #[tool]
+    async fn archive(&self, context: RequestContext<RoleServer>) -> Result<String, ToolError> {
+        let mut file = File::create(self.folder.join("archive")).await?;
+        for part in 0..1_000 {
+            let bytes = self.get(&format!("/archive/{part}")).await?;
+            file.write_all(&bytes).await?;
+            file.flush().await?;
+        }
+        Ok("1,000 parts".to_owned())
+    }
+
+    /// What the other tools have done.
+    #[sandboxed(timeout_ms = 2_000)]
+    #[tool]
+    async fn status(&self) -> Result<Json<Status>, ToolError> {
+        // What nobody has written yet is empty.
+        let outbox = fs::read_to_string(self.folder.join("outbox")).await.unwrap_or_default();
+        let archive = fs::read(self.folder.join("archive")).await.unwrap_or_default();
+        Ok(Json(Status {
+            visitors: VISITORS.state().to_string(),
+            messages_sent: outbox.lines().count(),
+            bytes_archived: archive.len(),
+        }))
+    }
+}
+
+impl Server {
+    async fn start() -> Result<Self, Box<dyn Error>> {
+        let folder = std::env::temp_dir().join(format!("mcp_server-{}", std::process::id()));
+        fs::create_dir(&folder).await?;
+        fs::write(folder.join("todo"), "water the plants\ncall the bank\n").await?;
+        Ok(Server {
+            client: Client::builder(TokioExecutor::new()).build_http(),
+            service: service::start().await?,
+            folder,
+        })
+    }
+
+    async fn get(&self, path: &str) -> Result<Bytes, ToolError> {
+        let url: Uri = format!("http://{}{path}", self.service).parse()?;
+        let response = self.client.get(url).await?;
+        if !response.status().is_success() {
+            return Err(ToolError::Status(response.status()));
+        }
+        Ok(response.into_body().collect().await?.to_bytes())
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let server = Server::start().await?;
+    let folder = server.folder.clone();
+    // Standard output belongs to the protocol.
+    eprintln!("service at {}, files in {}", server.service, folder.display());
+    server.serve(transport::stdio()).await?.waiting().await?;
+    fs::remove_dir_all(folder).await?;
+    Ok(())
+}

@@ -1,0 +1,52 @@
+//! The service that the tools talk to, with its faults, on a free port of this machine.
+
+use std::collections::HashMap;
+use std::future::pending;
+use std::net::SocketAddr;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::Duration;
+
+use axum::extract::Path;
+use axum::{Router, http::StatusCode, routing::get};
+use serde_json::json;
+use tokio::net::TcpListener;
+
+pub(crate) async fn start() -> std::io::Result<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let routes = Router::new()
+        .route("/weather/{city}", get(weather))
+        .route("/visitors/{month}", get(visitors))
+        .route("/receipt", get(pending::<String>))
+        .route("/archive/{part}", get(archive));
+    tokio::spawn(async { axum::serve(listener, routes).await });
+    Ok(address)
+}
+
+/// Of every city it has to be asked three times.
+async fn weather(Path(city): Path<String>) -> Result<String, StatusCode> {
+    static REQUESTS: Mutex<Option<HashMap<String, u32>>> = Mutex::new(None);
+    let mut requests = REQUESTS.lock().map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    let count = requests.get_or_insert_default().entry(city.clone()).or_default();
+    *count += 1;
+    match *count {
+        1 | 2 => Err(StatusCode::SERVICE_UNAVAILABLE),
+        _ => Ok(json!({ "city": city, "celsius": 21 }).to_string()),
+    }
+}
+
+/// The first two requests hang.
+async fn visitors(Path(month): Path<String>) -> String {
+    static REQUESTS: AtomicU32 = AtomicU32::new(0);
+    if REQUESTS.fetch_add(1, Relaxed) < 2 {
+        pending::<()>().await;
+    }
+    json!({ "month": month, "visitors": 1_024 }).to_string()
+}
+
+/// Works, but takes its time.
+async fn archive(Path(part): Path<u32>) -> String {
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    format!("part {part}\n")
+}
