@@ -1,0 +1,110 @@
+"""What the server of `examples/mcp_server` has to answer, as JSON on the wire."""
+
+FAILURE = "io.crates.sandbox-runtime/failure"
+
+DESCRIPTIONS = {
+    "archive": "Copies the service's archive, part by part.",
+    "read_line": "One line of a note.",
+    "send": "Sends a message.",
+    "status": "What the other tools have done.",
+    "visitors": "How many visitors the site had in a month.",
+    "weather": "The weather in a city.",
+}
+
+LINE_SCHEMA = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "type": "object",
+    "properties": {
+        "note": {"type": "string"},
+        "number": {"type": "integer", "format": "uint", "minimum": 0, "description": "Counted from 0."},
+    },
+    "required": ["note", "number"],
+}
+
+WEATHER_SCHEMA = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "type": "object",
+    "properties": {"city": {"type": "string"}, "celsius": {"type": "integer", "format": "int32"}},
+    "required": ["city", "celsius"],
+}
+
+
+def text(text):
+    return {"content": [{"type": "text", "text": text}], "isError": False}
+
+
+def structured(text, value):
+    return {"content": [{"type": "text", "text": text}], "structuredContent": value, "isError": False}
+
+
+def error(text):
+    return {"content": [{"type": "text", "text": text}], "isError": True}
+
+
+def failure(text, tool, **facts):
+    """An error of the engine's: the text, and the same as data."""
+    data = {
+        "tool": tool,
+        "attempts": 1,
+        "max_attempts": 3,
+        "deadline_ms": None,
+        "retry_after_ms": None,
+        "may_have_executed": True,
+        "idempotent": True,
+        "last_error": None,
+    }
+    return error(text) | {"_meta": {FAILURE: data | facts}}
+
+
+WEATHER = structured('{"celsius":21,"city":"Lisbon"}', {"celsius": 21, "city": "Lisbon"})
+
+NO_NOTE = error("there is no note `diary`")
+
+PANICKED = failure(
+    "`read_line` crashed: index out of bounds: the len is 2 but the index is 7. The same call is likely to crash again: "
+    "change it, or go on without it.",
+    "read_line",
+    kind="panicked",
+    timeout_ms=2_000,
+    last_error="index out of bounds: the len is 2 but the index is 7",
+)
+
+TIMED_OUT = failure(
+    "`visitors` timed out: 2 attempts of up to 300 ms. Calling it again does no harm, but the same request is unlikely to be "
+    "answered: ask for less, or go on without it.",
+    "visitors",
+    kind="timeout",
+    timeout_ms=300,
+    attempts=2,
+    max_attempts=2,
+)
+
+REFUSED = failure(
+    "`visitors` is unavailable after repeated failures (circuit breaker open) and was not called. Do not call it again for "
+    "2 s; go on without it.",
+    "visitors",
+    kind="circuit_breaker_open",
+    consecutive_failures=2,
+    threshold=2,
+    timeout_ms=300,
+    attempts=0,
+    max_attempts=2,
+    may_have_executed=False,
+)
+
+MAY_BE_SENT = failure(
+    "`send` timed out after 300 ms. It may have taken effect: check before you call it again.",
+    "send",
+    kind="timeout",
+    timeout_ms=300,
+    idempotent=False,
+)
+
+
+def without_times(answer):
+    """The answer without what the clock of the machine decides, and that: the milliseconds by their names."""
+    data = answer.get("_meta", {}).get(FAILURE, {})
+    times = {"elapsed_ms": data.pop("elapsed_ms", None)}
+    if data.get("retry_after_ms") is not None:
+        times["retry_after_ms"], data["retry_after_ms"] = data["retry_after_ms"], None
+    return answer, times

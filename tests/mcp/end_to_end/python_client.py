@@ -1,0 +1,138 @@
+"""Calls the tools of the MCP server that is given as argument, with the Python package of MCP."""
+
+import sys
+import time
+
+import anyio
+from mcp import ClientSession, MCPError, StdioServerParameters
+from mcp.client.stdio import stdio_client
+
+import expected
+from checks import Checks
+
+checks = Checks()
+
+
+async def call(session, tool, **arguments):
+    """The answer as JSON, without its times, and these."""
+    result = await session.call_tool(tool, arguments, read_timeout_seconds=10)
+    return expected.without_times(result.model_dump(mode="json", by_alias=True, exclude_unset=True))
+
+
+async def status(session):
+    answer, _ = await call(session, "status")
+    return answer["structuredContent"]
+
+
+async def tools_are_listed(session):
+    tools = {tool.name: tool for tool in (await session.list_tools()).tools}
+    descriptions = {name: tool.description for name, tool in tools.items()}
+    checks.equal("descriptions are the documentation", descriptions, expected.DESCRIPTIONS)
+    checks.equal("input schemas are those of the parameters", tools["read_line"].input_schema, expected.LINE_SCHEMA)
+    checks.equal("output schemas are those of the answers", tools["weather"].output_schema, expected.WEATHER_SCHEMA)
+
+
+async def retries_recover(session):
+    answer, _ = await call(session, "weather", city="Lisbon")
+    checks.equal("a flaky service is asked again", answer, expected.WEATHER)
+
+
+async def callers_faults_open_no_breaker(session):
+    for _ in range(6):
+        answer, _ = await call(session, "read_line", note="diary", number=0)
+    checks.equal("a note that does not exist is the tool's own error", answer, expected.NO_NOTE)
+    answer, _ = await call(session, "read_line", note="todo", number=1)
+    checks.equal("and after six of these the tool still works", answer, expected.text("call the bank"))
+
+
+async def panics_answer(session):
+    answer, _ = await call(session, "read_line", note="todo", number=7)
+    checks.equal("a panic answers", answer, expected.PANICKED)
+
+
+async def a_breaker_opens_and_closes(session):
+    answer, times = await call(session, "visitors", month="may")
+    checks.equal("a hanging service is a timeout, whatever the output schema", answer, expected.TIMED_OUT)
+    checks.true("after two attempts of 300 ms", 600 <= times["elapsed_ms"] < 1_500, times)
+
+    began = time.monotonic()
+    answer, times = await call(session, "visitors", month="may")
+    elapsed = time.monotonic() - began
+    checks.equal("an open breaker refuses, and says for how long", answer, expected.REFUSED)
+    checks.true("at once", elapsed < 0.25, f"after {elapsed} s")
+    checks.true("the data has the time left", 1_000 < times["retry_after_ms"] <= 2_000, times)
+    breaker = (await status(session))["visitors"]
+    checks.true("the server says that it is open", breaker.startswith("open"), breaker)
+
+    await anyio.sleep(2.1)
+    answer, _ = await call(session, "visitors", month="may")
+    value = {"month": "may", "visitors": 1_024}
+    checks.equal("after the cooldown a probe works", answer, expected.structured('{"month":"may","visitors":1024}', value))
+    checks.equal("and closes the breaker", (await status(session))["visitors"], "closed")
+
+
+async def messages_are_sent_once(session):
+    answer, _ = await call(session, "send", text="hello")
+    checks.equal("a message without a receipt may have been sent", answer, expected.MAY_BE_SENT)
+    await anyio.sleep(1)
+    checks.equal("and is sent once", (await status(session))["messages_sent"], 1)
+
+
+async def cancellation_stops_the_tool(session):
+    async def stopped(how):
+        at_once = (await status(session))["bytes_archived"]
+        await anyio.sleep(0.5)
+        later = (await status(session))["bytes_archived"]
+        checks.true(f"the tool stops when {how}", 0 < at_once == later, f"{at_once} bytes, then {later}")
+
+    try:
+        await session.call_tool("archive", {}, read_timeout_seconds=0.5)
+        checks.true("the client's time limit passes", False, "the tool answered")
+    except MCPError:
+        await stopped("the client waits no longer")
+    with anyio.move_on_after(0.5):
+        await session.call_tool("archive", {})
+    await stopped("the client cancels the request")
+
+
+async def calls_run_side_by_side(session):
+    answers = [None] * 20
+
+    async def ask(index):
+        answers[index], _ = await call(session, "weather", city="Porto")
+
+    began = time.monotonic()
+    async with anyio.create_task_group() as tasks:
+        for index in range(20):
+            tasks.start_soon(ask, index)
+    elapsed = time.monotonic() - began
+    answer = expected.structured('{"celsius":21,"city":"Porto"}', {"celsius": 21, "city": "Porto"})
+    checks.equal("twenty calls at a time answer", answers, [answer] * 20)
+    checks.true("side by side", elapsed < 2, f"after {elapsed} s")
+
+
+PROMISES = [
+    tools_are_listed,
+    retries_recover,
+    callers_faults_open_no_breaker,
+    panics_answer,
+    a_breaker_opens_and_closes,
+    messages_are_sent_once,
+    cancellation_stops_the_tool,
+    calls_run_side_by_side,
+]
+
+
+async def main(server):
+    async with stdio_client(StdioServerParameters(command=server)) as streams:
+        async with ClientSession(*streams) as session:
+            await session.initialize()
+            for promise in PROMISES:
+                try:
+                    await promise(session)
+                except Exception as error:
+                    checks.true(promise.__name__, False, repr(error))
+
+
+anyio.run(main, sys.argv[1])
+sys.exit(checks.close())
