@@ -18,7 +18,6 @@
 //! your page could not be read.
 
 use std::error::Error;
-use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -125,8 +124,8 @@ static REPORTS: CircuitBreaker = CircuitBreaker::new(2).cooldown(Duration::from_
 fn verdict(page: &Result<String, ToolError>) -> Verdict {
     match page {
         Ok(_) => Verdict::Success,
-        Err(ToolError::File(_, error)) if error.kind() == ErrorKind::NotFound => Verdict::Ignore,
-        Err(ToolError::Status(status)) if status.is_client_error() => Verdict::Ignore,
+        Err(ToolError::File(_, error)) => Verdict::of_io_error(error),
+        Err(ToolError::Status(status)) => Verdict::of_status(status.as_u16()),
         Err(ToolError::Url(_) | ToolError::Tls) => Verdict::Ignore,
         Err(_) => Verdict::RETRY,
     }

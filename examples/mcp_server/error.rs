@@ -7,7 +7,7 @@ use hyper_util::client::legacy;
 use rmcp::ErrorData;
 use rmcp::handler::server::tool::IntoCallToolResult;
 use rmcp::model::CallToolResponse;
-use sandbox_runtime::{Failure, FromSandboxError};
+use sandbox_runtime::{Failure, FromSandboxError, Verdict};
 use thiserror::Error;
 
 #[derive(Debug, Error)]
@@ -35,7 +35,7 @@ impl ToolError {
     pub(crate) fn is_callers_fault(&self) -> bool {
         match self {
             ToolError::NoNote(_) | ToolError::Url(_) => true,
-            ToolError::Status(status) => status.is_client_error(),
+            ToolError::Status(status) => Verdict::of_status(status.as_u16()) == Verdict::Ignore,
             _ => false,
         }
     }
