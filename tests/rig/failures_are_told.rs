@@ -1,0 +1,144 @@
+//! A failure is rig's error with its kind, whether another call may help, a code, a line for the log, what the model should
+//! read, and all data as the source.
+
+use std::future::pending;
+use std::time::Duration;
+
+use rig_core::tool::ToolErrorKind::{self, Cancelled, Other, Provider, Timeout};
+use rig_core::tool::ToolExecutionError;
+use sandbox_runtime::{CircuitBreaker, Failure, FailureKind, sandboxed};
+use tokio_util::sync::CancellationToken;
+
+type Answer = Result<String, ToolExecutionError>;
+
+/// What rig reads of `answer`: kind, whether another call may help, code, message, feedback for the model.
+fn told(answer: &Answer) -> (ToolErrorKind, Option<bool>, &str, &str, &str) {
+    let error = answer.as_ref().unwrap_err();
+    let (code, feedback) = (error.code().unwrap(), error.model_feedback().unwrap());
+    (error.kind(), error.retryable(), code, error.message(), feedback)
+}
+
+fn failure(answer: &Answer) -> &Failure {
+    answer.as_ref().unwrap_err().downcast_ref().unwrap()
+}
+
+#[sandboxed(timeout_ms = 2_000, max_retries = 1, backoff_base_ms = 500)]
+async fn search() -> Answer {
+    pending().await
+}
+
+#[sandboxed(timeout_ms = 2_000, idempotent = false)]
+async fn send() -> Answer {
+    pending().await
+}
+
+#[sandboxed(timeout_ms = 2_000, backoff_base_ms = 500, deadline_ms = 3_000)]
+async fn hurry() -> Answer {
+    pending().await
+}
+
+static DOWN: CircuitBreaker = CircuitBreaker::new(1).cooldown(Duration::from_secs(27));
+
+#[sandboxed(breaker = &DOWN)]
+async fn down() -> Answer {
+    unreachable!("its breaker is open")
+}
+
+#[sandboxed]
+async fn crash() -> Answer {
+    panic!("bad index")
+}
+
+#[sandboxed(cancel = token)]
+async fn stop(token: &CancellationToken) -> Answer {
+    token.cancel();
+    pending().await
+}
+
+#[tokio::test(start_paused = true)]
+async fn timeouts() {
+    let answer = search().await;
+    let expected = (
+        Timeout,
+        Some(true),
+        "timeout",
+        "`search` timed out: 2 attempts of up to 2000 ms",
+        "`search` timed out: 2 attempts of up to 2 s. Calling it again does no harm, but the same request is unlikely to \
+         be answered: ask for less, or go on without it.",
+    );
+    assert_eq!(told(&answer), expected);
+    let Failure { kind, elapsed_ms, .. } = failure(&answer);
+    assert_eq!((*kind, *elapsed_ms), (FailureKind::Timeout, 4_500));
+}
+
+#[tokio::test(start_paused = true)]
+async fn timeouts_of_tools_that_are_not_idempotent() {
+    let answer = send().await;
+    let expected = (
+        Timeout,
+        Some(false),
+        "timeout",
+        "`send` timed out after 2000 ms",
+        "`send` timed out after 2 s. It may have taken effect: check before you call it again.",
+    );
+    assert_eq!(told(&answer), expected);
+    assert!(failure(&answer).may_have_executed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn deadlines() {
+    let answer = hurry().await;
+    let expected = (
+        Timeout,
+        Some(true),
+        "deadline_exceeded",
+        "`hurry` ran out of time in attempt 2: 3000 ms for the whole call",
+        "`hurry` did not finish in the 3 s that it had. Ask for less, or go on without it.",
+    );
+    assert_eq!(told(&answer), expected);
+    assert_eq!(failure(&answer).kind, FailureKind::Deadline);
+}
+
+#[tokio::test(start_paused = true)]
+async fn refusals() {
+    DOWN.record_failure();
+    let answer = down().await;
+    let expected = (
+        Provider,
+        Some(false),
+        "circuit_breaker_open",
+        "`down` was not called: its circuit breaker is open after 1 failure; try again in 27000 ms",
+        "`down` is unavailable after repeated failures (circuit breaker open) and was not called. Do not call it again \
+         for 27 s; go on without it.",
+    );
+    assert_eq!(told(&answer), expected);
+    assert_eq!(failure(&answer).retry_after_ms, Some(27_000));
+}
+
+#[tokio::test]
+async fn panics() {
+    let answer = crash().await;
+    let expected = (
+        Other,
+        Some(false),
+        "panicked",
+        "`crash` panicked: bad index",
+        "`crash` crashed: bad index. The same call is likely to crash again: change it, or go on without it.",
+    );
+    assert_eq!(told(&answer), expected);
+    assert_eq!(failure(&answer).kind, FailureKind::Panic);
+}
+
+#[tokio::test(start_paused = true)]
+async fn cancellations() {
+    let answer = stop(&CancellationToken::new()).await;
+    let expected = (
+        Cancelled,
+        Some(false),
+        "cancelled",
+        "`stop` was cancelled in attempt 1",
+        "`stop` was cancelled. Do not call it again unless you are asked to.",
+    );
+    assert_eq!(told(&answer), expected);
+    assert_eq!(failure(&answer).kind, FailureKind::Cancelled);
+}

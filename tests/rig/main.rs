@@ -1,0 +1,10 @@
+//! What `#[sandboxed]` promises to tools of agents built with rig, one file a promise.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod attempts_share_the_context;
+mod failures_are_told;
+mod own_error_types;
+mod own_errors_have_meanings;
+mod schemas_stay;
+mod stands_where_tools_do;
