@@ -47,7 +47,7 @@ async fn get(&self, host: String, token: CancellationToken) -> Answer {
                                 .noted({
                                     #[allow(unused_imports)]
                                     use crate::sandbox::private::notes::*;
-                                    (&&crate::sandbox::private::Answers::<Answer>::NEW)
+                                    (&&&crate::sandbox::private::Answers::<Answer>::NEW)
                                         .__sandboxed_note()
                                 })
                                 .on_failure(|failure| Answer::from(failure))

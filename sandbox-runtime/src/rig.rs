@@ -26,10 +26,11 @@
 //!
 //! A failure is a [`ToolExecutionError`] with its kind, whether another call may help, the text
 //! [for the model](Failure::for_model) as feedback, one for the log as message, and the [`Failure`] as source:
-//! `error.downcast_ref::<Failure>()`.
+//! `error.downcast_ref::<Failure>()`. Of an attempt that failed before, both texts tell what its error says to models: its
+//! message is for operators.
 //!
 //! A tool with an error type of its own keeps the failure in a variant, with `on_failure`, and makes it rig's error in
-//! `map_error`:
+//! `map_error`. By rig's default for that, all that the model reads is "the tool failed":
 //!
 //! ```
 //! # use rig_core::tool::{PortableTool, ToolExecutionError};

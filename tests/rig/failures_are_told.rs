@@ -2,11 +2,13 @@
 //! read, and all data as the source.
 
 use std::future::pending;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use rig_core::tool::ToolErrorKind::{self, Cancelled, Other, Provider, Timeout};
-use rig_core::tool::ToolExecutionError;
+use rig_core::tool::{ToolExecutionError, ToolOutput};
 use sandbox_runtime::{CircuitBreaker, Failure, FailureKind, sandboxed};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 type Answer = Result<String, ToolExecutionError>;
@@ -53,6 +55,23 @@ async fn crash() -> Answer {
 async fn stop(token: &CancellationToken) -> Answer {
     token.cancel();
     pending().await
+}
+
+async fn fail_or_hang(error: ToolExecutionError, attempts: &AtomicU32) -> Answer {
+    match attempts.fetch_add(1, Relaxed) {
+        0 => Err(error),
+        _ => pending().await,
+    }
+}
+
+#[sandboxed(max_retries = 1, backoff_base_ms = 0, breaker = off)]
+async fn fail_and_hang(error: ToolExecutionError, attempts: &AtomicU32) -> Answer {
+    fail_or_hang(error, attempts).await
+}
+
+#[sandboxed(max_retries = 1, backoff_base_ms = 0, breaker = off, on_failure = |failure| Err(failure.into()))]
+async fn fail_and_hang_by_hand(error: ToolExecutionError, attempts: &AtomicU32) -> Answer {
+    fail_or_hang(error, attempts).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -141,4 +160,20 @@ async fn cancellations() {
     );
     assert_eq!(told(&answer), expected);
     assert_eq!(failure(&answer).kind, FailureKind::Cancelled);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_the_attempt_before_what_was_meant_for_models() {
+    let earlier = async |error: ToolExecutionError| {
+        let answer = fail_and_hang(error.clone(), &AtomicU32::new(0)).await;
+        let by_hand = fail_and_hang_by_hand(error, &AtomicU32::new(0)).await;
+        assert_eq!(failure(&answer).last_error, failure(&by_hand).last_error);
+        failure(&answer).last_error.clone()
+    };
+    let said = ToolExecutionError::provider("503 busy");
+    assert_eq!(earlier(said).await.as_deref(), Some("503 busy"));
+    let secret = ToolExecutionError::from_error(std::io::Error::other("wrong password for admin@db.internal"));
+    assert_eq!(earlier(secret).await.as_deref(), Some("the tool failed"));
+    let structured = ToolExecutionError::provider("admin@db.internal").with_model_output(ToolOutput::json(Value::Null));
+    assert_eq!(earlier(structured).await, None);
 }

@@ -54,7 +54,7 @@ impl Expansion<'_> {
             .noted({
                 #[allow(unused_imports)]
                 use #private::notes::*;
-                (&&#answers).__sandboxed_note()
+                (&&&#answers).__sandboxed_note()
             })
         }
     }

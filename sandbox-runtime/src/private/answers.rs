@@ -32,6 +32,8 @@ pub mod handlers {
 /// The ways to a note, likewise.
 pub mod notes {
     pub use super::{NotNoted as _, NotedByDisplay as _};
+    #[cfg(any(feature = "rmcp", feature = "rig"))]
+    pub use crate::private::frameworks::NotedByFault as _;
 }
 
 /// A type that says of itself what its values mean.

@@ -12,8 +12,8 @@ use crate::verdict::Verdict;
 /// An error that says more than that.
 pub trait Fault {
     fn verdict(&self) -> Verdict;
-    /// What a later failure is to tell of it.
-    fn text(&self) -> String;
+    /// What a later failure is to tell of it, to models as well.
+    fn text(&self) -> Option<String>;
 }
 
 /// Tells the text of an outcome that is a failure.
@@ -40,7 +40,7 @@ impl<E: Fault> Classify<E> for ByFault {
 
 impl<E: Fault> Recount<E> for ByFault {
     fn failure(&self, error: &E) -> Option<String> {
-        Some(error.text())
+        error.text()
     }
 }
 
@@ -74,6 +74,12 @@ pub struct LastFailure<C> {
     text: Option<String>,
 }
 
+impl<C> LastFailure<C> {
+    fn new(by: C) -> Self {
+        LastFailure { by, text: None }
+    }
+}
+
 impl<R, C: Recount<R>> Note<R> for LastFailure<C> {
     fn keep(&mut self, outcome: &R) {
         self.text = self.by.failure(outcome);
@@ -91,7 +97,7 @@ fn told<C: Copy, S>(by: C, speak: S) -> Told<C, S> {
     Typed {
         classify: by,
         speak,
-        note: LastFailure { by, text: None },
+        note: LastFailure::new(by),
     }
 }
 
@@ -103,3 +109,12 @@ pub trait HandledAsFault {
 }
 
 impl<T, E: Fault> HandledAsFault for &&Answers<Result<T, E>> {}
+
+/// Likewise, for a function that speaks.
+pub trait NotedByFault {
+    fn __sandboxed_note(&self) -> LastFailure<ByParts<AlwaysSuccess, ByFault>> {
+        LastFailure::new(ByParts(AlwaysSuccess, ByFault))
+    }
+}
+
+impl<T, E: Fault> NotedByFault for &&Answers<Result<T, E>> {}

@@ -51,10 +51,10 @@ impl Fault for CallToolResult {
         Verdict::RETRY
     }
 
-    fn text(&self) -> String {
+    fn text(&self) -> Option<String> {
         let texts = self.content.iter().filter_map(ContentBlock::as_text);
         let texts: Vec<_> = texts.map(|content| content.text.as_str()).collect();
-        text::plain(texts.join(" "))
+        Some(text::plain(texts.join(" ")))
     }
 }
 
@@ -73,8 +73,8 @@ impl Fault for ErrorData {
         }
     }
 
-    fn text(&self) -> String {
-        text::plain(self)
+    fn text(&self) -> Option<String> {
+        Some(text::plain(self))
     }
 }
 
@@ -91,7 +91,7 @@ impl<T: Carrier> Classify<T> for ByMark {
 
 impl<T: Carrier> Recount<T> for ByMark {
     fn failure(&self, answer: &T) -> Option<String> {
-        answer.failed().map(Fault::text)
+        answer.failed().and_then(Fault::text)
     }
 }
 

@@ -18,7 +18,8 @@ impl Fault for ToolExecutionError {
         }
     }
 
-    fn text(&self) -> String {
-        text::plain(self)
+    /// Not its message: that is for operators, and may hold what no model should read.
+    fn text(&self) -> Option<String> {
+        self.model_feedback().map(text::plain)
     }
 }
