@@ -70,7 +70,8 @@
 //!
 //! Of a tool's own [`ToolExecutionError`]s, those for arguments, for what does not exist, for what is not permitted, and
 //! cancellations are the caller's doing: they are given back, are not retried, and leave no mark on the breaker. Others are
-//! retried unless they say that this would not help (`retryable`).
+//! retried unless they say that this would not help (`retryable`). Where an error leaves that open and has the status of a
+//! response, it means [what the status does](crate::Verdict::of_status).
 
 use rig_core::tool::{ToolErrorKind, ToolExecutionError};
 

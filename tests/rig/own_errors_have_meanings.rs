@@ -64,3 +64,15 @@ async fn what_says_that_a_retry_does_not_help_ends_the_call_as_a_failure() {
     let error = ToolExecutionError::provider("the plan has ended").with_retryable(false);
     assert_eq!(counts(error).await, (1, 1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn where_nothing_else_tells_the_status_of_a_response_does() {
+    for (status, expected) in [(404, (1, 0)), (401, (1, 1)), (503, (3, 3)), (200, (3, 3))] {
+        let error = ToolExecutionError::provider("as the service says").with_http_status(status);
+        assert_eq!(counts(error).await, expected, "{status}");
+    }
+    let told_otherwise = ToolExecutionError::provider("not yet")
+        .with_http_status(404)
+        .with_retryable(true);
+    assert_eq!(counts(told_otherwise).await, (3, 3));
+}

@@ -8,12 +8,16 @@ use crate::verdict::Verdict;
 
 impl Fault for ToolExecutionError {
     fn verdict(&self) -> Verdict {
-        match self.kind() {
-            ToolErrorKind::InvalidArgs
-            | ToolErrorKind::NotFound
-            | ToolErrorKind::PermissionDenied
-            | ToolErrorKind::Cancelled => Verdict::Ignore,
-            _ if self.retryable() == Some(false) => Verdict::Fail,
+        match (self.kind(), self.retryable(), self.http_status()) {
+            (
+                ToolErrorKind::InvalidArgs
+                | ToolErrorKind::NotFound
+                | ToolErrorKind::PermissionDenied
+                | ToolErrorKind::Cancelled,
+                ..,
+            ) => Verdict::Ignore,
+            (_, Some(false), _) => Verdict::Fail,
+            (_, None, Some(status @ 400..)) => Verdict::of_status(status),
             _ => Verdict::RETRY,
         }
     }
