@@ -1,4 +1,4 @@
-//! Tools of agents built with [`rig`](rig_core). Feature `rig`.
+//! Tools of agents built with [`rig`](rig_core). Feature `rig`, for rig 0.44, which needs Rust 1.95.
 //!
 //! A tool whose error is rig's own needs no further argument: `#[sandboxed]` goes above `#[rig_tool]`, or on `call` in an
 //! `impl Tool` or `impl PortableTool`.
