@@ -10,9 +10,6 @@ async fn get(&self, host: String, token: CancellationToken) -> Answer {
     const _: () = crate::sandbox::private::check(&__SANDBOXED_POLICY, "timeout_ms");
     const _: () = crate::sandbox::private::check(&__SANDBOXED_POLICY, "backoff_max_ms");
     const _: () = crate::sandbox::private::check(&__SANDBOXED_POLICY, "deadline_ms");
-    const __SANDBOXED_RETRIED: bool = crate::sandbox::private::retries(
-        &__SANDBOXED_POLICY,
-    );
     match crate::sandbox::private::Clone::clone(&token) {
         __sandboxed_token => {
             match crate::sandbox::private::given_breaker(self.breakers.of(&host)) {
@@ -25,7 +22,7 @@ async fn get(&self, host: String, token: CancellationToken) -> Answer {
                                     || crate::sandbox::private::Text("get"),
                                     move |__sandboxed_more| {
                                         let host = crate::sandbox::private::argument::<
-                                            __SANDBOXED_RETRIED,
+                                            true,
                                             _,
                                         >(&mut __sandboxed_argument_0, __sandboxed_more);
                                         async move {

@@ -3,9 +3,6 @@ fn read<'a>(
     path: &'a str,
 ) -> Pin<Box<dyn Future<Output = Result<String, Error>> + Send + 'a>> {
     const __SANDBOXED_POLICY: ::sandbox_runtime::private::Policy = ::sandbox_runtime::private::Policy::new();
-    const __SANDBOXED_RETRIED: bool = ::sandbox_runtime::private::retries(
-        &__SANDBOXED_POLICY,
-    );
     static __SANDBOXED_BREAKER: ::sandbox_runtime::private::CircuitBreaker = ::sandbox_runtime::private::breaker();
     ::sandbox_runtime::private::Box::pin(async move {
         let mut __sandboxed_argument_0 = ::sandbox_runtime::private::Some(path);
@@ -16,7 +13,7 @@ fn read<'a>(
                     || ::sandbox_runtime::private::Text("read"),
                     move |__sandboxed_more| {
                         let path = ::sandbox_runtime::private::argument::<
-                            __SANDBOXED_RETRIED,
+                            true,
                             _,
                         >(&mut __sandboxed_argument_0, __sandboxed_more);
                         async move {

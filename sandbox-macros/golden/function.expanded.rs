@@ -3,10 +3,6 @@ pub async fn search(query: String, limit: usize) -> Result<Vec<Hit>, SearchError
         .timeout(::sandbox_runtime::private::millis(5_000))
         .max_retries(2)
         .backoff_base(::sandbox_runtime::private::millis(100));
-    const _: () = ::sandbox_runtime::private::check(&__SANDBOXED_POLICY, "timeout_ms");
-    const __SANDBOXED_RETRIED: bool = ::sandbox_runtime::private::retries(
-        &__SANDBOXED_POLICY,
-    );
     static __SANDBOXED_BREAKER: ::sandbox_runtime::private::CircuitBreaker = ::sandbox_runtime::private::breaker();
     let mut __sandboxed_argument_0 = ::sandbox_runtime::private::Some(query);
     let mut __sandboxed_argument_1 = ::sandbox_runtime::private::Some(limit);
@@ -17,11 +13,11 @@ pub async fn search(query: String, limit: usize) -> Result<Vec<Hit>, SearchError
                 || ::sandbox_runtime::private::Text("search"),
                 move |__sandboxed_more| {
                     let query = ::sandbox_runtime::private::argument::<
-                        __SANDBOXED_RETRIED,
+                        true,
                         _,
                     >(&mut __sandboxed_argument_0, __sandboxed_more);
                     let limit = ::sandbox_runtime::private::argument::<
-                        __SANDBOXED_RETRIED,
+                        true,
                         _,
                     >(&mut __sandboxed_argument_1, __sandboxed_more);
                     async move {

@@ -1,9 +1,6 @@
 async fn append(&mut self, entry: String) -> Result<(), String> {
     const __SANDBOXED_POLICY: ::sandbox_runtime::private::Policy = ::sandbox_runtime::private::Policy::new()
         .max_retries(1);
-    const __SANDBOXED_RETRIED: bool = ::sandbox_runtime::private::retries(
-        &__SANDBOXED_POLICY,
-    );
     let mut __sandboxed_argument_1 = ::sandbox_runtime::private::Some(entry);
     let mut __sandboxed_call = ::sandbox_runtime::private::pin!(
         ::sandbox_runtime::private::call(::sandbox_runtime::private::constant(||
@@ -17,7 +14,7 @@ async fn append(&mut self, entry: String) -> Result<(), String> {
             .attempt(|__sandboxed_more| {
                 let this = &mut *self;
                 let entry = ::sandbox_runtime::private::argument::<
-                    __SANDBOXED_RETRIED,
+                    true,
                     _,
                 >(&mut __sandboxed_argument_1, __sandboxed_more);
                 async move {

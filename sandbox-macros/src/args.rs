@@ -73,7 +73,15 @@ impl Args {
 
     /// Whether the text shows that there is but one attempt.
     pub(crate) fn is_single_attempt(&self) -> bool {
-        self.value(Name::MaxRetries).and_then(literal) == Some(0)
+        self.allows_retries() == Some(false)
+    }
+
+    /// Whether there may be a second attempt; `None` if that takes more than reading the arguments.
+    pub(crate) fn allows_retries(&self) -> Option<bool> {
+        match self.value(Name::MaxRetries) {
+            Some(number) => literal(number).map(|number| number > 0),
+            None => Some(true),
+        }
     }
 
     fn setting(&self, name: Name) -> Option<&Setting> {
@@ -302,7 +310,7 @@ fn is_word(value: &Expr, word: &str) -> bool {
 }
 
 /// The number that stands in the text, if one does.
-fn literal(value: &Expr) -> Option<u64> {
+pub(crate) fn literal(value: &Expr) -> Option<u64> {
     match value {
         Expr::Lit(ExprLit {
             lit: Lit::Int(number), ..

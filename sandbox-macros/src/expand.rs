@@ -47,6 +47,9 @@ struct Expansion<'a> {
     shape: &'a Shape,
     /// What an attempt yields.
     returned: &'a Type,
+    /// Most of what is generated stands at the return type's place: what does not fit there concerns the return type.
+    // Kept, because to ask a type for its place is to make tokens of it.
+    place: Span,
     arguments: Vec<Argument>,
     /// `self`, where attempts need a variable of their own for it.
     receiver: Ident,
@@ -69,6 +72,7 @@ impl<'a> Expansion<'a> {
             item,
             shape,
             returned,
+            place: at(returned.span()),
             arguments: item.arguments(&receiver),
             receiver,
             policy: name("__SANDBOXED_POLICY"),
@@ -92,12 +96,10 @@ impl<'a> Expansion<'a> {
     /// ```text
     /// async fn search(&self, query: String) -> Result<Vec<Hit>, SearchError> {
     ///     const POLICY: private::Policy = private::Policy::new().timeout(private::millis(5_000));
-    ///     const _: () = private::check(&POLICY, "timeout_ms");
-    ///     const RETRIED: bool = private::retries(&POLICY);
     ///     static BREAKER: private::CircuitBreaker = private::threshold(3);
     ///     let mut kept = private::Some(query);
     ///     private::execute_with_controls(private::constant(|| POLICY), &BREAKER, private::tool(|| private::Text("search"), move |more| {
-    ///         let query = private::argument::<RETRIED, _>(&mut kept, more);
+    ///         let query = private::argument::<true, _>(&mut kept, more);
     ///         async move {
     ///             if false { return private::returned::<Result<Vec<Hit>, SearchError>>() }
     ///             let query = query;
@@ -107,6 +109,9 @@ impl<'a> Expansion<'a> {
     ///     .await
     /// }
     /// ```
+    ///
+    /// Settings that are no literals leave to the compiler what is to be known of them: whether they obey the rules, and
+    /// whether there are retries.
     fn function(&self) -> TokenStream {
         let Item {
             attributes,
@@ -144,11 +149,6 @@ impl<'a> Expansion<'a> {
         }
     }
 
-    /// Most of what is generated stands at the return type's place: what does not fit there concerns the return type.
-    fn place(&self) -> Span {
-        at(self.returned.span())
-    }
-
     /// `call` with a variable for the breaker that it names, where that is not a static of the function's own. It is looked
     /// up before the arguments are taken from the caller.
     fn with_breaker(&self, call: TokenStream) -> TokenStream {
@@ -183,7 +183,7 @@ impl<'a> Expansion<'a> {
 
     /// Two of the three arguments of a call: policy and breaker.
     fn controls(&self) -> TokenStream {
-        let private = self.private(self.place());
+        let private = self.private(self.place);
         let policy = &self.policy;
         let breaker = match self.args.breaker() {
             Breaker::Own => {
@@ -196,12 +196,12 @@ impl<'a> Expansion<'a> {
                 quote!(#breaker)
             }
         };
-        quote_spanned!(self.place()=> #private::constant(|| #policy), #breaker)
+        quote_spanned!(self.place=> #private::constant(|| #policy), #breaker)
     }
 
     /// The third: the function and what its results mean.
     fn tool(&self, function: &TokenStream) -> TokenStream {
-        let private = self.private(self.place());
+        let private = self.private(self.place);
         let value = |name| self.args.value(name);
         let name = match value(Name::ToolName) {
             Some(name) => quote!(#name),
@@ -215,32 +215,32 @@ impl<'a> Expansion<'a> {
             let variable = self.token_variable();
             quote_spanned!(at(token.span())=> .cancelled_by(#variable.cancelled()))
         });
-        quote_spanned!(self.place()=> #private::tool(|| #private::Text(#name), #function) #results #cancel)
+        quote_spanned!(self.place=> #private::tool(|| #private::Text(#name), #function) #results #cancel)
     }
 
     /// A closure that can be called for every attempt.
     fn closure_call(&self) -> TokenStream {
-        let private = self.private(self.place());
+        let private = self.private(self.place);
         let controls = self.controls();
         let take = self.take();
         let attempt = self.attempt();
         let more = &self.more;
-        let tool = self.tool(&quote_spanned!(self.place()=> move |#more| { #take #attempt }));
-        quote_spanned!(self.place()=> #private::execute_with_controls(#controls, #tool).await)
+        let tool = self.tool(&quote_spanned!(self.place=> move |#more| { #take #attempt }));
+        quote_spanned!(self.place=> #private::execute_with_controls(#controls, #tool).await)
     }
 
     /// A loop around the same engine, for attempts that borrow one after the other what no closure could lend to them.
     fn lending_call(&self) -> TokenStream {
-        let private = self.private(self.place());
+        let private = self.private(self.place);
         let controls = self.controls();
         let take = self.take();
         let attempt = self.attempt();
         let returned = self.returned;
-        let tool = self.tool(&quote_spanned!(self.place()=> #private::ready::<#returned>));
+        let tool = self.tool(&quote_spanned!(self.place=> #private::ready::<#returned>));
         let more = &self.more;
         let call = Ident::new("__sandboxed_call", Span::mixed_site());
         let end = Ident::new("__sandboxed_end", Span::mixed_site());
-        quote_spanned! {self.place()=>
+        quote_spanned! {self.place=>
             let mut #call = #private::pin!(#private::call(#controls, #tool));
             loop {
                 if let #private::Break(#end) = #call.as_mut().attempt(|#more| { #take #attempt }).await {
@@ -283,7 +283,11 @@ impl<'a> Expansion<'a> {
 
     /// Statements with which an attempt takes its arguments.
     fn take(&self) -> TokenStream {
-        let Expansion { retried, more, .. } = self;
+        let more = &self.more;
+        let retried = match self.args.allows_retries() {
+            Some(retried) => quote!(#retried),
+            None => self.retried.to_token_stream(),
+        };
         let take = self.arguments.iter().enumerate().map(|(index, argument)| {
             let Argument { name, conditions, .. } = argument;
             if self.is_lent(argument) {
@@ -320,15 +324,15 @@ impl<'a> Expansion<'a> {
 
     /// The future of one attempt.
     fn attempt(&self) -> TokenStream {
-        let private = self.private(self.place());
+        let private = self.private(self.place);
         let returned = self.returned;
         let bind = self.bind();
         let body = self.item.attempt_body(&self.receiver);
         // Braces within braces; the label says that they are meant.
-        let body = quote_spanned!(self.place()=> #bind '_body: #body);
+        let body = quote_spanned!(self.place=> #bind '_body: #body);
         let future = match self.shape {
             Shape::Async => {
-                return quote_spanned! {self.place()=>
+                return quote_spanned! {self.place=>
                     async move {
                         if false {
                             return #private::returned::<#returned>();
@@ -337,11 +341,11 @@ impl<'a> Expansion<'a> {
                     }
                 };
             }
-            Shape::Boxed(future) => quote_spanned!(self.place()=> move || -> #future { #body }),
-            Shape::Opaque => quote_spanned!(self.place()=> move || { #body }),
+            Shape::Boxed(future) => quote_spanned!(self.place=> move || -> #future { #body }),
+            Shape::Opaque => quote_spanned!(self.place=> move || { #body }),
         };
         // The whole body is run for every attempt, and a `return` in it leaves this closure.
-        quote_spanned!(self.place()=> async move { (#future)().await })
+        quote_spanned!(self.place=> async move { (#future)().await })
     }
 }
 

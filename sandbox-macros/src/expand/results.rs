@@ -27,7 +27,7 @@ impl Expansion<'_> {
 
     /// What can be told of the return type: more than the bounds of a generic function could.
     fn by_type(&self) -> TokenStream {
-        let private = self.private(self.place());
+        let private = self.private(self.place);
         let answers = self.answers();
         quote! {
             .handled_by({
@@ -41,14 +41,14 @@ impl Expansion<'_> {
     /// Stands for what an attempt yields. A part that is opaque could be anything, and so could be taken for all that is asked
     /// for: in its place stands one of which nothing is known.
     fn answers(&self) -> TokenStream {
-        let private = self.private(self.place());
+        let private = self.private(self.place);
         let returned = known(self.returned, &parse_quote!(#private::Opaque));
         quote!(#private::Answers::<#returned>::NEW)
     }
 
     /// The last error is kept for the function that speaks, if it has a text.
     fn note(&self) -> TokenStream {
-        let private = self.private(self.place());
+        let private = self.private(self.place);
         let answers = self.answers();
         quote! {
             .noted({
