@@ -287,16 +287,19 @@ impl<T, E: fmt::Display> Note<Result<T, E>> for LastError {
     }
 }
 
-/// Errors that a predicate accepts are retried, others are not.
+/// Errors that a predicate accepts are retried, others are not; what answers mean, another classifier knows.
 #[derive(Debug, Clone, Copy)]
-pub struct RetryIf<P>(pub(crate) P);
+pub struct RetryIf<P, C> {
+    pub(crate) retryable: P,
+    pub(crate) otherwise: C,
+}
 
-impl<T, E, P: Fn(&E) -> bool> Classify<Result<T, E>> for RetryIf<P> {
+impl<T, E, P: Fn(&E) -> bool, C: Classify<Result<T, E>>> Classify<Result<T, E>> for RetryIf<P, C> {
     #[inline]
     fn verdict(&self, outcome: &Result<T, E>) -> Verdict {
         match outcome {
-            Ok(_) => Verdict::Success,
-            Err(error) if (self.0)(error) => Verdict::RETRY,
+            Ok(_) => self.otherwise.verdict(outcome),
+            Err(error) if (self.retryable)(error) => Verdict::RETRY,
             Err(_) => Verdict::Fail,
         }
     }

@@ -62,15 +62,17 @@ impl<F> Tool<F, Typed<ByType, ByType>> {
 impl<F, C, S, M, K, N> Tool<F, Typed<C, S, M>, K, N> {
     /// Retries only the errors that `retryable` accepts; others end the call, as failures.
     ///
-    /// Without it every error is retried. Replaces [`classify`](Self::classify) and [`ignore_if`](Self::ignore_if).
+    /// Without it every error is retried. Replaces what [`classify`](Self::classify) and [`ignore_if`](Self::ignore_if) say of
+    /// errors.
     #[inline]
-    pub fn retry_if<P, A, T, E>(self, retryable: P) -> Tool<F, Typed<RetryIf<P>, S, M>, K, N>
+    #[expect(clippy::type_complexity, reason = "only what it adds to the tool's type is new")]
+    pub fn retry_if<P, A, T, E>(self, retryable: P) -> Tool<F, Typed<RetryIf<P, C>, S, M>, K, N>
     where
         F: Function<Attempt = A>,
         A: Future<Output = Result<T, E>>,
         P: Fn(&E) -> bool,
     {
-        self.classified(RetryIf(retryable))
+        self.classified(|otherwise| RetryIf { retryable, otherwise })
     }
 
     /// Takes the errors that `callers_fault` accepts for the caller's fault, such as bad arguments: they are given back as
@@ -93,12 +95,9 @@ impl<F, C, S, M, K, N> Tool<F, Typed<C, S, M>, K, N> {
         A: Future<Output = Result<T, E>>,
         P: Fn(&E) -> bool,
     {
-        self.handled(|Typed { classify, speak, note }| {
-            let classify = IgnoreIf {
-                callers_fault,
-                otherwise: classify,
-            };
-            Typed { classify, speak, note }
+        self.classified(|otherwise| IgnoreIf {
+            callers_fault,
+            otherwise,
         })
     }
 
@@ -125,11 +124,15 @@ impl<F, C, S, M, K, N> Tool<F, Typed<C, S, M>, K, N> {
         A: Future,
         V: Fn(&A::Output) -> Verdict,
     {
-        self.classified(By(verdict))
+        self.classified(|_| By(verdict))
     }
 
-    fn classified<D>(self, classify: D) -> Tool<F, Typed<D, S, M>, K, N> {
-        self.handled(|Typed { speak, note, .. }| Typed { classify, speak, note })
+    fn classified<D>(self, by: impl FnOnce(C) -> D) -> Tool<F, Typed<D, S, M>, K, N> {
+        self.handled(|Typed { classify, speak, note }| Typed {
+            classify: by(classify),
+            speak,
+            note,
+        })
     }
 
     /// Makes the call's result when the engine has to speak for the tool, instead of `From<SandboxError>`.

@@ -65,6 +65,13 @@ servers! {
         }
     }
     {
+        #[sandboxed(backoff_base_ms = 0, breaker = &self.0.breaker, retry_if = |_| false, ignore_if = |_| true)]
+        #[tool]
+        async fn result_or_picky_error(&self, Parameters(Order { works }): Parameters<Order>) -> Result<CallToolResult, ErrorData> {
+            Ok(attempt(&self.0, works))
+        }
+    }
+    {
         #[sandboxed(backoff_base_ms = 0, breaker = &self.0.breaker)]
         #[tool]
         async fn response_or_error(&self, Parameters(Order { works }): Parameters<Order>) -> Result<CallToolResponse, ErrorData> {
@@ -83,12 +90,13 @@ servers! {
     }
 }
 
-const TOOLS: [&str; 7] = [
+const TOOLS: [&str; 8] = [
     "result",
     "response",
     "result_or_error",
     "result_or_text",
     "result_or_result",
+    "result_or_picky_error",
     "response_or_error",
     "json_or_result",
 ];
