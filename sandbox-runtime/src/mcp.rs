@@ -1,6 +1,7 @@
 //! Tools of MCP servers, with [`rmcp`]. Feature `rmcp`.
 //!
-//! `#[sandboxed]` goes above or below rmcp's `#[tool]` and needs no further argument:
+//! `#[sandboxed]` goes above rmcp's `#[tool]` and needs no further argument. Below it works as well, but there rmcp takes no
+//! description from the documentation.
 //!
 //! ```
 //! use rmcp::handler::server::wrapper::Parameters;
@@ -14,8 +15,9 @@
 //!
 //! #[tool_router]
 //! impl Weather {
+//!     /// The weather in a city.
 //!     #[sandboxed(timeout_ms = 2_000)]
-//!     #[tool(description = "The weather in a city")]
+//!     #[tool]
 //!     async fn weather(&self, Parameters(Query { city }): Parameters<Query>) -> Result<CallToolResult, ErrorData> {
 //!         Ok(CallToolResult::success(vec![ContentBlock::text(format!("rain in {city}"))]))
 //!     }
@@ -35,11 +37,49 @@
 //! Data goes into `_meta` and never into `structuredContent`: a tool with an output schema would break it there, and strict
 //! clients reject that.
 //!
+//! # A tool with an error type of its own
+//!
+//! It keeps the failure in a variant and hands it on to rmcp, which marks whatever an error becomes:
+//!
+//! ```
+//! use rmcp::ErrorData;
+//! use rmcp::handler::server::tool::IntoCallToolResult;
+//! use rmcp::model::CallToolResponse;
+//! use sandbox_runtime::{Failure, FromSandboxError};
+//!
+//! #[derive(Debug, thiserror::Error)]
+//! enum WeatherError {
+//!     #[error("no such city")]
+//!     NoSuchCity,
+//!     #[error(transparent)]
+//!     Sandbox(Failure),
+//! }
+//!
+//! impl FromSandboxError for WeatherError {
+//!     fn from_failure(failure: Failure) -> Self {
+//!         WeatherError::Sandbox(failure)
+//!     }
+//! }
+//!
+//! impl IntoCallToolResult for WeatherError {
+//!     fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
+//!         match self {
+//!             WeatherError::Sandbox(failure) => failure.into_call_tool_result(),
+//!             other => other.to_string().into_call_tool_result(),
+//!         }
+//!     }
+//! }
+//! ```
+//!
+//! Then `Result<Json<T>, WeatherError>` tells as much as `CallToolResult` does, and `ignore_if` says which errors are the
+//! model's own.
+//!
 //! # What counts as a failure
 //!
 //! A result with `is_error: Some(true)` does, and is retried. An [`ErrorData`] for parameters, a request, a method or a
 //! resource that is not as it must be, or for a client that cannot do what the tool needs, is the caller's fault: it is given
-//! back, is not retried, and leaves no mark on the breaker. Any other error is retried. `retry_if`, `ignore_if`, `classify` and `on_failure` say otherwise.
+//! back, is not retried, and leaves no mark on the breaker. Any other error is retried. `retry_if` and `ignore_if` say otherwise
+//! of errors, `classify` of all outcomes.
 //!
 //! # Cancellation
 //!
