@@ -46,42 +46,60 @@ servers! {
     {
         #[sandboxed(backoff_base_ms = 0, breaker = &self.0.breaker)]
         #[tool]
-        async fn result_or_error(&self, Parameters(Order { works }): Parameters<Order>) -> Result<CallToolResult, ErrorData> {
+        async fn result_or_error(
+            &self,
+            Parameters(Order { works }): Parameters<Order>,
+        ) -> Result<CallToolResult, ErrorData> {
             Ok(attempt(&self.0, works))
         }
     }
     {
         #[sandboxed(backoff_base_ms = 0, breaker = &self.0.breaker)]
         #[tool]
-        async fn result_or_text(&self, Parameters(Order { works }): Parameters<Order>) -> Result<CallToolResult, String> {
+        async fn result_or_text(
+            &self,
+            Parameters(Order { works }): Parameters<Order>,
+        ) -> Result<CallToolResult, String> {
             Ok(attempt(&self.0, works))
         }
     }
     {
         #[sandboxed(backoff_base_ms = 0, breaker = &self.0.breaker)]
         #[tool]
-        async fn result_or_result(&self, Parameters(Order { works }): Parameters<Order>) -> Result<CallToolResult, CallToolResult> {
+        async fn result_or_result(
+            &self,
+            Parameters(Order { works }): Parameters<Order>,
+        ) -> Result<CallToolResult, CallToolResult> {
             Ok(attempt(&self.0, works))
         }
     }
     {
         #[sandboxed(backoff_base_ms = 0, breaker = &self.0.breaker, retry_if = |_| false, ignore_if = |_| true)]
         #[tool]
-        async fn result_or_picky_error(&self, Parameters(Order { works }): Parameters<Order>) -> Result<CallToolResult, ErrorData> {
+        async fn result_or_picky_error(
+            &self,
+            Parameters(Order { works }): Parameters<Order>,
+        ) -> Result<CallToolResult, ErrorData> {
             Ok(attempt(&self.0, works))
         }
     }
     {
         #[sandboxed(backoff_base_ms = 0, breaker = &self.0.breaker)]
         #[tool]
-        async fn response_or_error(&self, Parameters(Order { works }): Parameters<Order>) -> Result<CallToolResponse, ErrorData> {
+        async fn response_or_error(
+            &self,
+            Parameters(Order { works }): Parameters<Order>,
+        ) -> Result<CallToolResponse, ErrorData> {
             Ok(attempt(&self.0, works).into())
         }
     }
     {
         #[sandboxed(backoff_base_ms = 0, breaker = &self.0.breaker)]
         #[tool]
-        async fn json_or_result(&self, Parameters(Order { works }): Parameters<Order>) -> Result<Json<u32>, CallToolResult> {
+        async fn json_or_result(
+            &self,
+            Parameters(Order { works }): Parameters<Order>,
+        ) -> Result<Json<u32>, CallToolResult> {
             match attempt(&self.0, works) {
                 result if result.is_error == Some(true) => Err(result),
                 _ => Ok(Json(works)),

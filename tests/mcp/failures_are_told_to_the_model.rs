@@ -51,42 +51,60 @@ servers! {
     {
         #[sandboxed(timeout_ms = 1_000, max_retries = 0, breaker = &self.0.breaker)]
         #[tool]
-        async fn result_or_error(&self, Parameters(Order { end: how }): Parameters<Order>) -> Result<CallToolResult, ErrorData> {
+        async fn result_or_error(
+            &self,
+            Parameters(Order { end: how }): Parameters<Order>,
+        ) -> Result<CallToolResult, ErrorData> {
             Ok(answer(end(&how).await))
         }
     }
     {
         #[sandboxed(timeout_ms = 1_000, max_retries = 0, breaker = &self.0.breaker)]
         #[tool]
-        async fn result_or_text(&self, Parameters(Order { end: how }): Parameters<Order>) -> Result<CallToolResult, String> {
+        async fn result_or_text(
+            &self,
+            Parameters(Order { end: how }): Parameters<Order>,
+        ) -> Result<CallToolResult, String> {
             Ok(answer(end(&how).await))
         }
     }
     {
         #[sandboxed(timeout_ms = 1_000, max_retries = 0, breaker = &self.0.breaker)]
         #[tool]
-        async fn result_or_result(&self, Parameters(Order { end: how }): Parameters<Order>) -> Result<CallToolResult, CallToolResult> {
+        async fn result_or_result(
+            &self,
+            Parameters(Order { end: how }): Parameters<Order>,
+        ) -> Result<CallToolResult, CallToolResult> {
             Ok(answer(end(&how).await))
         }
     }
     {
         #[sandboxed(timeout_ms = 1_000, max_retries = 0, breaker = &self.0.breaker)]
         #[tool]
-        async fn response_or_error(&self, Parameters(Order { end: how }): Parameters<Order>) -> Result<CallToolResponse, ErrorData> {
+        async fn response_or_error(
+            &self,
+            Parameters(Order { end: how }): Parameters<Order>,
+        ) -> Result<CallToolResponse, ErrorData> {
             Ok(answer(end(&how).await).into())
         }
     }
     {
         #[sandboxed(timeout_ms = 1_000, max_retries = 0, breaker = &self.0.breaker)]
         #[tool]
-        async fn json_or_result(&self, Parameters(Order { end: how }): Parameters<Order>) -> Result<Json<Report>, CallToolResult> {
+        async fn json_or_result(
+            &self,
+            Parameters(Order { end: how }): Parameters<Order>,
+        ) -> Result<Json<Report>, CallToolResult> {
             Ok(Json(Report { state: end(&how).await }))
         }
     }
     {
         #[sandboxed(timeout_ms = 1_000, max_retries = 0, breaker = &self.0.breaker)]
         #[tool]
-        async fn json_or_text(&self, Parameters(Order { end: how }): Parameters<Order>) -> Result<Json<Report>, String> {
+        async fn json_or_text(
+            &self,
+            Parameters(Order { end: how }): Parameters<Order>,
+        ) -> Result<Json<Report>, String> {
             Ok(Json(Report { state: end(&how).await }))
         }
     }
@@ -115,7 +133,10 @@ servers! {
     {
         #[sandboxed(timeout_ms = 1_000, max_retries = 0, breaker = &self.0.breaker)]
         #[tool]
-        async fn json_or_error(&self, Parameters(Order { end: how }): Parameters<Order>) -> Result<Json<Report>, ErrorData> {
+        async fn json_or_error(
+            &self,
+            Parameters(Order { end: how }): Parameters<Order>,
+        ) -> Result<Json<Report>, ErrorData> {
             Ok(Json(Report { state: end(&how).await }))
         }
     }

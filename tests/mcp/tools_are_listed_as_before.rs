@@ -42,7 +42,11 @@ macro_rules! server {
             $(#[$first])*
             #[tool(name = "renamed", description = "Finds pages")]
             $(#[$second])*
-            async fn structured(&self, Parameters(query): Parameters<Query>, context: RequestContext<RoleServer>) -> Result<Json<Hits>, ErrorData> {
+            async fn structured(
+                &self,
+                Parameters(query): Parameters<Query>,
+                context: RequestContext<RoleServer>,
+            ) -> Result<Json<Hits>, ErrorData> {
                 let _ = context;
                 Ok(Json(Hits { pages: vec![query.text] }))
             }
