@@ -20,20 +20,20 @@ use sandbox_runtime::{CircuitBreaker, Permit, SandboxError, sandboxed};
 /// x86-64: room for what the compiler decides anew, and not for another reading of a clock, another atomic word or an
 /// allocation. Lower the limits when the counts fall.
 mod limit {
-    /// 130. Two looks at the breaker, one at whether anything surrounds the call, a guard against panics, a future made and
+    /// Takes 130. Two looks at the breaker, one at whether anything surrounds the call, a guard against panics, a future made and
     /// dropped; neither clock nor timer.
     pub(super) const READY_CALL: u64 = 140;
-    /// 424. One reading of the clock, and an error that says when to try again; no text is written.
+    /// Takes 424. One reading of the clock, and an error that says when to try again; no text is written.
     pub(super) const REFUSED_CALL: u64 = 452;
-    /// 559. Two attempts, a failure and the success that takes it back; neither clock nor timer.
+    /// Takes 559. Two attempts, a failure and the success that takes it back; neither clock nor timer.
     pub(super) const RETRIED_CALL: u64 = 598;
-    /// 21. One word is read and none is written.
+    /// Takes 21. One word is read and none is written.
     pub(super) const SUCCESS_IN_A_ROW: u64 = 22;
-    /// 66. One word is written; far from the threshold no clock is read.
+    /// Takes 66. One word is written; far from the threshold no clock is read.
     pub(super) const FAILURE_IN_A_ROW: u64 = 70;
-    /// 125. The result goes into the window, and the window is judged.
+    /// Takes 125. The result goes into the window, and the window is judged.
     pub(super) const SUCCESS_IN_A_WINDOW: u64 = 133;
-    /// 155. As a success; the window stays far from what opens the breaker.
+    /// Takes 155. As a success; the window stays far from what opens the breaker.
     pub(super) const FAILURE_IN_A_WINDOW: u64 = 165;
 }
 
