@@ -67,7 +67,8 @@ impl<T, E: FromSandboxError> FromFailure for Result<T, E> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot carry a sandbox failure: it does not implement `From<SandboxError>`",
     label = "the error of a sandboxed tool must implement `From<SandboxError>`",
-    note = "add `impl From<sandbox_runtime::SandboxError> for {Self}`, or a `#[from]` variant with `thiserror`"
+    note = "add `impl From<sandbox_runtime::SandboxError> for {Self}`, or a `#[from]` variant with `thiserror`",
+    note = "the errors of rmcp and rig can with the features `rmcp` and `rig` of sandbox-runtime"
 )]
 pub trait FromSandboxError {
     /// The error to return from a call that ended with `failure`.
