@@ -32,6 +32,7 @@
 //! | `Result<Json<T>, CallToolResult>`, `Result<_, CallToolResult>` | the same, beside an output schema |
 //! | `Result<_, String>` | a result with `isError: true` and the text; a `String` has no place for data |
 //! | `String` | a result with the text; nothing in it can be marked as an error |
+//! | `()` | does not compile: a failure could not be told. Return `Result<(), String>` |
 //! | `Result<_, ErrorData>` with any other `_` | a JSON-RPC error with the text and the data. Clients do not show it to the model: prefer one of the above |
 //!
 //! Data goes into `_meta` and never into `structuredContent`: a tool with an output schema would break it there, and strict
