@@ -82,6 +82,10 @@
 //! back, is not retried, and leaves no mark on the breaker. Any other error is retried. `retry_if` and `ignore_if` say otherwise
 //! of errors, `classify` of all outcomes.
 //!
+//! By hand, [`Tool`](crate::Tool) knows what the bounds of its functions tell, and no more: an error of rmcp's is retried there
+//! like any other, and a failure is told in `Err`. Say otherwise with `classify`, and with
+//! `on_failure(|failure| Ok(failure.into()))`.
+//!
 //! # Cancellation
 //!
 //! A client that cancels a request only flips a token while the tool runs on, unless the call is told of it. With

@@ -63,7 +63,8 @@ impl<T, E: FromSandboxError> FromFailure for Result<T, E> {
     }
 }
 
-/// An error that a sandbox failure can be made: any `E: From<SandboxError>`, and `String`.
+/// An error that a sandbox failure can be made: any `E: From<SandboxError>`, and `String`. Error types that are to keep the
+/// whole [`Failure`] implement it themselves.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot carry a sandbox failure: it does not implement `From<SandboxError>`",
     label = "the error of a sandboxed tool must implement `From<SandboxError>`",

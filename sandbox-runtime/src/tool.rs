@@ -43,7 +43,7 @@ pub struct Tool<F, H, K = Pending<()>, N = Text> {
 }
 
 impl<F> Tool<F, Typed<ByType, ByType>> {
-    /// A tool of any `Result<T, E>` with `E: From<SandboxError>`. `function` is called once for each attempt.
+    /// A tool of any `Result<T, E>` with `E: From<SandboxError>`, or with `String` for `E`. `function` is called once for each attempt.
     #[inline]
     pub fn new<A>(name: &'static str, function: F) -> Self
     where
