@@ -217,12 +217,13 @@ impl<T: Future> Run<T, T::Output> {
     /// Waits out the delay and asks for the next attempt.
     fn poll_next_attempt<C, H, K, N>(
         mut self: Pin<&mut Self>,
-        call: Pin<&mut Call<'_, C, H, K, N>>,
+        mut call: Pin<&mut Call<'_, C, H, K, N>>,
         cx: &mut Context<'_>,
     ) -> Poll<ControlFlow<H::Returned>>
     where
         C: Into<Policy> + Copy,
         H: Handler<T::Output>,
+        K: Future<Output = ()>,
         N: ToolName,
     {
         let mut this = self.as_mut().project();
@@ -230,6 +231,10 @@ impl<T: Future> Run<T, T::Output> {
             ready!(poll_timer(this.timer.as_mut(), cx));
             this.timer.set(None);
         } else {
+            // The call may have been cancelled by the attempt that has just ended in this very poll.
+            if call.as_mut().poll_cancelled(cx).is_ready() {
+                return Poll::Ready(ControlFlow::Break(self.cancel(call)));
+            }
             // Without a delay a tool that fails at once would never let go of its thread.
             ready!(coop::poll_proceed(cx)).made_progress();
         }
@@ -270,7 +275,7 @@ impl<T: Future> Run<T, T::Output> {
         let _ = guard(|| this.stage.set(Stage::Ended));
         this.timer.set(None);
         match last {
-            Some(last) => call.conclude_with(last, None),
+            Some(last) => call.conclude_instead(last, None),
             None => call.fail(FailureKind::Cancelled, None),
         }
     }

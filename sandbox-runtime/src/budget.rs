@@ -28,8 +28,8 @@ use crate::scope;
 ///
 /// - A call that would outlast the deadline is cut at it, as at a [deadline](crate::Policy::deadline) of its own, and one that
 ///   would begin after it is not made.
-/// - Each retry spends one of the retries; so many successes as [`successes_per_retry`](Self::successes_per_retry) says
-///   earn one back. With none left, calls end with what their first attempt came to, and a sick dependency is not
+/// - Each retry spends one of the retries, when its delay begins; so many successes as [`successes_per_retry`](Self::successes_per_retry) says
+///   earn one back. With none left, calls end with what their last attempt came to, and a sick dependency is not
 ///   multiplied by all the tools that need it. (This is the retry throttling of gRPC, and the token bucket of the AWS SDKs.)
 /// - Budgets nest: a call keeps those of all scopes around it.
 /// - Calls outside any scope are untouched.
@@ -146,6 +146,15 @@ impl Scope {
         granted
     }
 
+    fn give_back_retry(&self) {
+        if let Some(retries) = &self.retries {
+            retries.give_back();
+        }
+        if let Some(scope) = &self.around {
+            scope.give_back_retry();
+        }
+    }
+
     fn earn(&self) {
         if let Some(retries) = &self.retries {
             retries.earn();
@@ -213,6 +222,13 @@ pub(crate) fn ends() -> Option<Instant> {
 #[cold]
 pub(crate) fn spend_retry() -> bool {
     SCOPE.try_with(|scope| scope.spend_retry()).unwrap_or(true)
+}
+
+/// Returns a retry that was spent and then not made.
+#[cold]
+pub(crate) fn give_back_retry() {
+    // Outside any there was none to spend.
+    let _ = SCOPE.try_with(|scope| scope.give_back_retry());
 }
 
 /// Counts a success for the scope around the caller.

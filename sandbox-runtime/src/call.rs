@@ -181,15 +181,20 @@ where
     where
         H: Handler<R>,
     {
+        // A timer may wake late, and what would be cut at its first wait had better not be begun.
+        if self.time_left() == Some(Duration::ZERO) {
+            return Err(self.conclude_instead(last, None));
+        }
         match self.breaker.request(self.policy().timeout) {
             Ok(admission) => {
+                // Before what the user wrote to display an error: should that panic, the probe's place is released.
+                self.as_mut().begin(admission);
                 if let Last::Answered(answer) = &last {
-                    self.as_mut().project().handler.pass_over(answer);
+                    self.project().handler.pass_over(answer);
                 }
-                self.begin(admission);
                 Ok(())
             }
-            Err(refusal) => Err(self.conclude_with(last, Some(refusal))),
+            Err(refusal) => Err(self.conclude_instead(last, Some(refusal))),
         }
     }
 
@@ -258,6 +263,18 @@ where
             Last::TimedOut => Err(self.failure(FailureKind::Timeout)),
         };
         self.conclude(last, refusal)
+    }
+
+    /// Ends the call instead of the retry that was decided on.
+    #[cold]
+    pub(crate) fn conclude_instead<R>(self: Pin<&mut Self>, last: Last<R>, refusal: Option<Refusal>) -> H::Returned
+    where
+        H: Handler<R>,
+    {
+        if scope::entered() {
+            budget::give_back_retry();
+        }
+        self.conclude_with(last, refusal)
     }
 
     /// Ends the call with a failure of the engine's own telling.

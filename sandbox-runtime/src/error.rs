@@ -47,7 +47,7 @@ pub enum SandboxError {
         /// The tool's own last error.
         reason: String,
     },
-    /// The call as a whole ran out of time while an attempt was under way.
+    /// The call as a whole ran out of time while an attempt was under way, or its run was over before it began.
     #[error("deadline exceeded: no answer within {limit_ms} ms")]
     DeadlineExceeded {
         /// How long the call took.

@@ -49,7 +49,7 @@ type Answer<T> = <<<T as IntoTool>::Function as Function>::Attempt as Future>::O
 /// A plain closure's call is an error when there is nothing of the tool's own to report:
 /// [`Timeout`](crate::SandboxError::Timeout) when the last attempt ran into its limit,
 /// [`CircuitBreakerOpen`](crate::SandboxError::CircuitBreakerOpen) when the breaker refused an attempt, the first or a
-/// further one, [`DeadlineExceeded`](crate::SandboxError::DeadlineExceeded) when the deadline cut an attempt short,
+/// further one, [`DeadlineExceeded`](crate::SandboxError::DeadlineExceeded) when the deadline cut an attempt short or the run was over,
 /// [`Panicked`](crate::SandboxError::Panicked) when the tool panicked. A tool that returned an error to the end is
 /// `Ok` with `success: false`.
 ///

@@ -60,7 +60,7 @@ pub enum FailureKind {
         /// The failures that open it.
         threshold: u32,
     },
-    /// The call's deadline cut an attempt short.
+    /// The call's deadline cut an attempt short, or its run was over before it began.
     #[serde(rename = "deadline_exceeded")]
     Deadline,
     /// The tool panicked.
@@ -94,7 +94,7 @@ impl Failure {
         let happened = self.happened();
         let earlier = match (&self.kind, &self.last_error) {
             (FailureKind::Panic, _) | (_, None) => String::new(),
-            (_, Some(error)) => format!(" The attempt before failed: {}", Sentence(error)),
+            (_, Some(error)) => format!(" An earlier attempt failed: {}", Sentence(error)),
         };
         let advice = self.advice();
         format!("{happened}{earlier} {advice}")
@@ -221,7 +221,7 @@ impl fmt::Display for Failure {
             FailureKind::Panic => return write!(f, "`{tool}` panicked: {}", last_error.unwrap_or("no message")),
         }?;
         match last_error {
-            Some(error) => write!(f, "; the attempt before failed: {error}"),
+            Some(error) => write!(f, "; an earlier attempt failed: {error}"),
             None => Ok(()),
         }
     }

@@ -42,8 +42,11 @@ impl ToolExecutionResult {
     /// ```
     ///
     /// An error's text is put on one line and cut at 500 characters, for it is meant for a model. An answer that cannot be
-    /// written as JSON is reported as a failure. A future without a sandboxed call in it counts as one attempt; of one with
-    /// several, the attempts are those of the call that ended last.
+    /// written as JSON is reported as a failure. What comes in `Ok` is a success, also where a function given to `on_failure`, or
+    /// an answer such as rmcp's `CallToolResult`, tells a failure in it.
+    ///
+    /// `call` is meant to be one sandboxed call. A future without any counts as one attempt; of one with several, the attempts
+    /// and the error below are those of the call that ended last.
     ///
     /// # Errors
     ///

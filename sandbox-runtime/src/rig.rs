@@ -83,7 +83,12 @@ impl From<Failure> for ToolExecutionError {
     fn from(failure: Failure) -> Self {
         let (kind, code, retryable) = match failure.kind {
             FailureKind::Timeout => (ToolErrorKind::Timeout, "timeout", failure.idempotent),
-            FailureKind::Deadline => (ToolErrorKind::Timeout, "deadline_exceeded", failure.idempotent),
+            // A call that was not begun had no time left, and no other will have any.
+            FailureKind::Deadline => (
+                ToolErrorKind::Timeout,
+                "deadline_exceeded",
+                failure.idempotent && failure.attempts > 0,
+            ),
             // Not before the cooldown is over, which is longer than a loop of retries.
             FailureKind::CircuitOpen { .. } => (ToolErrorKind::Provider, "circuit_breaker_open", false),
             FailureKind::Panic => (ToolErrorKind::Other, "panicked", false),

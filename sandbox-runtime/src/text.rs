@@ -20,10 +20,15 @@ struct Plain {
     length: usize,
     /// Whether a space is due before the next visible character.
     space: bool,
+    full: bool,
 }
 
 impl Write for Plain {
     fn write_str(&mut self, text: &str) -> fmt::Result {
+        if self.full {
+            // Some writers go on although they were told to stop.
+            return Err(fmt::Error);
+        }
         for character in text.chars() {
             if character.is_control() || character.is_whitespace() {
                 self.space = self.length > 0;
@@ -31,6 +36,7 @@ impl Write for Plain {
             }
             if self.length + usize::from(self.space) >= LONGEST {
                 self.text.push('…');
+                self.full = true;
                 return Err(fmt::Error);
             }
             if std::mem::take(&mut self.space) {
@@ -80,6 +86,16 @@ mod tests {
                 }
             }
         }
+        struct Deaf;
+        impl Display for Deaf {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                for _ in 0..1_000 {
+                    let _ = f.write_str("x");
+                }
+                Ok(())
+            }
+        }
+        assert_eq!(plain(Deaf), format!("{}…", "x".repeat(LONGEST)));
         assert_eq!(plain(Endless), format!("{}…", "again and ".repeat(50).trim_end()));
     }
 }

@@ -107,7 +107,7 @@ async fn in_the_text_and_in_the_data() {
                 Err(error) => (error.message.into_owned(), error.data.unwrap()),
             };
             let expected = format!(
-                "`{tool}` timed out: 2 attempts of up to 500 ms. The attempt before failed: {earlier}. Calling it again \
+                "`{tool}` timed out: 2 attempts of up to 500 ms. An earlier attempt failed: {earlier}. Calling it again \
                  does no harm, but the same request is unlikely to be answered: ask for less, or go on without it."
             );
             assert_eq!(text, expected, "{tool}");

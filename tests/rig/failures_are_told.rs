@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rig_core::tool::ToolErrorKind::{self, Cancelled, Other, Provider, Timeout};
 use rig_core::tool::{ToolExecutionError, ToolOutput};
-use sandbox_runtime::{CircuitBreaker, Failure, FailureKind, sandboxed};
+use sandbox_runtime::{Budget, CircuitBreaker, Failure, FailureKind, sandboxed};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -176,4 +176,17 @@ async fn of_the_attempt_before_what_was_meant_for_models() {
     assert_eq!(earlier(secret).await.as_deref(), Some("the tool failed"));
     let structured = ToolExecutionError::provider("admin@db.internal").with_model_output(ToolOutput::json(Value::Null));
     assert_eq!(earlier(structured).await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_is_over() {
+    let answer = Budget::new().deadline(Duration::ZERO).scope(search()).await;
+    let expected = (
+        Timeout,
+        Some(false),
+        "deadline_exceeded",
+        "`search` was not called: no time was left",
+        "`search` was not called: there is no time left. Finish with what you have.",
+    );
+    assert_eq!(told(&answer), expected);
 }

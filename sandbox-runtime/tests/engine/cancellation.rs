@@ -139,3 +139,19 @@ async fn a_token_that_is_never_cancelled_changes_nothing() {
     assert!(result.is_ok());
     assert_eq!(elapsed, 100 + 50);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_an_attempt_cancels_ends_the_call_before_a_retry_without_delay() {
+    let breaker = CircuitBreaker::disabled();
+    let token = CancellationToken::new();
+    let attempts = std::cell::Cell::new(0);
+    let tool = Tool::new("tool", || {
+        attempts.set(attempts.get() + 1);
+        token.cancel();
+        async { Err::<(), _>(String::from("503")) }
+    })
+    .cancelled_by(token.cancelled());
+    let policy = Policy::new().max_retries(50).backoff_base(Duration::ZERO);
+    let result = execute_with_controls(policy, &breaker, tool).await;
+    assert_eq!((result, attempts.get()), (Err("503".into()), 1));
+}

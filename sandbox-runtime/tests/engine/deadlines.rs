@@ -1,8 +1,10 @@
 //! A deadline bounds the whole call: it cuts a running attempt, and no delay is begun that it would cut.
 
+use std::future::Future;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
-use sandbox_runtime::{CircuitBreaker, Policy, SandboxError, execute_with_controls};
+use sandbox_runtime::{CircuitBreaker, Policy, SandboxError, Tool, execute_with_controls};
 
 use crate::support::{Script, Step, timed};
 
@@ -77,4 +79,25 @@ async fn endless_retries_without_a_delay_end_at_the_deadline() {
     let (result, elapsed, _) = call(policy, &[Step::FailAfter(150)]).await;
     assert!(result.unwrap_err().is_deadline_exceeded());
     assert_eq!(elapsed, 2_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_would_be_cut_at_once_is_not_begun() {
+    let breaker = CircuitBreaker::new(5);
+    let attempts = std::cell::Cell::new(0);
+    let tool = Tool::new("late", || {
+        attempts.set(attempts.get() + 1);
+        async { Err::<(), _>(String::from("503")) }
+    });
+    let policy = Policy::new()
+        .timeout(Duration::from_millis(40))
+        .deadline(Duration::from_millis(100))
+        .backoff_base(Duration::from_millis(90));
+    let mut call = std::pin::pin!(execute_with_controls(policy, &breaker, tool));
+    let polled = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(polled.is_pending(), "in its delay");
+    // The executor comes back late.
+    tokio::time::advance(Duration::from_millis(150)).await;
+    assert_eq!(call.await, Err("503".into()));
+    assert_eq!((attempts.get(), breaker.failure_count()), (1, 1));
 }

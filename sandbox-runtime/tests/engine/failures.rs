@@ -145,7 +145,7 @@ async fn an_error_before_an_attempt_that_came_to_nothing() {
     );
     assert_eq!(
         failure.to_string(),
-        "`search` timed out: 2 attempts of up to 1000 ms; the attempt before failed: 503 [1mbusy"
+        "`search` timed out: 2 attempts of up to 1000 ms; an earlier attempt failed: 503 [1mbusy"
     );
 
     let short = POLICY.deadline(Duration::from_millis(1_050));

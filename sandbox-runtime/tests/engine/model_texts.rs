@@ -104,7 +104,7 @@ async fn the_error_of_the_attempt_before_is_told() {
         .expect("the engine spoke");
     assert_eq!(
         text.take(),
-        "`search` timed out: 3 attempts of up to 1.5 s. The attempt before failed: 503 busy. Calling it again does no harm, \
+        "`search` timed out: 3 attempts of up to 1.5 s. An earlier attempt failed: 503 busy. Calling it again does no harm, \
          but the same request is unlikely to be answered: ask for less, or go on without it."
     );
 }

@@ -1,11 +1,13 @@
 //! A panic in the tool is caught, counted and reported, and never retried.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use sandbox_runtime::{CircuitBreaker, Policy, SandboxError, Tool, execute_with_controls};
+use futures_util::FutureExt;
+use sandbox_runtime::{BreakerState, CircuitBreaker, Policy, SandboxError, Tool, execute_with_controls};
 use serde_json::Value;
 
 use crate::support::{Script, Step};
@@ -99,4 +101,28 @@ async fn a_panicking_probe_does_not_keep_its_place() {
         tokio::time::advance(Duration::from_secs(1)).await;
     }
     breaker.admit().expect("half-open with its place free").success();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_while_an_error_is_written_does_not_keep_a_probes_place() {
+    struct Mute;
+    impl std::fmt::Display for Mute {
+        fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            panic!("no text")
+        }
+    }
+    let breaker = CircuitBreaker::new(2).cooldown(Duration::from_millis(50));
+    let tool = Tool::new("mute", || async { Err::<(), _>(Mute) })
+        .keep_last_error()
+        .on_failure(|_| Ok(()));
+    let policy = Policy::new().backoff_base(Duration::from_millis(100));
+    let call = AssertUnwindSafe(execute_with_controls(policy, &breaker, tool)).catch_unwind();
+    let others = async {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        breaker.record_failure();
+    };
+    let (panicked, ()) = tokio::join!(call, others);
+    assert!(panicked.is_err(), "it is no panic of the tool's");
+    assert_eq!(breaker.state(), BreakerState::HalfOpen, "the retry was the probe");
+    assert!(breaker.admit().is_ok(), "its place is free");
 }

@@ -192,3 +192,23 @@ fn a_scope_is_send_when_the_run_is() {
     assert_send(&Budget::new().scope(async {}));
     assert_send(&Budget::inherit(async {}));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_that_was_not_made_is_given_back() {
+    let breaker = CircuitBreaker::new(2);
+    let attempts = Budget::new()
+        .retries(1)
+        .scope(async {
+            let tool = Tool::new("search", || async { Err::<(), _>(String::from("503")) });
+            let refused = execute_with_controls(POLICY, &breaker, tool);
+            let others = async {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                breaker.record_failure();
+            };
+            let (result, ()) = tokio::join!(refused, others);
+            assert_eq!(result, Err("503".into()), "the breaker has opened in the delay");
+            attempts_of_call(9).await
+        })
+        .await;
+    assert_eq!(attempts, 2, "the retry of the first call is there for the second");
+}
