@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use gungraun::prelude::*;
-use sandbox_runtime::{CircuitBreaker, Permit, SandboxError, sandboxed};
+use sandbox_runtime::{Budget, CircuitBreaker, Permit, SandboxError, sandboxed};
 
 /// The most instructions that each may take. A limit lies some 5 to 8 % above the count beside it, taken with Rust 1.95 for
 /// x86-64: room for what the compiler decides anew, and not for another reading of a clock, another atomic word or an
@@ -23,6 +23,8 @@ mod limit {
     /// Takes 130. Two looks at the breaker, one at whether anything surrounds the call, a guard against panics, a future made and
     /// dropped; neither clock nor timer.
     pub(super) const READY_CALL: u64 = 140;
+    /// Takes 381. The same outside of any scope, in a program that has entered one: three looks at what surrounds the call.
+    pub(super) const READY_CALL_BESIDE_SCOPES: u64 = 405;
     /// Takes 424. One reading of the clock, and an error that says when to try again; no text is written.
     pub(super) const REFUSED_CALL: u64 = 452;
     /// Takes 580. Two attempts, a failure and the success that takes it back; neither clock nor timer.
@@ -67,6 +69,18 @@ fn warm_ready() -> u64 {
 #[library_benchmark(config = at_most(limit::READY_CALL), setup = warm_ready)]
 #[bench::by_attribute()]
 fn ready_call(argument: u64) -> Result<u64, String> {
+    answer(pin!(ready(black_box(argument))))
+}
+
+/// From here on the process knows that there are scopes; each benchmark has a process of its own.
+fn enter_a_scope() -> u64 {
+    answer(pin!(Budget::new().scope(async {})));
+    warm_ready()
+}
+
+#[library_benchmark(config = at_most(limit::READY_CALL_BESIDE_SCOPES), setup = enter_a_scope)]
+#[bench::by_attribute()]
+fn ready_call_beside_scopes(argument: u64) -> Result<u64, String> {
     answer(pin!(ready(black_box(argument))))
 }
 
@@ -149,7 +163,10 @@ fn failure_in_a_window(permit: Permit<'static>) {
     permit.failure();
 }
 
-library_benchmark_group!(name = calls, benchmarks = [ready_call, refused_call, retried_call]);
+library_benchmark_group!(
+    name = calls,
+    benchmarks = [ready_call, ready_call_beside_scopes, refused_call, retried_call]
+);
 library_benchmark_group!(
     name = records,
     benchmarks = [
