@@ -8,6 +8,8 @@ pub(crate) const BY_HAND: &str = "by-hand";
 /// A crate that depends on ours, and one that depends on the largest of what ours depends on.
 pub(crate) const WITH: &str = "with-sandbox";
 pub(crate) const WITHOUT: &str = "without-sandbox";
+/// The same with thiserror, which comes with ours as well.
+pub(crate) const THISERROR: &str = "without-sandbox-with-thiserror";
 
 /// How many tools a crate of them has.
 pub(crate) const TOOLS: usize = 300;
@@ -24,16 +26,23 @@ pub(crate) fn files(runtime: &str) -> Vec<(String, String)> {
         (
             String::from("Cargo.toml"),
             format!(
-                "[workspace]\nresolver = \"3\"\nmembers = [\"{BY_ATTRIBUTE}\", \"{BY_HAND}\", \"{WITH}\", \"{WITHOUT}\"]\n"
+                "[workspace]\nresolver = \"3\"\nmembers = [\"{BY_ATTRIBUTE}\", \"{BY_HAND}\", \"{WITH}\", \"{WITHOUT}\", \
+                 \"{THISERROR}\"]\n"
             ),
         ),
         (format!("{WITHOUT}/build.rs"), String::from("fn main() {}\n")),
+        (format!("{THISERROR}/build.rs"), String::from("fn main() {}\n")),
     ];
     for (package, dependencies, source) in [
         (BY_ATTRIBUTE, format!("{ours}{tokio}"), tools(BY_ATTRIBUTE)),
         (BY_HAND, format!("{ours}{tokio}"), tools(BY_HAND)),
         (WITH, ours.clone(), String::new()),
         (WITHOUT, format!("{tokio}{serde}{syn}"), String::new()),
+        (
+            THISERROR,
+            format!("{tokio}{serde}thiserror = \"2\"\n{syn}"),
+            String::new(),
+        ),
     ] {
         let manifest = format!(
             "[package]\nname = \"{package}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[dependencies]\n{dependencies}"
