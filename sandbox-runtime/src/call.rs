@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::attempt::Attempt;
 use crate::breaker::{Admission, CircuitBreaker, Refusal};
 use crate::clock::{Moment, after};
-use crate::error::{SandboxError, millis};
+use crate::error::millis;
 use crate::failure::{Failure, FailureKind};
 use crate::outcome::{End, Handler};
 use crate::policy::Policy;
@@ -235,21 +235,24 @@ where
         })
     }
 
-    fn conclude<R>(self: Pin<&mut Self>, last: Result<R, Failure>, refusal: Option<Refusal>) -> H::Returned
+    fn conclude<R>(self: Pin<&mut Self>, mut last: Result<R, Failure>, refusal: Option<Refusal>) -> H::Returned
     where
         H: Handler<R>,
     {
-        if scope::entered() {
-            let refused = refusal.map(SandboxError::from);
-            report::note(
-                self.attempts,
-                refused.or_else(|| Some(last.as_ref().err()?.clone().into())),
-            );
-        }
         let this = self.project();
+        let attempts = *this.attempts;
+        if let Err(failure) = &mut last
+            && failure.last_error.is_none()
+        {
+            // What the failure already tells is the last attempt's own: the message of a panic.
+            failure.last_error = this.handler.last_error();
+        }
+        if scope::entered() {
+            report::note(attempts, refusal, last.as_ref().err());
+        }
         this.handler.conclude(End {
             last,
-            attempts: *this.attempts,
+            attempts,
             refusal,
         })
     }
@@ -381,7 +384,9 @@ where
             ..self.failure(kind)
         };
         if scope::entered() {
-            report::note(self.attempts, Some(refusal.into()));
+            let failure = failure();
+            report::note(self.attempts, Some(refusal), Some(&failure));
+            return self.handler.refuse(refusal.into(), || failure);
         }
         self.handler.refuse(refusal.into(), failure)
     }

@@ -122,8 +122,10 @@ pub trait Handler<R> {
     fn verdict(&self, outcome: &R) -> Verdict;
     /// Keeps what a later [`Failure`] is to say of an outcome that is not the last.
     fn pass_over(&mut self, outcome: &R);
+    /// What was kept of the last of these.
+    fn last_error(&mut self) -> Option<String>;
     /// What becomes of the call.
-    fn conclude(&mut self, end: End<R>) -> Self::Returned;
+    fn conclude(&self, end: End<R>) -> Self::Returned;
     /// What becomes of a call whose first attempt was refused. `error` says the same as `failure`, which knows more and
     /// takes longer to make.
     fn refuse(&self, error: SandboxError, failure: impl FnOnce() -> Failure) -> Self::Returned;
@@ -143,8 +145,12 @@ impl Handler<Result<Value, String>> for Report {
 
     fn pass_over(&mut self, _: &Result<Value, String>) {}
 
+    fn last_error(&mut self) -> Option<String> {
+        None
+    }
+
     #[inline]
-    fn conclude(&mut self, end: End<Result<Value, String>>) -> Self::Returned {
+    fn conclude(&self, end: End<Result<Value, String>>) -> Self::Returned {
         if let Some(refusal) = end.refusal {
             return Err(refusal.into());
         }
@@ -187,16 +193,13 @@ impl<R, C: Classify<R>, S: Speak<R>, M: Note<R>> Handler<R> for Typed<C, S, M> {
         self.note.keep(outcome);
     }
 
+    fn last_error(&mut self) -> Option<String> {
+        self.note.take()
+    }
+
     #[inline]
-    fn conclude(&mut self, end: End<R>) -> R {
-        match end.last {
-            Ok(answer) => answer,
-            Err(mut failure) => {
-                // What the failure already tells is the last attempt's own: the message of a panic.
-                failure.last_error = failure.last_error.or_else(|| self.note.take());
-                self.speak.speak(failure)
-            }
-        }
+    fn conclude(&self, end: End<R>) -> R {
+        end.last.unwrap_or_else(|failure| self.speak.speak(failure))
     }
 
     fn refuse(&self, error: SandboxError, failure: impl FnOnce() -> Failure) -> R {

@@ -7,7 +7,9 @@ use std::future::Future;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::breaker::Refusal;
 use crate::error::{SandboxError, SandboxResult};
+use crate::failure::Failure;
 use crate::{scope, text};
 
 /// The result of a tool call that answers with JSON.
@@ -58,13 +60,8 @@ impl ToolExecutionResult {
         T: Serialize,
         E: Display,
     {
-        scope::enter();
-        let watched = async { (call.await, END.with(RefCell::take)) };
-        let (result, end) = END.scope(RefCell::default(), watched).await;
-        let CallEnd { attempts, error } = end.unwrap_or(CallEnd {
-            attempts: 1,
-            error: None,
-        });
+        let (result, end) = watch(call).await;
+        let (attempts, error) = end.map_or((1, None), |end| (end.attempts, end.error()));
         let answer = match (result, error) {
             (Err(_), Some(error)) => return Err(error),
             (Err(error), None) => Err(text::plain(error)),
@@ -111,20 +108,44 @@ impl ToolExecutionResult {
     }
 }
 
-/// How a call ended that is being reported on.
-struct CallEnd {
+/// How a call ended that was watched.
+#[derive(Debug)]
+pub(crate) struct CallEnd {
     attempts: u32,
-    /// Set when the engine, or a breaker that let no further attempt pass, ended it.
-    error: Option<SandboxError>,
+    /// Set when a breaker that let no attempt pass, the first or a further one, ended it.
+    refusal: Option<Refusal>,
+    /// Set when the call ended without an answer of the tool's own.
+    pub(crate) failure: Option<Failure>,
+}
+
+impl CallEnd {
+    /// Set when the tool had no part in it.
+    fn error(self) -> Option<SandboxError> {
+        let refused = self.refusal.map(SandboxError::from);
+        refused.or_else(|| Some(self.failure?.into()))
+    }
 }
 
 tokio::task_local! {
     static END: RefCell<Option<CallEnd>>;
 }
 
-/// Notes the end of a call for the report around it, if there is one. Of calls within calls the outer one ends last.
+/// Tells with what `future` resolves to how the call ended that was the last in it, if there was one.
+pub(crate) async fn watch<F: Future>(future: F) -> (F::Output, Option<CallEnd>) {
+    scope::enter();
+    let watched = async { (future.await, END.with(RefCell::take)) };
+    END.scope(RefCell::default(), watched).await
+}
+
+/// Notes the end of a call for whoever watches, if somebody does. Of calls within calls the outer one ends last.
 #[cold]
-pub(crate) fn note(attempts: u32, error: Option<SandboxError>) {
-    // Outside any report there is nobody to tell.
-    let _ = END.try_with(|end| end.replace(Some(CallEnd { attempts, error })));
+pub(crate) fn note(attempts: u32, refusal: Option<Refusal>, failure: Option<&Failure>) {
+    // Outside there is nobody to tell.
+    let _ = END.try_with(|end| {
+        end.replace(Some(CallEnd {
+            attempts,
+            refusal,
+            failure: failure.cloned(),
+        }))
+    });
 }

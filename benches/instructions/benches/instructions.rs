@@ -23,12 +23,12 @@ mod limit {
     /// Takes 130. Two looks at the breaker, one at whether anything surrounds the call, a guard against panics, a future made and
     /// dropped; neither clock nor timer.
     pub(super) const READY_CALL: u64 = 140;
-    /// Takes 381. The same outside of any scope, in a program that has entered one: three looks at what surrounds the call.
-    pub(super) const READY_CALL_BESIDE_SCOPES: u64 = 405;
-    /// Takes 424. One reading of the clock, and an error that says when to try again; no text is written.
-    pub(super) const REFUSED_CALL: u64 = 452;
-    /// Takes 580. Two attempts, a failure and the success that takes it back; neither clock nor timer.
-    pub(super) const RETRIED_CALL: u64 = 612;
+    /// Takes 348. The same outside of any scope, in a program that has entered one: three looks at what surrounds the call.
+    pub(super) const READY_CALL_BESIDE_SCOPES: u64 = 370;
+    /// Takes 421. One reading of the clock, and an error that says when to try again; no text is written.
+    pub(super) const REFUSED_CALL: u64 = 448;
+    /// Takes 552. Two attempts, a failure and the success that takes it back; neither clock nor timer.
+    pub(super) const RETRIED_CALL: u64 = 585;
     /// Takes 21. One word is read and none is written.
     pub(super) const SUCCESS_IN_A_ROW: u64 = 22;
     /// Takes 66. One word is written; far from the threshold no clock is read.
