@@ -27,8 +27,9 @@ pub(crate) fn sandboxed(args: TokenStream, item: TokenStream) -> TokenStream {
             return with_errors(item, errors);
         }
     };
-    let speaks = args.value(Name::OnFailure).is_some();
-    parsed.check(speaks, &mut errors);
+    // Only the runtime knows what frameworks make of a function that returns nothing.
+    let may_return_nothing = FRAMEWORKS || args.value(Name::OnFailure).is_some();
+    parsed.check(may_return_nothing, &mut errors);
     match parsed.shape() {
         Some((shape, returned)) if errors.is_empty() => Expansion::new(&args, &parsed, &shape, &returned).function(),
         // The function stays, so that its callers have no errors of their own.

@@ -122,15 +122,15 @@ fn split_body(input: ParseStream<'_>) -> syn::Result<(Vec<Attribute>, TokenStrea
 }
 
 impl Item {
-    /// Asks whether the function can be sandboxed, and reports every reason why not. `speaks`: whether the user says what
-    /// to return when the engine speaks for the tool.
-    pub(crate) fn check(&self, speaks: bool, errors: &mut Errors) {
+    /// Asks whether the function can be sandboxed, and reports every reason why not. `may_return_nothing`: whether there is
+    /// something to return all the same when the engine speaks for the tool.
+    pub(crate) fn check(&self, may_return_nothing: bool, errors: &mut Errors) {
         let signature = &self.signature;
         if signature.asyncness.is_none() && self.future().is_none() {
             let message = "a sandboxed tool is an `async fn`; make it async, and run blocking work inside it with \
                            `tokio::task::spawn_blocking`";
             errors.report(signature.fn_token, message);
-        } else if matches!(signature.output, ReturnType::Default) && !speaks {
+        } else if matches!(signature.output, ReturnType::Default) && !may_return_nothing {
             let message = "a sandboxed tool returns a `Result`; return `Result<(), E>` where `E` is `String`, or any type \
                            that implements `From<SandboxError>`";
             errors.report(&signature.ident, message);

@@ -13,7 +13,7 @@
 //! # struct Query { city: String }
 //! struct Weather;
 //!
-//! #[tool_router]
+//! #[tool_router(server_handler)]
 //! impl Weather {
 //!     /// The weather in a city.
 //!     #[sandboxed(timeout_ms = 2_000)]
@@ -26,14 +26,18 @@
 //!
 //! # What the model sees of a failure
 //!
+//! In a server that is started as [`TellFailures`]`(server)`, whatever the tool returns: a result with `isError: true`, the text
+//! [for the model](Failure::for_model), and the [`Failure`] as data in `_meta` under [`FAILURE`]. In any other, as much of that
+//! as the return type has a place for:
+//!
 //! | the tool returns | a failure is |
 //! |---|---|
-//! | `CallToolResult`, `CallToolResponse`, `Result<CallToolResult, _>`, `Result<CallToolResponse, _>` | a result with `isError: true`, the text [for the model](Failure::for_model), and the [`Failure`] as data in `_meta` under [`FAILURE`] |
-//! | `Result<Json<T>, CallToolResult>`, `Result<_, CallToolResult>` | the same, beside an output schema |
-//! | `Result<_, String>` | a result with `isError: true` and the text; a `String` has no place for data |
-//! | `String` | a result with the text; nothing in it can be marked as an error |
-//! | `()` | does not compile: a failure could not be told. Return `Result<(), String>` |
-//! | `Result<_, ErrorData>` with any other `_` | a JSON-RPC error with the text and the data. Clients do not show it to the model: prefer one of the above |
+//! | `CallToolResult`, `CallToolResponse`, `Result<CallToolResult, _>`, `Result<CallToolResponse, _>` | all of it |
+//! | `Result<Json<T>, CallToolResult>`, `Result<_, CallToolResult>` | all of it, beside an output schema |
+//! | `Result<_, String>` | a result with `isError: true` and the text |
+//! | `String` | a result with the text, which is not marked as an error |
+//! | `Result<_, ErrorData>` with any other `_` | a JSON-RPC error with the text and the data, which clients do not show to the model |
+//! | `()` | a panic, which rmcp does not answer: there is no other way to tell it |
 //!
 //! Data goes into `_meta` and never into `structuredContent`: a tool with an output schema would break it there, and strict
 //! clients reject that.
@@ -72,8 +76,8 @@
 //! }
 //! ```
 //!
-//! Then `Result<Json<T>, WeatherError>` tells as much as `CallToolResult` does, and `ignore_if` says which errors are the
-//! model's own.
+//! Then `Result<Json<T>, WeatherError>` tells as much as `CallToolResult` does, in any server, and `ignore_if` says which errors
+//! are the model's own.
 //!
 //! # What counts as a failure
 //!
@@ -91,6 +95,8 @@
 //! A client that cancels a request only flips a token while the tool runs on, unless the call is told of it. With
 //! `context: RequestContext<RoleServer>` among the tool's arguments, `cancel = context.ct` does that.
 
+mod server;
+
 use rmcp::ErrorData;
 use rmcp::handler::server::tool::IntoCallToolResult;
 use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, MetaObject};
@@ -100,6 +106,8 @@ use crate::failure::Failure;
 use crate::outcome::{FromFailure, FromSandboxError, Outcome};
 use crate::private::Carrier;
 use crate::verdict::Verdict;
+
+pub use server::TellFailures;
 
 /// Where in `_meta` of a result the [`Failure`] stands.
 pub const FAILURE: &str = "io.crates.sandbox-runtime/failure";
@@ -180,5 +188,18 @@ impl Outcome for String {
 impl FromFailure for String {
     fn from_failure(failure: Failure) -> Self {
         failure.for_model()
+    }
+}
+
+/// It can tell nothing: the failure is left to [`TellFailures`].
+impl Outcome for () {
+    fn verdict(&self) -> Verdict {
+        Verdict::Success
+    }
+}
+
+impl FromFailure for () {
+    fn from_failure(failure: Failure) -> Self {
+        server::leave(failure);
     }
 }

@@ -1,6 +1,7 @@
-//! Whether anything surrounds calls: the [budget](crate::Budget) of a run, or a [report](crate::ToolExecutionResult::of).
+//! Whether anything surrounds calls: the [budget](crate::Budget) of a run, a [report](crate::ToolExecutionResult::of), or a
+//! server that tells their failures.
 //!
-//! What does is kept in task-local variables, and looking there costs some nanoseconds. A program that has neither pays for
+//! What does is kept in task-local variables, and looking there costs some nanoseconds. A program that has none pays for
 //! reading one flag, which nobody writes.
 
 use std::sync::atomic::{AtomicBool, Ordering};

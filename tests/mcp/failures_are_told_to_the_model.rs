@@ -4,11 +4,12 @@
 use rmcp::handler::server::wrapper::{Json, Parameters};
 use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock};
 use rmcp::{ErrorData, model::ErrorCode};
+use sandbox_runtime::mcp::TellFailures;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::support::{error, text};
+use crate::support::{Client, error, text};
 
 #[derive(Deserialize, JsonSchema)]
 struct Order {
@@ -133,6 +134,13 @@ servers! {
     {
         #[sandboxed(timeout_ms = 1_000, max_retries = 0, breaker = &self.0.breaker)]
         #[tool]
+        async fn nothing(&self, Parameters(Order { end: how }): Parameters<Order>) {
+            end(&how).await;
+        }
+    }
+    {
+        #[sandboxed(timeout_ms = 1_000, max_retries = 0, breaker = &self.0.breaker)]
+        #[tool]
         async fn json_or_error(
             &self,
             Parameters(Order { end: how }): Parameters<Order>,
@@ -184,9 +192,14 @@ fn failures(tool: &str) -> [(&'static str, String, Value); 4] {
     ]
 }
 
-/// Calls a tool that answers and then fails in every way; `told` makes what the client gets of text and data.
-async fn check(tool: &'static str, answer: &Value, told: fn(&str, Value) -> Result<Value, ErrorData>) {
-    for client in clients().await {
+/// Calls a tool that answers and then fails in every way; `told` makes what the clients get of text and data.
+async fn check(
+    clients: [Client; 2],
+    tool: &'static str,
+    answer: &Value,
+    told: fn(&str, Value) -> Result<Value, ErrorData>,
+) {
+    for client in clients {
         let call = async |how: &str| client.call(tool, json!({ "end": how })).await;
         assert_eq!(call("answer").await.as_ref(), Ok(answer), "{tool}");
         for (how, text, data) in failures(tool) {
@@ -203,6 +216,16 @@ fn report() -> Value {
     })
 }
 
+fn nothing() -> Value {
+    json!({ "content": [], "isError": false })
+}
+
+fn marked_with_data(text: &str, data: Value) -> Result<Value, ErrorData> {
+    let mut told = error(text);
+    told["_meta"] = json!({ "io.crates.sandbox-runtime/failure": data });
+    Ok(told)
+}
+
 #[tokio::test(start_paused = true)]
 async fn as_a_marked_result_with_the_data() {
     for (tool, answer) in [
@@ -214,36 +237,55 @@ async fn as_a_marked_result_with_the_data() {
         ("response_or_error", text("done")),
         ("json_or_result", report()),
     ] {
-        check(tool, &answer, |text, data| {
-            let mut told = error(text);
-            told["_meta"] = json!({ "io.crates.sandbox-runtime/failure": data });
-            Ok(told)
-        })
-        .await;
+        check(clients().await, tool, &answer, marked_with_data).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn as_a_marked_text() {
-    let nothing = json!({ "content": [], "isError": false });
     for (tool, answer) in [
         ("json_or_text", report()),
         ("text_or_text", text("done")),
-        ("nothing_or_text", nothing),
+        ("nothing_or_text", nothing()),
     ] {
-        check(tool, &answer, |text, _| Ok(error(text))).await;
+        check(clients().await, tool, &answer, |text, _| Ok(error(text))).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn as_a_text_that_cannot_be_marked() {
-    check("only_text", &text("done"), |told, _| Ok(text(told))).await;
+    check(clients().await, "only_text", &text("done"), |told, _| Ok(text(told))).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn as_an_error_of_the_protocol() {
-    check("json_or_error", &report(), |text, data| {
+    check(clients().await, "json_or_error", &report(), |text, data| {
         Err(ErrorData::new(ErrorCode::INTERNAL_ERROR, text.to_owned(), Some(data)))
     })
     .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn alike_by_every_tool_of_a_server_that_tells() {
+    for (tool, answer) in [
+        ("result", text("done")),
+        ("response", text("done")),
+        ("result_or_error", text("done")),
+        ("result_or_text", text("done")),
+        ("result_or_result", text("done")),
+        ("response_or_error", text("done")),
+        ("json_or_result", report()),
+        ("json_or_text", report()),
+        ("text_or_text", text("done")),
+        ("nothing_or_text", nothing()),
+        ("only_text", text("done")),
+        ("nothing", nothing()),
+        ("json_or_error", report()),
+    ] {
+        let clients = [
+            Client::of(|state| TellFailures(Above(state))).await,
+            Client::of(|state| TellFailures(Below(state))).await,
+        ];
+        check(clients, tool, &answer, marked_with_data).await;
+    }
 }
