@@ -60,8 +60,8 @@ impl ToolExecutionResult {
         T: Serialize,
         E: Display,
     {
-        let (result, end) = watch(call).await;
-        let (attempts, error) = end.map_or((1, None), |end| (end.attempts, end.error()));
+        let (result, watched) = watch(call).await;
+        let (attempts, error) = watched.end.map_or((1, None), |end| (end.attempts, end.error));
         let answer = match (result, error) {
             (Err(_), Some(error)) => return Err(error),
             (Err(error), None) => Err(text::plain(error)),
@@ -108,44 +108,42 @@ impl ToolExecutionResult {
     }
 }
 
-/// How a call ended that was watched.
-#[derive(Debug)]
-pub(crate) struct CallEnd {
-    attempts: u32,
-    /// Set when a breaker that let no attempt pass, the first or a further one, ended it.
-    refusal: Option<Refusal>,
-    /// Set when the call ended without an answer of the tool's own.
+/// What was seen of the calls in a future.
+#[derive(Debug, Default)]
+pub(crate) struct Watched {
+    /// How the last one ended.
+    end: Option<CallEnd>,
+    /// The last failure that the engine returned for a tool, whatever was called after it.
     pub(crate) failure: Option<Failure>,
 }
 
-impl CallEnd {
-    /// Set when the tool had no part in it.
-    fn error(self) -> Option<SandboxError> {
-        let refused = self.refusal.map(SandboxError::from);
-        refused.or_else(|| Some(self.failure?.into()))
-    }
+#[derive(Debug)]
+struct CallEnd {
+    attempts: u32,
+    /// Set when the engine, or a breaker that let no further attempt pass, ended it.
+    error: Option<SandboxError>,
 }
 
 tokio::task_local! {
-    static END: RefCell<Option<CallEnd>>;
+    static WATCHED: RefCell<Watched>;
 }
 
-/// Tells with what `future` resolves to how the call ended that was the last in it, if there was one.
-pub(crate) async fn watch<F: Future>(future: F) -> (F::Output, Option<CallEnd>) {
+/// Watches the calls in a future, but for those that something else in it watches.
+pub(crate) async fn watch<F: Future>(future: F) -> (F::Output, Watched) {
     scope::enter();
-    let watched = async { (future.await, END.with(RefCell::take)) };
-    END.scope(RefCell::default(), watched).await
+    let watched = async { (future.await, WATCHED.with(RefCell::take)) };
+    WATCHED.scope(RefCell::default(), watched).await
 }
 
 /// Notes the end of a call for whoever watches, if somebody does. Of calls within calls the outer one ends last.
 #[cold]
 pub(crate) fn note(attempts: u32, refusal: Option<Refusal>, failure: Option<&Failure>) {
     // Outside there is nobody to tell.
-    let _ = END.try_with(|end| {
-        end.replace(Some(CallEnd {
-            attempts,
-            refusal,
-            failure: failure.cloned(),
-        }))
+    let _ = WATCHED.try_with(|watched| {
+        let watched = &mut *watched.borrow_mut();
+        let refused = refusal.map(SandboxError::from);
+        let error = refused.or_else(|| Some(failure?.clone().into()));
+        watched.end = Some(CallEnd { attempts, error });
+        watched.failure = failure.cloned().or_else(|| watched.failure.take());
     });
 }

@@ -25,6 +25,10 @@ async fn save() {
 
 const SAVE_TIMED_OUT: &str = "`save` timed out after 100 ms. It may have taken effect: check before you call it again.";
 
+/// Has nothing to tell.
+#[sandboxed(breaker = off)]
+async fn keep() {}
+
 /// Its text for a failure of the engine's is its own.
 #[derive(Debug, thiserror::Error)]
 #[error("no weather: {0}")]
@@ -48,6 +52,13 @@ impl Server {
     #[tool]
     async fn hands_on(&self) -> Result<String, String> {
         search().await.map_err(|error| format!("no list: {error}"))
+    }
+
+    #[tool]
+    async fn hands_on_later(&self) -> Result<String, String> {
+        let found = search().await;
+        keep().await;
+        found
     }
 
     #[tool]
@@ -140,6 +151,7 @@ async fn answers_that_tell_none_are_left_alone() {
 async fn errors_that_quote_one_get_its_data() {
     for (tool, words, failed) in [
         ("hands_on", format!("no list: {SEARCH_TIMED_OUT}"), "search"),
+        ("hands_on_later", SEARCH_TIMED_OUT.to_owned(), "search"),
         (
             "has_words_of_its_own",
             "no weather: timed out: no answer within 100 ms".to_owned(),

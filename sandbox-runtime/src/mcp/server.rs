@@ -65,13 +65,11 @@ impl<S: Service<RoleServer>> Service<RoleServer> for TellFailures<S> {
         };
         let version = context.protocol_version();
         let request = async { (self.0.handle_request(request, context).await, UNTOLD.with(Cell::take)) };
-        let ((answer, untold), last) = report::watch(UNTOLD.scope(Cell::default(), request)).await;
-        let told = match untold {
-            Some(failure) => answer.map(|answer| add(answer, &failure)),
-            None => match last.and_then(|call| call.failure) {
-                Some(failure) => complete(answer, failure),
-                None => answer,
-            },
+        let ((answer, untold), watched) = report::watch(UNTOLD.scope(Cell::default(), request)).await;
+        let told = match (untold, watched.failure) {
+            (Some(failure), _) => answer.map(|answer| add(answer, &failure)),
+            (None, Some(failure)) => complete(answer, failure),
+            (None, None) => answer,
         };
         told.map(|answer| fit(answer, version.as_ref()))
     }
