@@ -35,7 +35,7 @@
 //! | `CallToolResult`, `CallToolResponse`, `Result<CallToolResult, _>`, `Result<CallToolResponse, _>` | all of it |
 //! | `Result<Json<T>, CallToolResult>`, `Result<_, CallToolResult>` | all of it, beside an output schema |
 //! | `Result<_, String>` | a result with `isError: true` and the text |
-//! | `String` | a result with the text, which is not marked as an error |
+//! | `String`, `ContentBlock` | a result with the text, which is not marked as an error |
 //! | `Result<_, ErrorData>` with any other `_` | a JSON-RPC error with the text and the data, which clients do not show to the model |
 //! | `()` | a panic, which rmcp does not answer: there is no other way to tell it |
 //!
@@ -96,6 +96,8 @@
 //! `context: RequestContext<RoleServer>` among the tool's arguments, `cancel = context.ct` does that.
 
 mod server;
+
+use std::convert;
 
 use rmcp::ErrorData;
 use rmcp::handler::server::tool::IntoCallToolResult;
@@ -179,17 +181,23 @@ macro_rules! answers {
 answers!(CallToolResult, CallToolResponse);
 
 /// A text is all that the model gets to read; nothing in it says that the tool has failed.
-impl Outcome for String {
-    fn verdict(&self) -> Verdict {
-        Verdict::Success
-    }
+macro_rules! texts {
+    ($($answer:ty: $from_text:path),*) => {$(
+        impl Outcome for $answer {
+            fn verdict(&self) -> Verdict {
+                Verdict::Success
+            }
+        }
+
+        impl FromFailure for $answer {
+            fn from_failure(failure: Failure) -> Self {
+                $from_text(failure.for_model())
+            }
+        }
+    )*};
 }
 
-impl FromFailure for String {
-    fn from_failure(failure: Failure) -> Self {
-        failure.for_model()
-    }
-}
+texts!(String: convert::identity, ContentBlock: ContentBlock::text);
 
 /// It can tell nothing: the failure is left to [`TellFailures`].
 impl Outcome for () {

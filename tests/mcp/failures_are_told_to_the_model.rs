@@ -134,6 +134,13 @@ servers! {
     {
         #[sandboxed(timeout_ms = 1_000, max_retries = 0, breaker = &self.0.breaker)]
         #[tool]
+        async fn only_block(&self, Parameters(Order { end: how }): Parameters<Order>) -> ContentBlock {
+            ContentBlock::text(end(&how).await)
+        }
+    }
+    {
+        #[sandboxed(timeout_ms = 1_000, max_retries = 0, breaker = &self.0.breaker)]
+        #[tool]
         async fn nothing(&self, Parameters(Order { end: how }): Parameters<Order>) {
             end(&how).await;
         }
@@ -254,7 +261,9 @@ async fn as_a_marked_text() {
 
 #[tokio::test(start_paused = true)]
 async fn as_a_text_that_cannot_be_marked() {
-    check(clients().await, "only_text", &text("done"), |told, _| Ok(text(told))).await;
+    for tool in ["only_text", "only_block"] {
+        check(clients().await, tool, &text("done"), |told, _| Ok(text(told))).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -279,6 +288,7 @@ async fn alike_by_every_tool_of_a_server_that_tells() {
         ("text_or_text", text("done")),
         ("nothing_or_text", nothing()),
         ("only_text", text("done")),
+        ("only_block", text("done")),
         ("nothing", nothing()),
         ("json_or_error", report()),
     ] {
