@@ -4,9 +4,7 @@ use std::io;
 
 use hyper::StatusCode;
 use hyper_util::client::legacy;
-use rmcp::ErrorData;
-use rmcp::handler::server::tool::IntoCallToolResult;
-use rmcp::model::CallToolResponse;
+use rmcp::model::{ContentBlock, IntoContents};
 use sandbox_runtime::{Failure, FromSandboxError, Verdict};
 use thiserror::Error;
 
@@ -26,7 +24,7 @@ pub(crate) enum ToolError {
     Json(#[from] serde_json::Error),
     #[error("the disk: {0}")]
     Disk(#[from] io::Error),
-    #[error(transparent)]
+    #[error("{}", .0.for_model())]
     Sandbox(Failure),
 }
 
@@ -48,12 +46,9 @@ impl FromSandboxError for ToolError {
     }
 }
 
-/// In `Err`, rmcp marks what comes of it as an error.
-impl IntoCallToolResult for ToolError {
-    fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
-        match self {
-            ToolError::Sandbox(failure) => failure.into_call_tool_result(),
-            other => other.to_string().into_call_tool_result(),
-        }
+/// In `Err`, rmcp marks the text as an error.
+impl IntoContents for ToolError {
+    fn into_contents(self) -> Vec<ContentBlock> {
+        self.to_string().into_contents()
     }
 }

@@ -10,6 +10,8 @@
 //!   message may have been sent.
 //! - `read_line`: reads a line of the note `todo`. Of a note that does not exist the model is told so, and nobody is blamed.
 //!   It has a bug: a line that does not exist makes it panic, and the client gets an answer all the same.
+//! - `ring`: rings a bell that hangs. It returns nothing, and the client is told all the same: by the server, which is started in
+//!   `TellFailures`.
 //! - `archive`: takes 20 seconds, unless its client cancels it.
 //! - `status`: tells what the others have done.
 //!
@@ -19,8 +21,8 @@
 //! ```
 //!
 //! Watch the texts of the failures, which are what a model acts on, and beside them in `_meta` the same as data. An agent's
-//! configuration to start it stands in the README. Without `#[sandboxed]`, `visitors`, `send` and the bug in `read_line` leave
-//! their clients without any answer.
+//! configuration to start it stands in the README. Without `#[sandboxed]`, `visitors`, `send`, `ring` and the bug in `read_line`
+//! leave their clients without any answer.
 
 mod error;
 mod service;
@@ -37,6 +39,7 @@ use hyper_util::rt::TokioExecutor;
 use rmcp::handler::server::wrapper::{Json, Parameters};
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServiceExt, tool, tool_router, transport};
+use sandbox_runtime::mcp::TellFailures;
 use sandbox_runtime::{CircuitBreaker, sandboxed};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -148,6 +151,14 @@ impl Server {
         Ok(lines[number].to_owned())
     }
 
+    /// Rings the bell at the door.
+    #[sandboxed(timeout_ms = 300, max_retries = 0)]
+    #[tool]
+    async fn ring(&self) {
+        // Whether somebody comes, the bell does not say.
+        let _ = self.get("/bell").await;
+    }
+
     /// Copies the service's archive, part by part.
     #[sandboxed(timeout_ms = 60_000, max_retries = 0, cancel = context.ct)]
     #[tool]
@@ -204,7 +215,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let folder = server.folder.clone();
     // Standard output belongs to the protocol.
     eprintln!("service at {}, files in {}", server.service, folder.display());
-    server.serve(transport::stdio()).await?.waiting().await?;
+    TellFailures(server).serve(transport::stdio()).await?.waiting().await?;
     fs::remove_dir_all(folder).await?;
     Ok(())
 }

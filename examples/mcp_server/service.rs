@@ -19,6 +19,7 @@ pub(crate) async fn start() -> std::io::Result<SocketAddr> {
         .route("/weather/{city}", get(weather))
         .route("/visitors/{month}", get(visitors))
         .route("/receipt", get(pending::<String>))
+        .route("/bell", get(pending::<String>))
         .route("/archive/{part}", get(archive));
     tokio::spawn(async { axum::serve(listener, routes).await });
     Ok(address)

@@ -5,6 +5,7 @@ FAILURE = "io.crates.sandbox-runtime/failure"
 DESCRIPTIONS = {
     "archive": "Copies the service's archive, part by part.",
     "read_line": "One line of a note.",
+    "ring": "Rings the bell at the door.",
     "send": "Sends a message.",
     "status": "What the other tools have done.",
     "visitors": "How many visitors the site had in a month.",
@@ -90,6 +91,15 @@ REFUSED = failure(
     attempts=0,
     max_attempts=2,
     may_have_executed=False,
+)
+
+NOT_RUNG = failure(
+    "`ring` timed out after 300 ms. Calling it again does no harm, but the same request is unlikely to be answered: ask for "
+    "less, or go on without it.",
+    "ring",
+    kind="timeout",
+    timeout_ms=300,
+    max_attempts=1,
 )
 
 MAY_BE_SENT = failure(

@@ -39,4 +39,5 @@ checks.equal("a note that does not exist is the tool's own error", call("read_li
 checks.equal("a panic answers", call("read_line", note="todo", number=7), expected.PANICKED)
 checks.equal("a strict client takes a timeout beside an output schema", call("visitors", month="may"), expected.TIMED_OUT)
 checks.equal("a message without a receipt may have been sent", call("send", text="hello"), expected.MAY_BE_SENT)
+checks.equal("a tool that returns nothing tells a timeout", call("ring"), expected.NOT_RUNG)
 sys.exit(checks.close())

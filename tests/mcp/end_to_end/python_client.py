@@ -78,6 +78,11 @@ async def messages_are_sent_once(session):
     checks.equal("and is sent once", (await status(session))["messages_sent"], 1)
 
 
+async def what_returns_nothing_tells(session):
+    answer, _ = await call(session, "ring")
+    checks.equal("a tool that returns nothing tells a timeout", answer, expected.NOT_RUNG)
+
+
 async def cancellation_stops_the_tool(session):
     async def stopped(how):
         at_once = (await status(session))["bytes_archived"]
@@ -118,6 +123,7 @@ PROMISES = [
     panics_answer,
     a_breaker_opens_and_closes,
     messages_are_sent_once,
+    what_returns_nothing_tells,
     cancellation_stops_the_tool,
     calls_run_side_by_side,
 ]
