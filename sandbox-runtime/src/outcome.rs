@@ -13,9 +13,11 @@ use crate::verdict::Verdict;
 
 /// A return type whose values tell whether the tool worked: any `Result<T, E>`.
 #[diagnostic::on_unimplemented(
-    message = "a sandboxed tool returns a `Result`, and `{Self}` is none",
-    label = "not a `Result`",
-    note = "return `Result<T, E>` where `E` is `String`, or any type that implements `From<SandboxError>`"
+    message = "a sandboxed tool cannot tell a failure in `{Self}`",
+    label = "no place for a failure",
+    note = "return `Result<{Self}, E>` where `E` is `String`, or any type that implements `From<SandboxError>`; or say with \
+            `on_failure` what to return",
+    note = "the usual answers of rmcp's tools have a place for it with the feature `rmcp` of sandbox-runtime"
 )]
 pub trait Outcome {
     /// What this outcome means.
@@ -35,9 +37,11 @@ impl<T, E> Outcome for Result<T, E> {
 
 /// A return type that the engine can speak in: any `Result<T, E>` with `E: From<SandboxError>`, or with a `String` for `E`.
 #[diagnostic::on_unimplemented(
-    message = "a sandboxed tool returns a `Result`, and `{Self}` is none",
-    label = "not a `Result`",
-    note = "return `Result<T, E>` where `E` is `String`, or any type that implements `From<SandboxError>`"
+    message = "a sandboxed tool cannot tell a failure in `{Self}`",
+    label = "no place for a failure",
+    note = "return `Result<{Self}, E>` where `E` is `String`, or any type that implements `From<SandboxError>`; or say with \
+            `on_failure` what to return",
+    note = "the usual answers of rmcp's tools have a place for it with the feature `rmcp` of sandbox-runtime"
 )]
 pub trait FromFailure: Outcome {
     /// The value to return from a call that ended with `failure`.
@@ -68,8 +72,9 @@ impl<T, E: FromSandboxError> FromFailure for Result<T, E> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot carry a sandbox failure: it does not implement `From<SandboxError>`",
     label = "the error of a sandboxed tool must implement `From<SandboxError>`",
-    note = "add `impl From<sandbox_runtime::SandboxError> for {Self}`, or a `#[from]` variant with `thiserror`",
-    note = "the errors of rmcp and rig can with the features `rmcp` and `rig` of sandbox-runtime"
+    note = "to a type of your own add `impl From<sandbox_runtime::SandboxError> for {Self}`, or a `#[from]` variant with \
+            `thiserror`; to keep the whole failure, implement `FromSandboxError` instead",
+    note = "the errors of rmcp and rig can with the feature `rmcp` or `rig` of sandbox-runtime"
 )]
 pub trait FromSandboxError {
     /// The error to return from a call that ended with `failure`.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use rmcp::model::CallToolRequestParams;
 use rmcp::service::{RunningService, ServiceError};
-use rmcp::{ErrorData, RoleClient, RoleServer, Service, ServiceExt};
+use rmcp::{ErrorData, RoleClient, ServerHandler, ServiceExt};
 use sandbox_runtime::CircuitBreaker;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -31,7 +31,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) async fn of<S: Service<RoleServer>>(server: fn(Arc<State>) -> S) -> Client {
+    pub(crate) async fn of<S: ServerHandler>(server: fn(Arc<State>) -> S) -> Client {
         let state = Arc::new(State {
             attempts: AtomicU32::new(0),
             breaker: CircuitBreaker::new(3),
