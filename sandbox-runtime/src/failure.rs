@@ -40,7 +40,8 @@ pub struct Failure {
     /// followed that came to nothing. On one line, and cut at 500 characters.
     ///
     /// The text of an error is kept for those who ask for it: by the attribute with `on_failure` for any error that
-    /// displays, by hand with [`Tool::keep_last_error`](crate::Tool::keep_last_error).
+    /// displays, by hand with [`Tool::keep_last_error`](crate::Tool::keep_last_error). Of the answers and errors of rmcp's and
+    /// rig's tools the attribute keeps it by itself.
     pub last_error: Option<String>,
 }
 

@@ -92,9 +92,9 @@ const TOOLS: [(&str, &str); 9] = [
     ("result_or_result", "the queue is full"),
     ("json_or_result", "the queue is full"),
     ("result_or_text", "the queue is full"),
-    ("result_or_error", "-32603: the queue is full"),
-    ("response_or_error", "-32603: the queue is full"),
-    ("json_or_error", "-32603: the queue is full"),
+    ("result_or_error", "the queue is full"),
+    ("response_or_error", "the queue is full"),
+    ("json_or_error", "the queue is full"),
 ];
 
 /// Checks the answer of a tool that failed before its last attempt timed out.

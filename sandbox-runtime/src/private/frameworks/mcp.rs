@@ -74,7 +74,7 @@ impl Fault for ErrorData {
     }
 
     fn text(&self) -> Option<String> {
-        Some(text::plain(self))
+        Some(text::plain(&self.message))
     }
 }
 
