@@ -27,8 +27,9 @@ pub(crate) fn sandboxed(args: TokenStream, item: TokenStream) -> TokenStream {
             return with_errors(item, errors);
         }
     };
-    // Only the runtime knows what frameworks make of a function that returns nothing.
-    let may_return_nothing = FRAMEWORKS || args.value(Name::OnFailure).is_some();
+    // Of a tool of rmcp's the server can tell it, and only the runtime knows whether that is in use.
+    let of_a_server = FRAMEWORKS && parsed.attributes_named("tool").next().is_some();
+    let may_return_nothing = of_a_server || args.value(Name::OnFailure).is_some();
     parsed.check(may_return_nothing, &mut errors);
     match parsed.shape() {
         Some((shape, returned)) if errors.is_empty() => Expansion::new(&args, &parsed, &shape, &returned).function(),

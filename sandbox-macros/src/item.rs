@@ -139,17 +139,16 @@ impl Item {
             let message = "a sandboxed tool is no `unsafe fn`; make it safe and put the `unsafe` block inside it";
             errors.report(token, message);
         }
-        for attribute in &self.attributes {
-            if attribute
-                .path()
-                .segments
-                .last()
-                .is_some_and(|last| last.ident == "sandboxed")
-            {
-                let message = "the function is sandboxed twice; keep one `#[sandboxed]`";
-                errors.report(attribute, message);
-            }
+        for attribute in self.attributes_named("sandboxed") {
+            let message = "the function is sandboxed twice; keep one `#[sandboxed]`";
+            errors.report(attribute, message);
         }
+    }
+
+    /// The function's attributes of this name, by any path.
+    pub(crate) fn attributes_named(&self, name: &str) -> impl Iterator<Item = &Attribute> {
+        let named = move |path: &syn::Path| path.segments.last().is_some_and(|last| last.ident == name);
+        self.attributes.iter().filter(move |attribute| named(attribute.path()))
     }
 
     fn return_type(&self) -> Option<&Type> {

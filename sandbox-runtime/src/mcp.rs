@@ -26,7 +26,7 @@
 //!
 //! # What the model sees of a failure
 //!
-//! In a server that is started as [`TellFailures`]`(server)`, whatever the tool returns: a result with `isError: true`, the text
+//! In a server that is started as [`TellFailures`]`(server)`, of every tool in this table: a result with `isError: true`, the text
 //! [for the model](Failure::for_model), and the [`Failure`] as data in `_meta` under [`FAILURE`]. In any other, as much of that
 //! as the return type has a place for:
 //!
@@ -37,7 +37,11 @@
 //! | `Result<_, String>` | a result with `isError: true` and the text |
 //! | `String`, `ContentBlock` | a result with the text, which is not marked as an error |
 //! | `Result<_, ErrorData>` with any other `_` | a JSON-RPC error with the text and the data, which clients do not show to the model |
+//! | `Result<_, E>` with any other `E` | a result with `isError: true` and the text that `E` makes of it |
 //! | `()` | a panic, which rmcp does not answer: there is no other way to tell it |
+//!
+//! `Json<T>` alone has no place for a failure, and does not compile: return `Result<Json<T>, String>`. For `()` the attribute has
+//! to stand beside `#[tool]`: other functions that return it have no server to tell their failure.
 //!
 //! Data goes into `_meta` and never into `structuredContent`: a tool with an output schema would break it there, and strict
 //! clients reject that.
@@ -76,12 +80,12 @@
 //! }
 //! ```
 //!
-//! Then `Result<Json<T>, WeatherError>` tells as much as `CallToolResult` does, in any server, and `ignore_if` says which errors
-//! are the model's own.
+//! Then `Result<Json<T>, WeatherError>` tells all of it in any server, and `ignore_if` says which errors are the model's own.
 //!
 //! # What counts as a failure
 //!
-//! A result with `is_error: Some(true)` does, and is retried. An [`ErrorData`] for parameters, a request, a method or a
+//! A result with `is_error: Some(true)` does, and is retried. A `String`, a `ContentBlock` and `()` never are one: what they say
+//! of a failure, no program can tell. An [`ErrorData`] for parameters, a request, a method or a
 //! resource that is not as it must be, or for a client that cannot do what the tool needs, is the caller's fault: it is given
 //! back, is not retried, and leaves no mark on the breaker. Any other error is retried. `retry_if` and `ignore_if` say otherwise
 //! of errors, `classify` of all outcomes.
@@ -95,6 +99,7 @@
 //! A client that cancels a request only flips a token while the tool runs on, unless the call is told of it. With
 //! `context: RequestContext<RoleServer>` among the tool's arguments, `cancel = context.ct` does that.
 
+mod answer;
 mod server;
 
 use std::convert;

@@ -113,8 +113,8 @@ impl ToolExecutionResult {
 pub(crate) struct Watched {
     /// How the last one ended.
     end: Option<CallEnd>,
-    /// The last failure that the engine returned for a tool, whatever was called after it.
-    pub(crate) failure: Option<Failure>,
+    /// What the engine returned for tools, in the order of the calls' ends.
+    pub(crate) failures: Vec<Failure>,
 }
 
 #[derive(Debug)]
@@ -124,15 +124,36 @@ struct CallEnd {
     error: Option<SandboxError>,
 }
 
+impl Watched {
+    /// So many failures are kept, the latest: a tool that goes on and on is to take no more memory.
+    const FAILURES: usize = 16;
+
+    fn remember(&mut self, failure: Failure) {
+        if self.failures.len() == Self::FAILURES {
+            self.failures.remove(0);
+        }
+        self.failures.push(failure);
+    }
+}
+
 tokio::task_local! {
     static WATCHED: RefCell<Watched>;
 }
 
-/// Watches the calls in a future, but for those that something else in it watches.
+/// Watches the calls in a future. Who else does around it hears of the failures too, and not of how a call ended that has
+/// been reported.
 pub(crate) async fn watch<F: Future>(future: F) -> (F::Output, Watched) {
     scope::enter();
     let watched = async { (future.await, WATCHED.with(RefCell::take)) };
-    WATCHED.scope(RefCell::default(), watched).await
+    let (output, watched) = WATCHED.scope(RefCell::default(), watched).await;
+    let _ = WATCHED.try_with(|around| {
+        let mut around = around.borrow_mut();
+        watched
+            .failures
+            .iter()
+            .for_each(|failure| around.remember(failure.clone()));
+    });
+    (output, watched)
 }
 
 /// Notes the end of a call for whoever watches, if somebody does. Of calls within calls the outer one ends last.
@@ -140,10 +161,12 @@ pub(crate) async fn watch<F: Future>(future: F) -> (F::Output, Watched) {
 pub(crate) fn note(attempts: u32, refusal: Option<Refusal>, failure: Option<&Failure>) {
     // Outside there is nobody to tell.
     let _ = WATCHED.try_with(|watched| {
-        let watched = &mut *watched.borrow_mut();
+        let mut watched = watched.borrow_mut();
         let refused = refusal.map(SandboxError::from);
         let error = refused.or_else(|| Some(failure?.clone().into()));
         watched.end = Some(CallEnd { attempts, error });
-        watched.failure = failure.cloned().or_else(|| watched.failure.take());
+        if let Some(failure) = failure {
+            watched.remember(failure.clone());
+        }
     });
 }

@@ -12,5 +12,7 @@ mod errors_of_the_caller_are_given_back;
 mod failures_are_told_to_the_model;
 mod other_tools_are_as_before;
 mod parameters_reach_every_attempt;
+mod servers_keep_their_methods;
+mod servers_tell_over_http;
 mod servers_tell_what_tools_cannot;
 mod tools_are_listed_as_before;

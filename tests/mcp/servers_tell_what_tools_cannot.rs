@@ -1,12 +1,12 @@
 //! A server in `TellFailures` completes the answers that tell a failure, and no others.
 
 use rmcp::handler::server::wrapper::Json;
-use rmcp::model::{CallToolRequestParams, ClientConfig, ErrorCode, InitializeResult, ProtocolVersion};
-use rmcp::service::serve_directly;
-use rmcp::{ErrorData, RoleClient, RoleServer, tool, tool_router};
+use rmcp::model::{ContentBlock, IntoContents};
+use rmcp::{ErrorData, tool, tool_router};
 use sandbox_runtime::mcp::TellFailures;
-use sandbox_runtime::{SandboxError, sandboxed};
+use sandbox_runtime::{SandboxError, ToolExecutionResult, sandboxed};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use crate::support::{Client, error, text};
 
@@ -18,24 +18,48 @@ async fn search() -> Result<String, String> {
 const SEARCH_TIMED_OUT: &str = "`search` timed out after 100 ms. Calling it again does no harm, but the same request is \
                                 unlikely to be answered: ask for less, or go on without it.";
 
-#[sandboxed(timeout_ms = 100, max_retries = 0, breaker = off, idempotent = false)]
-async fn save() {
+#[sandboxed(timeout_ms = 200, max_retries = 0, breaker = off)]
+async fn list() -> Result<String, ErrorData> {
     std::future::pending().await
 }
 
-const SAVE_TIMED_OUT: &str = "`save` timed out after 100 ms. It may have taken effect: check before you call it again.";
+#[sandboxed(timeout_ms = 100, max_retries = 0, breaker = off)]
+async fn fetch() -> anyhow::Result<String> {
+    std::future::pending().await
+}
 
 /// Has nothing to tell.
 #[sandboxed(breaker = off)]
-async fn keep() {}
+async fn log() -> Result<(), String> {
+    Ok(())
+}
+
+#[sandboxed(cancel = token, breaker = off)]
+async fn order(token: CancellationToken) -> Result<(), String> {
+    std::future::pending().await
+}
+
+#[sandboxed(breaker = off)]
+async fn crash(number: u32) -> Result<(), String> {
+    panic!("{number}")
+}
+
+/// One more than are remembered.
+async fn crash_often() -> Vec<String> {
+    let mut errors = Vec::new();
+    for number in 0..17 {
+        errors.extend(crash(number).await.err());
+    }
+    errors
+}
 
 /// Its text for a failure of the engine's is its own.
 #[derive(Debug, thiserror::Error)]
 #[error("no weather: {0}")]
 struct NoWeather(#[from] SandboxError);
 
-impl rmcp::model::IntoContents for NoWeather {
-    fn into_contents(self) -> Vec<rmcp::model::ContentBlock> {
+impl IntoContents for NoWeather {
+    fn into_contents(self) -> Vec<ContentBlock> {
         self.to_string().into_contents()
     }
 }
@@ -47,18 +71,6 @@ impl Server {
     #[tool]
     async fn goes_on_without(&self) -> String {
         search().await.unwrap_or_else(|_| "nothing found".to_owned())
-    }
-
-    #[tool]
-    async fn hands_on(&self) -> Result<String, String> {
-        search().await.map_err(|error| format!("no list: {error}"))
-    }
-
-    #[tool]
-    async fn hands_on_later(&self) -> Result<String, String> {
-        let found = search().await;
-        keep().await;
-        found
     }
 
     #[tool]
@@ -75,9 +87,17 @@ impl Server {
     }
 
     #[tool]
+    async fn has_the_words_of_a_cancellation(&self) -> Result<String, String> {
+        let token = CancellationToken::new();
+        token.cancel();
+        let _ = order(token).await;
+        Err("order 7 was cancelled by the customer".to_owned())
+    }
+
+    #[tool]
     async fn fails_as_the_protocol_does(&self) -> Result<String, ErrorData> {
         let _ = search().await;
-        Err(ErrorData::resource_not_found("no index", None))
+        Err(ErrorData::internal_error("no index", None))
     }
 
     #[sandboxed(breaker = off)]
@@ -98,24 +118,115 @@ impl Server {
         std::future::pending().await
     }
 
+    #[tool]
+    async fn hands_on(&self) -> Result<String, String> {
+        search().await.map_err(|error| format!("no list: {error}"))
+    }
+
+    #[tool]
+    async fn hands_on_later(&self) -> Result<String, String> {
+        let found = search().await;
+        log().await?;
+        found
+    }
+
+    #[tool]
+    async fn hands_on_the_first_of_two(&self) -> Result<String, ErrorData> {
+        let (listed, found) = (list().await, search().await);
+        Ok(listed? + &found.unwrap_or_default())
+    }
+
+    #[tool]
+    async fn hands_on_by_anyhow(&self) -> Result<String, ErrorData> {
+        let fetched = fetch().await;
+        fetched.map_err(|error| ErrorData::internal_error(format!("no page: {error}"), None))
+    }
+
+    #[tool]
+    async fn hands_on_a_report(&self) -> Result<String, String> {
+        let report = ToolExecutionResult::of(search()).await;
+        report
+            .map(|_| String::new())
+            .map_err(|error| format!("no report: {error}"))
+    }
+
+    #[tool]
+    async fn crashes_and_hands_on_the_first(&self) -> Result<String, String> {
+        Err(crash_often().await.swap_remove(0))
+    }
+
+    #[tool]
+    async fn crashes_and_hands_on_the_last(&self) -> Result<String, String> {
+        Err(crash_often().await.swap_remove(16))
+    }
+
+    #[sandboxed(timeout_ms = 100, max_retries = 0, breaker = off)]
+    #[tool(name = "named_for_clients")]
+    async fn named_for_us(&self) -> Result<Json<Vec<u32>>, NoWeather> {
+        std::future::pending().await
+    }
+
     #[sandboxed(timeout_ms = 100, max_retries = 0, breaker = off)]
     #[tool]
     async fn has_words_of_its_own(&self) -> Result<Json<Vec<u32>>, NoWeather> {
         std::future::pending().await
     }
 
+    #[sandboxed(timeout_ms = 100, max_retries = 0, breaker = off, on_failure = |_| Err("unavailable".to_owned()))]
+    #[tool]
+    async fn tells_nothing(&self) -> Result<String, String> {
+        std::future::pending().await
+    }
+
+    #[sandboxed(
+        timeout_ms = 100,
+        max_retries = 0,
+        breaker = off,
+        on_failure = |failure| Err(ErrorData::internal_error(failure.to_string(), None))
+    )]
+    #[tool]
+    async fn fails_with_the_text_for_logs(&self) -> Result<Json<Vec<u32>>, ErrorData> {
+        std::future::pending().await
+    }
+
+    #[sandboxed(timeout_ms = 100, max_retries = 0, breaker = off, idempotent = false)]
+    #[tool]
+    async fn save(&self) {
+        std::future::pending().await
+    }
+
     #[tool]
     async fn does_not_know(&self) -> String {
-        save().await;
+        self.save().await;
         "saved".to_owned()
     }
 
     #[sandboxed(breaker = off)]
     #[tool]
     async fn does_not_know_twice(&self) -> Result<String, String> {
-        save().await;
-        save().await;
+        self.save().await;
+        self.save().await;
         Ok("saved".to_owned())
+    }
+
+    #[tool]
+    async fn does_not_know_and_fails(&self) -> Result<String, ErrorData> {
+        self.save().await;
+        Err(ErrorData::internal_error("the disk is full", None))
+    }
+
+    #[sandboxed(timeout_ms = 1_000, max_retries = 0, breaker = off)]
+    #[tool]
+    async fn does_not_know_and_hangs(&self) -> Result<String, ErrorData> {
+        self.save().await;
+        std::future::pending().await
+    }
+
+    #[sandboxed(timeout_ms = 1_000, max_retries = 0, breaker = off, idempotent = false)]
+    #[tool]
+    async fn saves_and_hangs(&self) {
+        self.save().await;
+        std::future::pending().await
     }
 }
 
@@ -123,9 +234,32 @@ async fn call(tool: &'static str) -> Result<Value, ErrorData> {
     Client::of(|_| TellFailures(Server)).await.call(tool, json!({})).await
 }
 
-/// The tool that the data of an answer is about.
-fn about(answer: &Value) -> &Value {
-    &answer["_meta"]["io.crates.sandbox-runtime/failure"]["tool"]
+/// Calls a tool whose answer has to be an error with these texts, and with data about this function.
+async fn check(tool: &'static str, texts: &[&str], about: &str) {
+    let answer = call(tool).await.unwrap();
+    let content: Vec<_> = texts
+        .iter()
+        .map(|text| json!({ "type": "text", "text": text }))
+        .collect();
+    assert_eq!(answer["content"], json!(content), "{tool}");
+    assert_eq!(answer["isError"], true, "{tool}");
+    assert_eq!(
+        answer["_meta"]["io.crates.sandbox-runtime/failure"]["tool"], about,
+        "{tool}"
+    );
+}
+
+/// What a model reads of a tool that is idempotent.
+fn timed_out(tool: &str, limit: &str) -> String {
+    format!(
+        "`{tool}` timed out after {limit}. Calling it again does no harm, but the same request is unlikely to be answered: \
+         ask for less, or go on without it."
+    )
+}
+
+/// And of one that is not.
+fn may_be_done(tool: &str, limit: &str) -> String {
+    format!("`{tool}` timed out after {limit}. It may have taken effect: check before you call it again.")
 }
 
 #[tokio::test(start_paused = true)]
@@ -134,105 +268,91 @@ async fn answers_that_tell_none_are_left_alone() {
         ("goes_on_without", text("nothing found")),
         ("quotes", text(&format!("from the archive, because {SEARCH_TIMED_OUT}"))),
         ("fails_by_itself", error("the index is locked")),
+        (
+            "has_the_words_of_a_cancellation",
+            error("order 7 was cancelled by the customer"),
+        ),
         ("has_another_way", text("from the archive")),
         ("speaks_for_itself", text("come back later")),
         ("is_silent", json!({ "content": [], "isError": false })),
     ] {
         assert_eq!(call(tool).await, Ok(answer), "{tool}");
     }
-    let error = call("fails_as_the_protocol_does").await.unwrap_err();
-    assert_eq!(
-        (error.code, &*error.message),
-        (ErrorCode::RESOURCE_NOT_FOUND, "no index")
-    );
+    let answer = call("fails_as_the_protocol_does").await;
+    assert_eq!(answer, Err(ErrorData::internal_error("no index", None)));
 }
 
 #[tokio::test(start_paused = true)]
 async fn errors_that_quote_one_get_its_data() {
-    for (tool, words, failed) in [
+    for (tool, words, about) in [
         ("hands_on", format!("no list: {SEARCH_TIMED_OUT}"), "search"),
         ("hands_on_later", SEARCH_TIMED_OUT.to_owned(), "search"),
+        ("hands_on_the_first_of_two", timed_out("list", "200 ms"), "list"),
         (
-            "has_words_of_its_own",
+            "hands_on_by_anyhow",
+            "no page: timed out: no answer within 100 ms".to_owned(),
+            "fetch",
+        ),
+        (
+            "hands_on_a_report",
+            "no report: timed out: no answer within 100 ms".to_owned(),
+            "search",
+        ),
+        (
+            "named_for_clients",
             "no weather: timed out: no answer within 100 ms".to_owned(),
-            "has_words_of_its_own",
+            "named_for_us",
         ),
     ] {
-        let mut answer = call(tool).await.unwrap();
-        assert_eq!(about(&answer), failed, "{tool}");
-        answer.as_object_mut().unwrap().remove("_meta");
-        assert_eq!(answer, error(&words), "{tool}");
+        check(tool, &[&words], about).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_function_could_not_tell_its_caller_stands_below_the_answer() {
-    for tool in ["does_not_know", "does_not_know_twice"] {
-        let answer = call(tool).await.unwrap();
-        let content = [("text", "saved"), ("text", SAVE_TIMED_OUT)];
-        assert_eq!(
-            answer["content"],
-            json!(content.map(|(kind, text)| json!({ "type": kind, "text": text }))),
-            "{tool}"
-        );
-        assert_eq!(
-            (&answer["isError"], about(&answer)),
-            (&json!(true), &json!("save")),
-            "{tool}"
-        );
+async fn what_the_tools_own_error_does_not_say_stands_below_it() {
+    for (tool, words) in [
+        ("has_words_of_its_own", "no weather: timed out: no answer within 100 ms"),
+        ("tells_nothing", "unavailable"),
+        (
+            "fails_with_the_text_for_logs",
+            "`fails_with_the_text_for_logs` timed out after 100 ms",
+        ),
+    ] {
+        check(tool, &[words, &timed_out(tool, "100 ms")], tool).await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_tool_could_not_tell_another_stands_below_the_answer() {
+    let saved = may_be_done("save", "100 ms");
+    check("does_not_know", &["saved", &saved], "save").await;
+    check("does_not_know_twice", &["saved", &saved], "save").await;
+    check("does_not_know_and_fails", &["the disk is full", &saved], "save").await;
+    let tool = "does_not_know_and_hangs";
+    check(tool, &[&timed_out(tool, "1 s"), &saved], tool).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_that_return_nothing_the_outer_one_is_told() {
+    let tool = "saves_and_hangs";
+    check(tool, &[&may_be_done(tool, "1 s")], tool).await;
 }
 
 #[tokio::test(start_paused = true)]
 #[should_panic(
-    expected = "`save` timed out after 100 ms; a function that returns `()` can tell of it only in a server in \
-                           `sandbox_runtime::mcp::TellFailures`, any other returns a `Result`"
+    expected = "`save` timed out after 100 ms; a function that returns `()` can tell of it only when a client \
+                           calls it as a tool, and the server is in `sandbox_runtime::mcp::TellFailures`; return a \
+                           `Result`"
 )]
 async fn and_elsewhere_it_panics() {
-    save().await;
-}
-
-#[sandboxed(timeout_ms = 100, max_retries = 0, breaker = off)]
-async fn refused() -> Result<(), ErrorData> {
-    std::future::pending().await
-}
-
-struct Versions;
-
-#[tool_router(server_handler)]
-impl Versions {
-    #[tool]
-    async fn fails(&self) -> Result<(), ErrorData> {
-        refused().await
-    }
-
-    #[tool]
-    async fn works(&self) {}
+    Server.save().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn in_the_shape_that_the_clients_version_of_the_protocol_has() {
-    for (version, kind) in [
-        (ProtocolVersion::V_2025_11_25, None),
-        (ProtocolVersion::V_2026_07_28, Some("complete")),
-    ] {
-        let (near, far) = tokio::io::duplex(4_096);
-        let mut client = ClientConfig::default();
-        client.protocol_version = version.clone();
-        let mut server = InitializeResult::default();
-        server.protocol_version = version.clone();
-        let far = serve_directly::<RoleServer, _, _, _, _>(TellFailures(Versions), far, Some(client.clone()));
-        tokio::spawn(far.waiting());
-        let near = serve_directly::<RoleClient, _, _, _, _>(client, near, Some(server.into()));
-        for tool in ["works", "fails"] {
-            let result = near.call_tool(CallToolRequestParams::new(tool)).await.unwrap();
-            let answer = serde_json::to_value(result).unwrap();
-            assert_eq!(answer["isError"], json!(tool == "fails"), "{tool}, {version}");
-            assert_eq!(
-                answer.get("resultType").and_then(Value::as_str),
-                kind,
-                "{tool}, {version}"
-            );
-        }
-    }
+async fn the_latest_of_many_are_remembered() {
+    let crashed = |number: u32| {
+        format!("`crash` crashed: {number}. The same call is likely to crash again: change it, or go on without it.")
+    };
+    check("crashes_and_hands_on_the_last", &[&crashed(16)], "crash").await;
+    assert_eq!(call("crashes_and_hands_on_the_first").await, Ok(error(&crashed(0))));
 }

@@ -1,24 +1,20 @@
-//! [`TellFailures`]: a server's answers tell what the return type of a tool has no place for.
+//! [`TellFailures`]: a server that watches the calls of its tools.
 
 use std::borrow::Cow;
 use std::cell::Cell;
 
-use rmcp::model::{
-    CallToolResult, ClientNotification, ClientRequest, ContentBlock, MetaObject, ProtocolVersion, ServerConfig,
-    ServerResult,
-};
-use rmcp::service::{NotificationContext, RequestContext};
-use rmcp::{ErrorData, RoleServer, Service};
+use rmcp::model;
+use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
+use rmcp::{ErrorData, RoleServer, ServerHandler};
 
-use super::{FAILURE, data};
-use crate::error::SandboxError;
+use super::answer::Seen;
 use crate::failure::Failure;
 use crate::report;
 
 /// A server whose answers tell all failures alike, whatever its tools return: `isError: true`, the text
-/// [for the model](Failure::for_model), and the [`Failure`] in `_meta` under [`FAILURE`].
+/// [for the model](Failure::for_model), and the [`Failure`] in `_meta` under [`FAILURE`](super::FAILURE).
 ///
-/// Around any server, or any other [`Service`] of rmcp's, where it is started:
+/// It goes around any [`ServerHandler`], and is one itself: for `serve`, and for what makes a server for each session.
 ///
 /// ```no_run
 /// use rmcp::{ServiceExt, tool, tool_router, transport};
@@ -39,60 +35,115 @@ use crate::report;
 /// # Ok(()) }
 /// ```
 ///
-/// It changes the answer to a request that calls a tool, and only when a sandboxed call has failed in it:
+/// It changes the answer to a call of a tool, and only when a sandboxed call has failed in it:
 ///
-/// - A result that is nothing but the text of the last such failure is marked as an error and gets the data. So does the empty
-///   one of a tool that returns `()`, which gets the text as well.
-/// - A result that is marked as an error and has the failure's text in it, or the text of its [`SandboxError`], gets the data.
-/// - A JSON-RPC error that the failure was made becomes a result.
-/// - A function that returns `()` and failed within another tool's call could not tell that tool of it: the text goes below what
-///   that tool answers, which is marked as an error and gets the data.
+/// - When that was the tool itself, by the name that the client called, an answer that is an error gets the text and the data.
+///   What its error type says by itself stays, and stands first. So does an empty answer of a tool that returns `()`.
+/// - When it was another function, or the tool has another name for clients, an error that quotes its failure gets the data. It
+///   quotes the text for the model, that of the [`Failure`], or that of its [`SandboxError`](crate::SandboxError).
+/// - A result that is nothing but the text for the model, as a tool that returns a `String` gives it, is marked as an error and
+///   gets the data.
 ///
-/// What runs in tokio tasks of its own is not seen.
+/// JSON-RPC errors become results by that, for clients do not show them to the model. All other answers stay as they are: also
+/// one without an error that `on_failure` has made.
 ///
-/// Once a server is in it, every sandboxed call of the process takes a little longer, as with [`Budget`](crate::Budget).
+/// A tool that returns `()` and fails within another tool's call has no answer of its own, and its caller does not know: its text
+/// goes below what the caller answers, which is marked as an error. It does so too when the caller is retried and succeeds.
+///
+/// What runs in tokio tasks of its own is not seen, and a tool that returns `()` panics there when it fails.
+///
+/// With the first call, every sandboxed call of the process takes a little longer, as with [`Budget`](crate::Budget).
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TellFailures<S>(pub S);
 
-impl<S: Service<RoleServer>> Service<RoleServer> for TellFailures<S> {
-    async fn handle_request(
+type Request = RequestContext<RoleServer>;
+type Notification = NotificationContext<RoleServer>;
+/// Where a list goes on.
+type Page = Option<model::PaginatedRequestParams>;
+
+/// Methods that the server itself is to answer.
+macro_rules! forward {
+    ($($method:ident($($argument:ident: $type:ty),*) $(-> $answer:ty)?;)*) => {$(
+        async fn $method(&self, $($argument: $type),*) $(-> Result<$answer, ErrorData>)? {
+            self.0.$method($($argument),*).await
+        }
+    )*};
+}
+
+/// All methods stand here: one that is left out would be answered by the trait, and not by the server.
+#[expect(deprecated, reason = "servers for older clients still have these methods")]
+impl<S: ServerHandler> ServerHandler for TellFailures<S> {
+    async fn call_tool(
         &self,
-        request: ClientRequest,
-        context: RequestContext<RoleServer>,
-    ) -> Result<ServerResult, ErrorData> {
-        let ClientRequest::CallToolRequest(_) = request else {
-            return self.0.handle_request(request, context).await;
+        request: model::CallToolRequestParams,
+        context: Request,
+    ) -> Result<model::CallToolResponse, ErrorData> {
+        let called = request.name.clone();
+        let call = async { (self.0.call_tool(request, context).await, UNTOLD.with(Cell::take)) };
+        let ((answer, untold), watched) = report::watch(UNTOLD.scope(Cell::default(), call)).await;
+        let seen = Seen {
+            called: &called,
+            failures: &watched.failures,
+            untold: untold.as_ref(),
         };
-        let version = context.protocol_version();
-        let request = async { (self.0.handle_request(request, context).await, UNTOLD.with(Cell::take)) };
-        let ((answer, untold), watched) = report::watch(UNTOLD.scope(Cell::default(), request)).await;
-        let told = match (untold, watched.failure) {
-            (Some(failure), _) => answer.map(|answer| add(answer, &failure)),
-            (None, Some(failure)) => complete(answer, failure),
-            (None, None) => answer,
-        };
-        told.map(|answer| fit(answer, version.as_ref()))
+        seen.complete(answer)
     }
 
-    async fn handle_notification(
+    forward! {
+        ping(context: Request) -> ();
+        initialize(request: model::InitializeRequestParams, context: Request) -> model::InitializeResult;
+        discover(context: Request) -> model::DiscoverResult;
+        complete(request: model::CompleteRequestParams, context: Request) -> model::CompleteResult;
+        set_level(request: model::SetLevelRequestParams, context: Request) -> ();
+        get_prompt(request: model::GetPromptRequestParams, context: Request) -> model::GetPromptResponse;
+        list_prompts(page: Page, context: Request) -> model::ListPromptsResult;
+        list_resources(page: Page, context: Request) -> model::ListResourcesResult;
+        list_resource_templates(page: Page, context: Request) -> model::ListResourceTemplatesResult;
+        read_resource(request: model::ReadResourceRequestParams, context: Request) -> model::ReadResourceResponse;
+        read_resource_directory(request: model::ReadResourceDirectoryRequestParams, context: Request) -> model::ReadResourceDirectoryResult;
+        listen(context: SubscriptionContext) -> ();
+        subscribe(request: model::SubscribeRequestParams, context: Request) -> ();
+        unsubscribe(request: model::UnsubscribeRequestParams, context: Request) -> ();
+        list_tools(page: Page, context: Request) -> model::ListToolsResult;
+        get_task(request: model::GetTaskParams, context: Request) -> model::GetTaskResult;
+        update_task(request: model::UpdateTaskParams, context: Request) -> ();
+        cancel_task(request: model::CancelTaskParams, context: Request) -> ();
+        list_skills(page: Page, context: Request) -> model::ListSkillsResult;
+        get_skill(request: model::GetSkillRequestParams, context: Request) -> model::GetSkillResult;
+        on_custom_request(request: model::CustomRequest, context: Request) -> model::CustomResult;
+        on_cancelled(notification: model::CancelledNotificationParam, context: Notification);
+        on_progress(notification: model::ProgressNotificationParam, context: Notification);
+        on_initialized(context: Notification);
+        on_roots_list_changed(context: Notification);
+        on_custom_notification(notification: model::CustomNotification, context: Notification);
+    }
+
+    fn negotiate_initialize(
         &self,
-        notification: ClientNotification,
-        context: NotificationContext<RoleServer>,
-    ) -> Result<(), ErrorData> {
-        self.0.handle_notification(notification, context).await
+        request: &model::InitializeRequestParams,
+    ) -> Result<model::InitializeResult, ErrorData> {
+        self.0.negotiate_initialize(request)
     }
 
-    fn get_info(&self) -> ServerConfig {
-        self.0.get_info()
-    }
-
-    fn supported_protocol_versions(&self) -> Cow<'static, [ProtocolVersion]> {
+    fn supported_protocol_versions(&self) -> Cow<'static, [model::ProtocolVersion]> {
         self.0.supported_protocol_versions()
+    }
+
+    fn accepted_subscription_filter(&self, requested: &model::SubscriptionFilter) -> Option<model::SubscriptionFilter> {
+        self.0.accepted_subscription_filter(requested)
+    }
+
+    fn get_tool(&self, name: &str) -> Option<model::Tool> {
+        self.0.get_tool(name)
+    }
+
+    fn get_info(&self) -> model::ServerConfig {
+        self.0.get_info()
     }
 }
 
 tokio::task_local! {
-    /// The first failure in the request that a function could not tell its caller of.
+    /// The last failure in the call of a tool that a function could not tell its caller of.
     static UNTOLD: Cell<Option<Failure>>;
 }
 
@@ -100,74 +151,15 @@ tokio::task_local! {
 ///
 /// # Panics
 ///
-/// Outside such a server. There nobody would hear of the failure.
+/// Outside the call of a tool of such a server. There nobody would hear of the failure.
 pub(super) fn leave(failure: Failure) {
     let mut failure = Some(failure);
-    // What is there already was before it.
-    let _ = UNTOLD.try_with(|untold| untold.set(untold.take().or(failure.take())));
+    // Of a tool within a tool the outer one fails last: it is the one that the client called.
+    let _ = UNTOLD.try_with(|untold| untold.set(failure.take()));
     if let Some(failure) = failure {
         panic!(
-            "{failure}; a function that returns `()` can tell of it only in a server in \
-             `sandbox_runtime::mcp::TellFailures`, any other returns a `Result`"
+            "{failure}; a function that returns `()` can tell of it only when a client calls it as a tool, and the server is \
+             in `sandbox_runtime::mcp::TellFailures`; return a `Result`"
         );
     }
-}
-
-/// Adds to an answer the failure that it does not know of.
-fn add(answer: ServerResult, failure: &Failure) -> ServerResult {
-    let ServerResult::CallToolResult(mut result) = answer else {
-        return answer;
-    };
-    result.content.push(ContentBlock::text(failure.for_model()));
-    mark(&mut result, failure);
-    result.into()
-}
-
-/// Completes an answer that tells the failure.
-fn complete(answer: Result<ServerResult, ErrorData>, failure: Failure) -> Result<ServerResult, ErrorData> {
-    match answer {
-        Ok(ServerResult::CallToolResult(mut result)) => {
-            if is_only(&result, &failure) || is_error_of(&result, &failure) {
-                mark(&mut result, &failure);
-            }
-            Ok(result.into())
-        }
-        Err(error) if error.message == failure.for_model() => Ok(CallToolResult::from(failure).into()),
-        other => other,
-    }
-}
-
-/// Whether a result says the failure and nothing else.
-fn is_only(result: &CallToolResult, failure: &Failure) -> bool {
-    let [content] = result.content.as_slice() else {
-        return false;
-    };
-    content
-        .as_text()
-        .is_some_and(|content| content.text == failure.for_model())
-}
-
-/// Whether a result is an error that the failure was made, or a part of.
-fn is_error_of(result: &CallToolResult, failure: &Failure) -> bool {
-    let texts = || result.content.iter().filter_map(ContentBlock::as_text);
-    let has = |wanted: String| texts().any(|content| content.text.contains(&wanted));
-    result.is_error == Some(true)
-        && (has(failure.for_model())
-            || has(failure.to_string())
-            || has(SandboxError::from(failure.clone()).to_string()))
-}
-
-fn mark(result: &mut CallToolResult, failure: &Failure) {
-    result.is_error = Some(true);
-    let meta = result.meta.get_or_insert_with(MetaObject::new);
-    meta.0.entry(FAILURE).or_insert_with(|| data(failure));
-}
-
-/// As clients of this version of the protocol know results: rmcp does the same to those of tools.
-fn fit(mut answer: ServerResult, version: Option<&ProtocolVersion>) -> ServerResult {
-    let knows_types = version.is_some_and(|version| *version >= ProtocolVersion::V_2026_07_28);
-    if !knows_types {
-        answer.strip_result_type_for_legacy_peer();
-    }
-    answer
 }

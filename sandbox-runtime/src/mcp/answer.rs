@@ -1,0 +1,99 @@
+//! What the answer to a call of a tool has to tell of the failures in it.
+
+use rmcp::ErrorData;
+use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, MetaObject};
+
+use super::{FAILURE, data};
+use crate::error::SandboxError;
+use crate::failure::Failure;
+
+/// What was seen while a tool was called.
+#[derive(Debug)]
+pub(super) struct Seen<'a> {
+    /// The tool's name, as the client has it.
+    pub(super) called: &'a str,
+    /// In the order in which the calls ended.
+    pub(super) failures: &'a [Failure],
+    /// One that nobody else can tell of.
+    pub(super) untold: Option<&'a Failure>,
+}
+
+impl Seen<'_> {
+    /// Completes the answer, if it tells a failure or should.
+    pub(super) fn complete(&self, answer: Result<CallToolResponse, ErrorData>) -> Result<CallToolResponse, ErrorData> {
+        if self.failures.is_empty() && self.untold.is_none() {
+            return answer;
+        }
+        let mut result = match &answer {
+            Ok(CallToolResponse::Complete(result)) => result.clone(),
+            Err(error) => CallToolResult::error(vec![ContentBlock::text(error.message.clone())]),
+            // A task, or a question to the user.
+            Ok(_) => return answer,
+        };
+        if let Some(failure) = self.told_by(&result) {
+            if failure.tool == self.called {
+                say(&mut result, failure);
+            }
+            mark(&mut result, failure);
+        }
+        if let Some(failure) = self.untold {
+            say(&mut result, failure);
+            mark(&mut result, failure);
+        }
+        if is_marked(&result) { Ok(result.into()) } else { answer }
+    }
+
+    /// The failure that a result tells, the last if there are several.
+    fn told_by(&self, result: &CallToolResult) -> Option<&Failure> {
+        let own = |failure: &&Failure| failure.tool == self.called && is_error(result);
+        let quoted = |failure: &&Failure| is_only(result, failure) || (is_error(result) && quotes(result, failure));
+        let failures = || self.failures.iter().rev();
+        failures().find(own).or_else(|| failures().find(quoted))
+    }
+}
+
+fn is_error(result: &CallToolResult) -> bool {
+    result.is_error == Some(true)
+}
+
+fn texts(result: &CallToolResult) -> impl Iterator<Item = &str> {
+    let texts = result.content.iter().filter_map(ContentBlock::as_text);
+    texts.map(|content| content.text.as_str())
+}
+
+/// Whether a result says the failure and nothing else.
+fn is_only(result: &CallToolResult, failure: &Failure) -> bool {
+    result.content.len() == 1 && texts(result).eq([failure.for_model()])
+}
+
+/// Whether the failure, or what it was made on the way, stands somewhere in the text.
+fn quotes(result: &CallToolResult, failure: &Failure) -> bool {
+    let error = match SandboxError::from(failure.clone()) {
+        // Words that any error may have.
+        SandboxError::Cancelled => None,
+        SandboxError::Panicked { message } if message.is_empty() => None,
+        error => Some(error.to_string()),
+    };
+    let ways = [Some(failure.for_model()), Some(failure.to_string()), error];
+    ways.iter()
+        .flatten()
+        .any(|way| texts(result).any(|text| text.contains(way)))
+}
+
+/// Adds the text for the model, unless it is there already.
+fn say(result: &mut CallToolResult, failure: &Failure) {
+    let said = failure.for_model();
+    if !texts(result).any(|text| text.contains(&said)) {
+        result.content.push(ContentBlock::text(said));
+    }
+}
+
+fn mark(result: &mut CallToolResult, failure: &Failure) {
+    result.is_error = Some(true);
+    let meta = result.meta.get_or_insert_with(MetaObject::new);
+    meta.0.entry(FAILURE).or_insert_with(|| data(failure));
+}
+
+fn is_marked(result: &CallToolResult) -> bool {
+    result.meta.as_ref().is_some_and(|meta| meta.0.contains_key(FAILURE))
+}
