@@ -40,6 +40,11 @@ async fn order(token: CancellationToken) -> Result<(), String> {
 }
 
 #[sandboxed(breaker = off)]
+async fn render(template: &str) -> anyhow::Result<String> {
+    panic!("{template}")
+}
+
+#[sandboxed(breaker = off)]
 async fn crash(number: u32) -> Result<(), String> {
     panic!("{number}")
 }
@@ -95,6 +100,12 @@ impl Server {
     }
 
     #[tool]
+    async fn has_the_words_of_a_panic(&self) -> Result<String, String> {
+        let _ = render("").await;
+        Err("the other server says: the tool panicked: out of memory".to_owned())
+    }
+
+    #[tool]
     async fn fails_as_the_protocol_does(&self) -> Result<String, ErrorData> {
         let _ = search().await;
         Err(ErrorData::internal_error("no index", None))
@@ -140,6 +151,11 @@ impl Server {
     async fn hands_on_by_anyhow(&self) -> Result<String, ErrorData> {
         let fetched = fetch().await;
         fetched.map_err(|error| ErrorData::internal_error(format!("no page: {error}"), None))
+    }
+
+    #[tool]
+    async fn hands_on_a_panic(&self) -> Result<String, String> {
+        render("no template").await.map_err(|error| format!("no page: {error}"))
     }
 
     #[tool]
@@ -272,6 +288,10 @@ async fn answers_that_tell_none_are_left_alone() {
             "has_the_words_of_a_cancellation",
             error("order 7 was cancelled by the customer"),
         ),
+        (
+            "has_the_words_of_a_panic",
+            error("the other server says: the tool panicked: out of memory"),
+        ),
         ("has_another_way", text("from the archive")),
         ("speaks_for_itself", text("come back later")),
         ("is_silent", json!({ "content": [], "isError": false })),
@@ -292,6 +312,11 @@ async fn errors_that_quote_one_get_its_data() {
             "hands_on_by_anyhow",
             "no page: timed out: no answer within 100 ms".to_owned(),
             "fetch",
+        ),
+        (
+            "hands_on_a_panic",
+            "no page: the tool panicked: no template".to_owned(),
+            "render",
         ),
         (
             "hands_on_a_report",
