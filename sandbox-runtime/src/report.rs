@@ -61,7 +61,7 @@ impl ToolExecutionResult {
         E: Display,
     {
         let (result, watched) = watch(call).await;
-        let (attempts, error) = watched.end.map_or((1, None), |end| (end.attempts, end.error));
+        let (attempts, error) = watched.end.map_or((1, None), |end| (end.attempts, end.error()));
         let answer = match (result, error) {
             (Err(_), Some(error)) => return Err(error),
             (Err(error), None) => Err(text::plain(error)),
@@ -111,17 +111,27 @@ impl ToolExecutionResult {
 /// What was seen of the calls in a future.
 #[derive(Debug, Default)]
 pub(crate) struct Watched {
-    /// How the last one ended.
-    end: Option<CallEnd>,
+    /// How the last one ended: of calls within calls, the outer one.
+    pub(crate) end: Option<CallEnd>,
     /// What the engine returned for tools, in the order of the calls' ends.
     pub(crate) failures: Vec<Failure>,
 }
 
 #[derive(Debug)]
-struct CallEnd {
+pub(crate) struct CallEnd {
     attempts: u32,
-    /// Set when the engine, or a breaker that let no further attempt pass, ended it.
-    error: Option<SandboxError>,
+    /// Set when a breaker that let no attempt pass, the first or a further one, ended it.
+    refusal: Option<Refusal>,
+    /// Set when the engine returned something for the tool.
+    pub(crate) failure: Option<Failure>,
+}
+
+impl CallEnd {
+    /// Set when the tool had no part in it.
+    fn error(self) -> Option<SandboxError> {
+        let refused = self.refusal.map(SandboxError::from);
+        refused.or_else(|| Some(self.failure?.into()))
+    }
 }
 
 impl Watched {
@@ -147,24 +157,24 @@ pub(crate) async fn watch<F: Future>(future: F) -> (F::Output, Watched) {
     let watched = async { (future.await, WATCHED.with(RefCell::take)) };
     let (output, watched) = WATCHED.scope(RefCell::default(), watched).await;
     let _ = WATCHED.try_with(|around| {
-        let mut around = around.borrow_mut();
-        watched
-            .failures
-            .iter()
-            .for_each(|failure| around.remember(failure.clone()));
+        for failure in &watched.failures {
+            around.borrow_mut().remember(failure.clone());
+        }
     });
     (output, watched)
 }
 
-/// Notes the end of a call for whoever watches, if somebody does. Of calls within calls the outer one ends last.
+/// Notes the end of a call for whoever watches, if somebody does.
 #[cold]
 pub(crate) fn note(attempts: u32, refusal: Option<Refusal>, failure: Option<&Failure>) {
     // Outside there is nobody to tell.
     let _ = WATCHED.try_with(|watched| {
         let mut watched = watched.borrow_mut();
-        let refused = refusal.map(SandboxError::from);
-        let error = refused.or_else(|| Some(failure?.clone().into()));
-        watched.end = Some(CallEnd { attempts, error });
+        watched.end = Some(CallEnd {
+            attempts,
+            refusal,
+            failure: failure.cloned(),
+        });
         if let Some(failure) = failure {
             watched.remember(failure.clone());
         }

@@ -58,6 +58,14 @@ async fn crash_often() -> Vec<String> {
     errors
 }
 
+#[sandboxed(timeout_ms = 100, max_retries = 0, breaker = off)]
+async fn draft(number: u32) -> Result<(), String> {
+    match number {
+        1 => std::future::pending().await,
+        _ => Ok(()),
+    }
+}
+
 /// Its text for a failure of the engine's is its own.
 #[derive(Debug, thiserror::Error)]
 #[error("no weather: {0}")]
@@ -89,6 +97,14 @@ impl Server {
     async fn fails_by_itself(&self) -> Result<String, String> {
         let _ = search().await;
         Err("the index is locked".to_owned())
+    }
+
+    /// The name is that of a function that failed, and then worked.
+    #[tool]
+    async fn draft(&self) -> Result<String, String> {
+        let _ = draft(1).await;
+        draft(2).await?;
+        Err("there is no paper".to_owned())
     }
 
     #[tool]
@@ -284,6 +300,7 @@ async fn answers_that_tell_none_are_left_alone() {
         ("goes_on_without", text("nothing found")),
         ("quotes", text(&format!("from the archive, because {SEARCH_TIMED_OUT}"))),
         ("fails_by_itself", error("the index is locked")),
+        ("draft", error("there is no paper")),
         (
             "has_the_words_of_a_cancellation",
             error("order 7 was cancelled by the customer"),

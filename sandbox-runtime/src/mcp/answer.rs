@@ -9,16 +9,16 @@ use crate::failure::Failure;
 
 /// What was seen while a tool was called.
 #[derive(Debug)]
-pub(super) struct Seen<'a> {
-    /// The tool's name, as the client has it.
-    pub(super) called: &'a str,
-    /// In the order in which the calls ended.
-    pub(super) failures: &'a [Failure],
+pub(super) struct Seen {
+    /// The tool's own failure.
+    pub(super) own: Option<Failure>,
+    /// All there were, in the order in which the calls ended.
+    pub(super) failures: Vec<Failure>,
     /// One that nobody else can tell of.
-    pub(super) untold: Option<&'a Failure>,
+    pub(super) untold: Option<Failure>,
 }
 
-impl Seen<'_> {
+impl Seen {
     /// Completes the answer, if it tells a failure or should.
     pub(super) fn complete(&self, answer: Result<CallToolResponse, ErrorData>) -> Result<CallToolResponse, ErrorData> {
         if self.failures.is_empty() && self.untold.is_none() {
@@ -30,13 +30,11 @@ impl Seen<'_> {
             // A task, or a question to the user.
             Ok(_) => return answer,
         };
-        if let Some(failure) = self.told_by(&result) {
-            if failure.tool == self.called {
-                say(&mut result, failure);
-            }
-            mark(&mut result, failure);
+        let own = self.own.as_ref().filter(|_| is_error(&result));
+        if let Some(quoted) = self.quoted_by(&result).filter(|_| own.is_none()) {
+            mark(&mut result, quoted);
         }
-        if let Some(failure) = self.untold {
+        for failure in own.into_iter().chain(&self.untold) {
             say(&mut result, failure);
             mark(&mut result, failure);
         }
@@ -44,11 +42,9 @@ impl Seen<'_> {
     }
 
     /// The failure that a result tells, the last if there are several.
-    fn told_by(&self, result: &CallToolResult) -> Option<&Failure> {
-        let own = |failure: &&Failure| failure.tool == self.called && is_error(result);
+    fn quoted_by(&self, result: &CallToolResult) -> Option<&Failure> {
         let quoted = |failure: &&Failure| is_only(result, failure) || (is_error(result) && quotes(result, failure));
-        let failures = || self.failures.iter().rev();
-        failures().find(own).or_else(|| failures().find(quoted))
+        self.failures.iter().rfind(quoted)
     }
 }
 

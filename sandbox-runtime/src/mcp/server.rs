@@ -37,7 +37,7 @@ use crate::report;
 ///
 /// It changes the answer to a call of a tool, and only when a sandboxed call has failed in it:
 ///
-/// - When that was the tool itself, by the name that the client called, an answer that is an error gets the text and the data.
+/// - When that was the tool itself, the last call of all and by the name that the client called, an answer that is an error gets the text and the data.
 ///   What its error type says by itself stays, and stands first. So does an empty answer of a tool that returns `()`.
 /// - When it was another function, or the tool has another name for clients, an error that quotes its failure gets the data. It
 ///   quotes the text for the model, that of the [`Failure`], or that of its [`SandboxError`](crate::SandboxError).
@@ -81,10 +81,11 @@ impl<S: ServerHandler> ServerHandler for TellFailures<S> {
         let called = request.name.clone();
         let call = async { (self.0.call_tool(request, context).await, UNTOLD.with(Cell::take)) };
         let ((answer, untold), watched) = report::watch(UNTOLD.scope(Cell::default(), call)).await;
+        let own = watched.end.and_then(|call| call.failure);
         let seen = Seen {
-            called: &called,
-            failures: &watched.failures,
-            untold: untold.as_ref(),
+            own: own.filter(|failure| failure.tool == called),
+            failures: watched.failures,
+            untold,
         };
         seen.complete(answer)
     }
