@@ -23,7 +23,7 @@ mod limit {
     /// Takes 130. Two looks at the breaker, one at whether anything surrounds the call, a guard against panics, a future made and
     /// dropped; neither clock nor timer.
     pub(super) const READY_CALL: u64 = 140;
-    /// Takes 348. The same outside of any scope, in a program that has entered one: three looks at what surrounds the call.
+    /// Takes 351. The same outside of any scope, in a program that has entered one: three looks at what surrounds the call.
     pub(super) const READY_CALL_BESIDE_SCOPES: u64 = 370;
     /// Takes 421. One reading of the clock, and an error that says when to try again; no text is written.
     pub(super) const REFUSED_CALL: u64 = 448;
