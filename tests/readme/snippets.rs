@@ -1,0 +1,29 @@
+//! Snippets of the README that are too short to be compiled by themselves stand in the examples of this package.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+const README: &str = include_str!("../../README.md");
+const PROGRAMS: [&str; 2] = [include_str!("mcp.rs"), include_str!("rig.rs")];
+
+/// Without what only says where in a program it stands.
+fn flush_left(text: &str) -> String {
+    text.lines().map(str::trim).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn stand_in_a_program_word_for_word() {
+    let snippets: Vec<_> = README
+        .split("```rust,ignore\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap())
+        .collect();
+    assert_eq!(
+        snippets.len(),
+        3,
+        "the README's snippets without a context of their own"
+    );
+    for snippet in snippets {
+        let is_there = |program: &&str| flush_left(program).contains(flush_left(snippet).trim());
+        assert!(PROGRAMS.iter().any(is_there), "in no program:\n{snippet}");
+    }
+}
