@@ -5,7 +5,7 @@ use std::io;
 use hyper::StatusCode;
 use hyper_util::client::legacy;
 use rmcp::model::{ContentBlock, IntoContents};
-use sandbox_runtime::{Failure, FromSandboxError, Verdict};
+use sandbox_runtime::{Failure, FromFailure, Verdict};
 use thiserror::Error;
 
 #[derive(Debug, Error)]
@@ -40,7 +40,7 @@ impl ToolError {
 }
 
 /// Where the time limit and the breaker speak up.
-impl FromSandboxError for ToolError {
+impl FromFailure for ToolError {
     fn from_failure(failure: Failure) -> Self {
         ToolError::Sandbox(failure)
     }

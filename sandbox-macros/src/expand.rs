@@ -13,10 +13,6 @@ use crate::errors::Errors;
 use crate::item::{Argument, Item, Passing, Shape};
 use crate::rename::with_stream;
 
-/// Whether the runtime knows the return types of a framework. What is to be done about them, it knows itself. Never in the
-/// golden tests: another package of the same build may have the feature, and their text is for the reader.
-const FRAMEWORKS: bool = cfg!(feature = "frameworks") && !cfg!(test);
-
 pub(crate) fn sandboxed(args: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let args = Args::parse(args, &mut errors);
@@ -27,9 +23,8 @@ pub(crate) fn sandboxed(args: TokenStream, item: TokenStream) -> TokenStream {
             return with_errors(item, errors);
         }
     };
-    // Of a tool of rmcp's the server can tell it, and only the runtime knows whether that is in use.
-    let of_a_server = FRAMEWORKS && parsed.attributes_named("tool").next().is_some();
-    let may_return_nothing = of_a_server || args.value(Name::OnFailure).is_some();
+    // The server of a tool can report a failure that the tool cannot return. Whether it does, the runtime knows.
+    let may_return_nothing = parsed.has_attribute("tool") || args.value(Name::OnFailure).is_some();
     parsed.check(may_return_nothing, &mut errors);
     match parsed.shape() {
         Some((shape, returned)) if errors.is_empty() => Expansion::new(&args, &parsed, &shape, &returned).function(),
@@ -58,7 +53,8 @@ struct Expansion<'a> {
     policy: Ident,
     /// Whether the policy allows a second attempt.
     retried: Ident,
-    breaker: Ident,
+    /// The static of the function: its name, its place and its breaker.
+    site: Ident,
     /// Whether another attempt may follow: the parameter of the function that begins one.
     more: Ident,
 }
@@ -79,7 +75,7 @@ impl<'a> Expansion<'a> {
             receiver,
             policy: name("__SANDBOXED_POLICY"),
             retried: name("__SANDBOXED_RETRIED"),
-            breaker: name("__SANDBOXED_BREAKER"),
+            site: name("__SANDBOXED_SITE"),
             more: name("__sandboxed_more"),
         }
     }
@@ -188,11 +184,10 @@ impl<'a> Expansion<'a> {
         let private = self.private(self.place);
         let policy = &self.policy;
         let breaker = match self.args.breaker() {
-            Breaker::Own => {
-                let breaker = &self.breaker;
-                quote!(&#breaker)
+            Breaker::Own | Breaker::Off => {
+                let site = &self.site;
+                quote!(#site.breaker())
             }
-            Breaker::Off => quote!(&#private::NO_BREAKER),
             Breaker::Given(_) => {
                 let breaker = self.breaker_variable();
                 quote!(#breaker)
@@ -204,20 +199,21 @@ impl<'a> Expansion<'a> {
     /// The third: the function and what its results mean.
     fn tool(&self, function: &TokenStream) -> TokenStream {
         let private = self.private(self.place);
-        let value = |name| self.args.value(name);
-        let name = match value(Name::ToolName) {
-            Some(name) => quote!(#name),
-            None => {
-                let name = self.item.signature.ident.to_string();
-                quote!(#name)
-            }
+        let site = &self.site;
+        let tool = match self.args.breaker() {
+            Breaker::Own | Breaker::Off => quote!(tool),
+            Breaker::Given(_) => quote!(tool_beside_breaker),
         };
-        let results = self.results();
-        let cancel = value(Name::Cancel).map(|token| {
+        let handler = self.handler();
+        let tool = quote_spanned! {self.place=>
+            #private::#tool(|| #private::SiteRef(&#site), #function, #handler)
+        };
+        let tool = self.with_results(&tool);
+        let cancel = self.args.value(Name::Cancel).map(|token| {
             let variable = self.token_variable();
             quote_spanned!(at(token.span())=> .cancelled_by(#variable.cancelled()))
         });
-        quote_spanned!(self.place=> #private::tool(|| #private::Text(#name), #function) #results #cancel)
+        quote!(#tool #cancel)
     }
 
     /// A closure that can be called for every attempt.
@@ -301,7 +297,7 @@ impl<'a> Expansion<'a> {
             let span = at(argument.span);
             let private = self.private(span);
             let value = quote_spanned! {span=>
-                #private::argument::<#retried, _>(&mut #kept, #more)
+                #private::take_or_clone::<#retried, _>(&mut #kept, #more)
             };
             quote!(#(#conditions)* let #name = #value;)
         });

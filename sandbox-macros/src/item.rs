@@ -146,9 +146,14 @@ impl Item {
     }
 
     /// The function's attributes of this name, by any path.
-    pub(crate) fn attributes_named(&self, name: &str) -> impl Iterator<Item = &Attribute> {
+    fn attributes_named(&self, name: &str) -> impl Iterator<Item = &Attribute> {
         let named = move |path: &syn::Path| path.segments.last().is_some_and(|last| last.ident == name);
         self.attributes.iter().filter(move |attribute| named(attribute.path()))
+    }
+
+    /// Whether the function has an attribute of this name, by any path.
+    pub(crate) fn has_attribute(&self, name: &str) -> bool {
+        self.attributes_named(name).next().is_some()
     }
 
     fn return_type(&self) -> Option<&Type> {

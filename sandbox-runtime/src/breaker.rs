@@ -16,10 +16,11 @@ use machine::Machine;
 use settings::{Settings, Trip};
 use words::Kind;
 
-pub(crate) use machine::{Admission, Refusal};
+pub(crate) use machine::Admission;
+pub use machine::Refusal;
 
 use crate::clock::{self, Tick};
-use crate::error::SandboxError;
+use crate::failure::SandboxError;
 use crate::verdict::Verdict;
 
 /// A circuit breaker: opens after failures, refuses attempts for a cooldown, then lets probes decide.
@@ -243,6 +244,12 @@ impl CircuitBreaker {
             Verdict::Retry { .. } | Verdict::Fail => self.machine.fail(admission, clock::now),
             Verdict::Ignore => self.machine.release(admission),
         }
+    }
+
+    /// Takes the success of an attempt that [`request_if_closed`](Self::request_if_closed) admitted, in line.
+    #[inline]
+    pub(crate) fn succeed(&self, admission: Admission) {
+        self.machine.succeed(admission, clock::now);
     }
 
     /// Why an attempt would be refused now.

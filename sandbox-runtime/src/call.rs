@@ -1,416 +1,364 @@
-//! [`Call`]: what one sandboxed call knows of itself, and the decisions it takes between attempts. No waiting here.
+//! [`Call`]: one sandboxed call as a future: what it has to remember, its fast path and its slow path.
+//!
+//! Outer to inner: cancellation and deadline, retry, breaker, time limit, tool.
+
+mod attempt;
+mod controls;
+mod deadline;
+mod end;
+mod lent;
+mod retry;
 
 use std::future::Future;
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use pin_project_lite::pin_project;
-use tokio::time::Instant;
 
-use crate::attempt::Attempt;
-use crate::breaker::{Admission, CircuitBreaker, Refusal};
-use crate::clock::{Moment, after};
-use crate::error::millis;
-use crate::failure::{Failure, FailureKind};
-use crate::outcome::{End, Handler};
-use crate::policy::Policy;
-use crate::tool::{Tool, ToolName};
-use crate::verdict::Verdict;
-use crate::{budget, report, scope};
+use attempt::{Attempt, PollEnd};
+use retry::{Decision, Situation, decide};
+
+pub(crate) use controls::{CallControls, Controls};
+pub(crate) use deadline::saturating_add;
+pub(crate) use retry::{AttemptEnd, Stop};
+
+use crate::breaker::{Admission, Refusal};
+use crate::clock::Moment;
+use crate::failure::FailureKind;
+use crate::gate;
+use crate::surroundings::Surroundings;
+use crate::tool::{Function, Handler};
 
 pin_project! {
-    #[derive(Debug)]
-    pub struct Call<'b, C, H, K, N> {
-        config: C,
-        breaker: &'b CircuitBreaker,
-        name: N,
-        handler: H,
+    /// The future of a call.
+    // By hand and not an `async` block, which would keep the parts twice: as it was given them, and pinned.
+    pub(crate) struct Call<S, F, T: Future> where S: Controls {
+        // Before the state, which drops the admission: the slot of a probe is free once the tool is gone, not before.
         #[pin]
-        cancel: K,
-        // Leave for the attempt under way, or for the one that is about to begin.
+        attempt: Attempt<T, T::Output>,
+        function: F,
+        #[pin]
+        state: CallState<S>,
+    }
+}
+
+impl<S: Controls, F, T: Future> Call<S, F, T> {
+    #[inline(always)]
+    pub(crate) fn new(controls: S, function: F) -> Self {
+        Call {
+            state: CallState::new(controls),
+            function,
+            attempt: Attempt::new(false),
+        }
+    }
+}
+
+impl<S, F, T> Future for Call<S, F, T>
+where
+    S: Controls,
+    S::Handler: Handler<T::Output>,
+    F: Function<Attempt = T>,
+    T: Future,
+{
+    type Output = <S::Handler as Handler<T::Output>>::Returned;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let end = match self.attempt.is_new() {
+            true => match self.as_mut().poll_first(cx) {
+                Ok(returned) => return Poll::Ready(returned),
+                Err(end) => Some(end),
+            },
+            false => None,
+        };
+        // Through a reference: a function that returned it would write to where this function's result is, and so keep what
+        // `poll_first` returns out of registers. That took five nanoseconds.
+        let mut returned = None;
+        self.poll_resumed(end, cx, &mut returned);
+        match returned {
+            Some(returned) => Poll::Ready(returned),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl<S, F, T> Call<S, F, T>
+where
+    S: Controls,
+    S::Handler: Handler<T::Output>,
+    F: Function<Attempt = T>,
+    T: Future,
+{
+    /// The fast path: the whole of a call that nothing surrounds, whose breaker is closed and whose tool succeeds at once. What
+    /// it costs is memory written: so the admission and the number of the attempt are not, until it turns out otherwise.
+    #[inline(always)]
+    fn poll_first(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Result<<S::Handler as Handler<T::Output>>::Returned, PollEnd<T::Output>> {
+        let mut this = self.project();
+        if this.state.as_mut().poll_cancelled(cx).is_ready() {
+            return Err(PollEnd::Cancelled);
+        }
+        let Some(admission) = this.state.as_mut().admit_if_simple() else {
+            return Err(PollEnd::NotAdmitted);
+        };
+        let retry_possible = this.state.retry_possible_after(1);
+        let begin = || this.function.begin(retry_possible);
+        match this.attempt.start(this.state.controls.handler(), begin, cx) {
+            Ok(outcome) => Ok(this.state.finish_first(admission, outcome)),
+            Err(end) => {
+                this.state.note_first_attempt(admission);
+                Err(end)
+            }
+        }
+    }
+
+    /// The slow path: every call that does not succeed on its first poll.
+    #[inline(never)]
+    fn poll_resumed(
+        self: Pin<&mut Self>,
+        mut end: Option<PollEnd<T::Output>>,
+        cx: &mut Context<'_>,
+        returned: &mut Option<<S::Handler as Handler<T::Output>>::Returned>,
+    ) {
+        let mut this = self.project();
+        // The first poll has just looked for surroundings.
+        if end.is_none() {
+            this.state.as_mut().enter_surroundings();
+        }
+        loop {
+            match this.attempt.as_mut().poll(this.state.as_mut(), end, cx) {
+                Poll::Pending => return,
+                Poll::Ready(ControlFlow::Break(value)) => {
+                    *returned = Some(value);
+                    return;
+                }
+                Poll::Ready(ControlFlow::Continue(())) => {}
+            }
+            let retry_possible = this.state.retry_possible();
+            let begin = || this.function.begin(retry_possible);
+            match this.attempt.as_mut().start(this.state.controls.handler(), begin, cx) {
+                Ok(outcome) => {
+                    *returned = Some(this.state.finish_successfully(outcome));
+                    return;
+                }
+                Err(other) => end = Some(other),
+            }
+        }
+    }
+}
+
+pin_project! {
+    /// What a call has to remember from poll to poll, beside its attempt.
+    #[derive(Debug)]
+    pub struct CallState<S> where S: Controls {
+        #[pin]
+        controls: S,
+        // For the attempt under way, or for the one that is about to begin.
         admission: Option<Admission>,
         // Attempts begun.
         attempts: u32,
         // When the call began, if it has a deadline; otherwise when it first had to wait. A call without a deadline whose
         // tool is ready at once reads no clock.
         started: Option<Moment>,
+        rare: Option<Box<Rare>>,
     }
 
-    impl<C, H, K, N> PinnedDrop for Call<'_, C, H, K, N> {
+    impl<S: Controls> PinnedDrop for CallState<S> {
         fn drop(this: Pin<&mut Self>) {
-            // Not by `resolve`, which takes the admission out: there is no need to write here.
-            if let Some(admission) = this.admission {
-                this.breaker.resolve(admission, Verdict::Ignore);
+            if this.admission.is_some() {
+                this.release();
             }
         }
     }
 }
 
-/// What an attempt leaves behind when another may follow.
-#[derive(Debug)]
-pub(crate) enum Last<R> {
-    Answered(R),
-    TimedOut,
+/// What few calls have.
+#[derive(Debug, Default)]
+struct Rare {
+    surroundings: Option<Surroundings>,
+    /// The text of the last error that a retry followed.
+    earlier_error: Option<String>,
 }
 
-/// What becomes of a call after a failed attempt.
-#[derive(Debug)]
-pub(crate) enum Next {
-    Retry {
-        delay: Duration,
-    },
-    Stop {
-        refusal: Option<Refusal>,
-    },
-    /// The deadline has cut the attempt.
-    OutOfTime,
-}
-
-impl<C, H, K, N> Call<'_, C, H, K, N> {
-    /// Whether there is leave for the attempt that is about to begin.
-    pub(crate) fn is_admitted(&self) -> bool {
-        self.admission.is_some()
-    }
-
-    /// Tells the breaker what the attempt under way came to.
-    #[inline]
-    pub(crate) fn resolve(self: Pin<&mut Self>, verdict: Verdict) {
-        let this = self.project();
-        if let Some(admission) = this.admission.take() {
-            this.breaker.resolve(admission, verdict);
-        }
-    }
-}
-
-impl<'b, C, H, K, N> Call<'b, C, H, K, N>
-where
-    C: Into<Policy> + Copy,
-    N: ToolName,
-{
-    /// A call that has not begun; `tool`'s function is left to whoever makes the attempts.
-    #[inline]
-    pub(crate) fn new<F>(config: C, breaker: &'b CircuitBreaker, tool: Tool<F, H, K, N>) -> (Self, F) {
-        let call = Call {
-            config,
-            breaker,
-            name: tool.name,
-            handler: tool.handler,
-            cancel: tool.cancel,
+impl<S: Controls> CallState<S> {
+    #[inline(always)]
+    pub(crate) fn new(controls: S) -> Self {
+        CallState {
+            controls,
             admission: None,
             attempts: 0,
             started: None,
-        };
-        (call, tool.function)
+            rare: None,
+        }
     }
 
-    /// One attempt, from the question to the breaker to the moment when the next may begin. `start` makes its
-    /// future; it is told whether another attempt may follow.
-    #[inline]
-    pub fn attempt<S, T>(self: Pin<&mut Self>, start: S) -> Attempt<'_, 'b, C, H, K, N, S, T>
-    where
-        S: FnOnce(bool) -> T,
-        T: Future,
-    {
-        Attempt::new(self, start)
-    }
-
-    pub(crate) fn handler(&self) -> &H {
-        &self.handler
+    /// Tells whether the attempt that is about to begin has been admitted.
+    fn is_admitted(&self) -> bool {
+        self.admission.is_some()
     }
 
     /// Resolves when the call has been cancelled.
     #[inline]
-    pub(crate) fn poll_cancelled(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()>
-    where
-        K: Future<Output = ()>,
-    {
-        self.project().cancel.poll(cx)
+    fn poll_cancelled(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.project().controls.poll_cancelled(cx)
     }
 
-    /// Asks a closed breaker for the first attempt of a call that nothing surrounds, and leaves it to the caller that it is
-    /// [begun](Self::begin).
+    /// Asks a closed breaker for the first attempt of a call that nothing surrounds, and leaves it to the caller to
+    /// [write it down](Self::note_first_attempt).
     #[inline]
-    pub(crate) fn admit_if_closed(self: Pin<&mut Self>) -> Option<Admission> {
-        if scope::entered() {
+    fn admit_if_simple(mut self: Pin<&mut Self>) -> Option<Admission> {
+        if gate::is_open() && self.as_mut().find_surroundings() {
             return None;
         }
-        let admission = self.breaker.request_if_closed()?;
-        self.set_out();
+        let admission = self.controls.breaker().request_if_closed()?;
+        if self.policy().deadline.is_some() {
+            self.start_clock();
+        }
         Some(admission)
     }
 
     /// Asks the breaker for the first attempt. Further ones have been asked for when their delay was over.
-    pub(crate) fn admit<R>(mut self: Pin<&mut Self>) -> Result<(), H::Returned>
+    fn admit<R>(mut self: Pin<&mut Self>) -> Result<(), <S::Handler as Handler<R>>::Returned>
     where
-        H: Handler<R>,
+        S::Handler: Handler<R>,
     {
-        self.as_mut().set_out();
-        if scope::entered() && self.as_mut().is_out_of_budget() {
-            return Err(self.fail(FailureKind::Deadline, None));
+        if (self.policy().deadline.is_some() || self.rare.is_some()) && self.as_mut().start_clock() {
+            return Err(self.finish_with_failure(Stop::DeadlineExceeded, FailureKind::DeadlineExceeded, None));
         }
-        match self.breaker.request(self.policy().timeout) {
+        match self.controls.breaker().request(self.policy().timeout) {
             Ok(admission) => {
-                self.begin(admission);
+                self.begin_attempt(admission);
                 Ok(())
             }
-            Err(refusal) => Err(self.refuse(refusal)),
+            Err(refusal) => Err(self.reject(refusal)),
         }
     }
 
-    #[inline]
-    fn set_out(self: Pin<&mut Self>) {
-        if self.policy().deadline.is_some() {
-            *self.project().started = Some(Moment::of(Instant::now()));
-        }
-    }
-
-    /// Looks up when the run ends that the call is a part of, and whether it has.
-    #[cold]
-    fn is_out_of_budget(self: Pin<&mut Self>) -> bool {
-        let Some(ends) = budget::ends() else {
-            return false;
-        };
-        let now = Instant::now();
-        *self.project().started = Some(Moment::of(now));
-        ends <= now
-    }
-
-    /// Asks the breaker for a further attempt; `last` is what the call ends with if it refuses.
-    pub(crate) fn admit_again<R>(mut self: Pin<&mut Self>, last: Last<R>) -> Result<(), H::Returned>
+    /// Asks the breaker for a further attempt; `outcome` is that of the last one, `None` if it timed out.
+    fn admit_retry<R>(mut self: Pin<&mut Self>, outcome: Option<R>) -> Result<(), <S::Handler as Handler<R>>::Returned>
     where
-        H: Handler<R>,
+        S::Handler: Handler<R>,
     {
-        // A timer may wake late, and what would be cut at its first wait had better not be begun.
-        if self.time_left() == Some(Duration::ZERO) {
-            return Err(self.conclude_instead(last, None));
+        // A timer may wake late, and an attempt that would be cut at its first wait is better not begun.
+        if self.time_left().is_some_and(|left| left.is_zero()) {
+            return Err(self.finish_with(Stop::NoTimeLeft, outcome, None));
         }
-        match self.breaker.request(self.policy().timeout) {
+        match self.controls.breaker().request(self.policy().timeout) {
             Ok(admission) => {
-                // Before what the user wrote to display an error: should that panic, the probe's place is released.
-                self.as_mut().begin(admission);
-                if let Last::Answered(answer) = &last {
-                    self.project().handler.pass_over(answer);
+                // Before the code of the user that displays an error: should that panic, the slot of the probe is released.
+                self.as_mut().begin_attempt(admission);
+                if let Some(outcome) = &outcome {
+                    self.keep_earlier_error(outcome);
                 }
                 Ok(())
             }
-            Err(refusal) => Err(self.conclude_instead(last, Some(refusal))),
+            Err(refusal) => Err(self.finish_with(Stop::BreakerOpened, outcome, Some(refusal))),
         }
+    }
+
+    /// Writes down the first attempt of a call that nothing surrounds.
+    #[inline]
+    fn note_first_attempt(self: Pin<&mut Self>, admission: Admission) {
+        let this = self.project();
+        *this.admission = Some(admission);
+        *this.attempts = 1;
     }
 
     /// Begins the attempt that has been admitted.
     #[inline]
-    pub(crate) fn begin(self: Pin<&mut Self>, admission: Admission) {
+    fn begin_attempt(self: Pin<&mut Self>, admission: Admission) {
         let this = self.project();
         *this.admission = Some(admission);
         // Cannot overflow: there are at most `max_attempts`.
         *this.attempts += 1;
-    }
-
-    /// Ends the call with a success of the attempt under way.
-    #[inline]
-    pub(crate) fn succeed<R>(mut self: Pin<&mut Self>, answer: R) -> H::Returned
-    where
-        H: Handler<R>,
-    {
-        self.as_mut().resolve(Verdict::Success);
-        if scope::entered() {
-            budget::earn();
+        if let Some(surroundings) = surroundings_in(this.rare) {
+            surroundings.attempt_began(*this.attempts);
         }
-        self.conclude(Ok(answer), None)
     }
 
-    /// Ends the call with a success of the first attempt, which was not written down as [begun](Self::begin).
+    /// Tells the breaker and the surroundings what became of the attempt under way.
     #[inline]
-    pub(crate) fn succeed_at_once<R>(self: Pin<&mut Self>, admission: Admission, answer: R) -> H::Returned
-    where
-        H: Handler<R>,
-    {
+    fn resolve(self: Pin<&mut Self>, end: AttemptEnd) {
         let this = self.project();
-        this.breaker.resolve(admission, Verdict::Success);
-        this.handler.conclude(End {
-            last: Ok(answer),
-            attempts: 1,
-            refusal: None,
-        })
-    }
-
-    fn conclude<R>(self: Pin<&mut Self>, mut last: Result<R, Failure>, refusal: Option<Refusal>) -> H::Returned
-    where
-        H: Handler<R>,
-    {
-        let this = self.project();
-        let attempts = *this.attempts;
-        if let Err(failure) = &mut last
-            && failure.last_error.is_none()
-        {
-            // What the failure already tells is the last attempt's own: the message of a panic.
-            failure.last_error = this.handler.last_error();
+        if let Some(admission) = this.admission.take() {
+            this.controls.breaker().resolve(admission, end.verdict());
         }
-        if scope::entered() {
-            report::note(attempts, refusal, last.as_ref().err());
+        if let Some(surroundings) = surroundings_in(this.rare) {
+            surroundings.attempt_ended(Some(end));
         }
-        this.handler.conclude(End {
-            last,
-            attempts,
-            refusal,
-        })
     }
 
-    pub(crate) fn conclude_with<R>(self: Pin<&mut Self>, last: Last<R>, refusal: Option<Refusal>) -> H::Returned
-    where
-        H: Handler<R>,
-    {
-        let last = match last {
-            Last::Answered(answer) => Ok(answer),
-            Last::TimedOut => Err(self.failure(FailureKind::Timeout)),
-        };
-        self.conclude(last, refusal)
-    }
-
-    /// Ends the call instead of the retry that was decided on.
-    #[cold]
-    pub(crate) fn conclude_instead<R>(self: Pin<&mut Self>, last: Last<R>, refusal: Option<Refusal>) -> H::Returned
-    where
-        H: Handler<R>,
-    {
-        if scope::entered() {
-            budget::give_back_retry();
-        }
-        self.conclude_with(last, refusal)
-    }
-
-    /// Ends the call with a failure of the engine's own telling.
-    #[cold]
-    pub(crate) fn fail<R>(self: Pin<&mut Self>, kind: FailureKind, last_error: Option<String>) -> H::Returned
-    where
-        H: Handler<R>,
-    {
-        let failure = Failure {
-            last_error,
-            ..self.failure(kind)
-        };
-        self.conclude(Err(failure), None)
-    }
-
-    /// Whether another attempt may follow the one under way.
-    #[inline]
-    pub(crate) fn more_may_follow(&self) -> bool {
-        self.more_may_follow_the(self.attempts)
-    }
-
-    /// Whether another attempt may follow the one of this number.
-    #[inline]
-    pub(crate) fn more_may_follow_the(&self, attempt: u32) -> bool {
-        attempt < max_attempts(&self.policy())
-    }
-
-    /// What follows an attempt that did not succeed.
-    pub(crate) fn after<R>(&self, last: &Last<R>, verdict: Verdict) -> Next {
+    /// Decides what follows an attempt that did not succeed. A refusal comes with the decision that it caused.
+    fn decide(self: Pin<&mut Self>, end: AttemptEnd) -> (Decision, Option<Refusal>) {
         let policy = self.policy();
-        let stop = Next::Stop { refusal: None };
-        let left = self.time_left();
-        let Verdict::Retry { after: hint } = verdict else {
-            return stop;
-        };
-        if let Last::TimedOut = last {
-            if left == Some(Duration::ZERO) {
-                return Next::OutOfTime;
-            }
-            if !policy.idempotent {
-                return stop;
-            }
-        }
-        if !self.more_may_follow() {
-            return stop;
-        }
-        // Asked before the delay as well: after it an open breaker could only refuse.
-        if let Some(refusal) = self.breaker.refusal() {
-            return Next::Stop { refusal: Some(refusal) };
-        }
-        let delay = hint.unwrap_or_else(|| policy.delay_before(self.attempts, policy.random_for(self.attempts)));
-        let too_long = policy.backoff_max.is_some_and(|longest| delay > longest);
-        if too_long || left.is_some_and(|left| delay >= left) {
-            return stop;
-        }
-        if scope::entered() && !budget::spend_retry() {
-            return stop;
-        }
-        Next::Retry { delay }
-    }
-
-    /// When the attempt that begins to wait now will have run into its limit or the call's deadline.
-    pub(crate) fn limit(mut self: Pin<&mut Self>) -> Instant {
-        let now = Instant::now();
-        self.as_mut().project().started.get_or_insert_with(|| Moment::of(now));
-        let limit = after(now, self.policy().timeout);
-        match self.time_left() {
-            Some(left) => limit.min(after(now, left)),
-            None => limit,
-        }
-    }
-
-    /// What is left until the deadline; `None` without one.
-    fn time_left(&self) -> Option<Duration> {
-        Some(self.deadline()?.saturating_sub(self.elapsed()))
-    }
-
-    /// The longest that the call may take, by its own policy and by the budget of its run.
-    fn deadline(&self) -> Option<Duration> {
-        let own = self.policy().deadline;
-        let of_run = scope::entered().then(budget::ends).flatten();
-        let of_run = of_run.and_then(|ends| Some(self.started?.until(ends)));
-        own.into_iter().chain(of_run).min()
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.started.map_or(Duration::ZERO, Moment::elapsed)
-    }
-
-    fn policy(&self) -> Policy {
-        self.config.into()
-    }
-
-    fn refuse<R>(self: Pin<&mut Self>, refusal: Refusal) -> H::Returned
-    where
-        H: Handler<R>,
-    {
-        let kind = FailureKind::CircuitOpen {
-            consecutive_failures: refusal.failures,
-            threshold: refusal.threshold,
-        };
-        let failure = || Failure {
-            retry_after_ms: refusal.retry_after_ms,
-            ..self.failure(kind)
-        };
-        if scope::entered() {
-            let failure = failure();
-            report::note(self.attempts, Some(refusal), Some(&failure));
-            return self.handler.refuse(refusal.into(), || failure);
-        }
-        self.handler.refuse(refusal.into(), failure)
-    }
-
-    #[cold]
-    fn failure(&self, kind: FailureKind) -> Failure {
-        let policy = self.policy();
-        Failure {
-            kind,
-            tool: self.name.text(),
+        let refusal = self.controls.breaker().refusal();
+        let situation = Situation {
             attempts: self.attempts,
-            max_attempts: max_attempts(&policy),
-            elapsed_ms: millis(self.elapsed()),
-            timeout_ms: millis(policy.timeout),
-            deadline_ms: self.deadline().map(millis),
-            retry_after_ms: None,
-            may_have_executed: self.attempts > 0,
-            idempotent: policy.idempotent,
-            last_error: None,
+            time_left: self.time_left(),
+            is_breaker_open: refusal.is_some(),
+            random: policy.random_for(self.attempts),
+        };
+        match decide(&policy, end, &situation) {
+            retry @ Decision::Retry { .. } => {
+                let granted = surroundings_in(self.project().rare).is_none_or(Surroundings::take_retry);
+                let spent = Decision::Stop(Stop::RetryBudgetSpent);
+                (if granted { retry } else { spent }, None)
+            }
+            stop @ Decision::Stop(Stop::BreakerOpened) => (stop, refusal),
+            stop => (stop, None),
+        }
+    }
+
+    /// Tells whether another attempt may follow the one under way.
+    #[inline]
+    fn retry_possible(&self) -> bool {
+        self.retry_possible_after(self.attempts)
+    }
+
+    #[inline]
+    fn retry_possible_after(&self, attempt: u32) -> bool {
+        attempt < self.policy().max_attempts()
+    }
+
+    fn policy(&self) -> crate::policy::Policy {
+        self.controls.policy()
+    }
+
+    /// Keeps what a later failure is to report of an outcome. Most handlers have nothing to keep, which the compiler sees.
+    #[inline]
+    fn keep_earlier_error<R>(self: Pin<&mut Self>, outcome: &R)
+    where
+        S::Handler: Handler<R>,
+    {
+        if let Some(text) = self.controls.handler().text(outcome) {
+            self.project().rare.get_or_insert_default().earlier_error = Some(text);
+        }
+    }
+
+    /// Looks up what surrounds the call, and tells whether something does.
+    #[cold]
+    fn find_surroundings(self: Pin<&mut Self>) -> bool {
+        let rare = self.project().rare;
+        if surroundings_in(rare).is_none()
+            && let Some(found) = Surroundings::enter()
+        {
+            rare.get_or_insert_default().surroundings = Some(found);
+        }
+        surroundings_in(rare).is_some()
+    }
+
+    /// Looks up what surrounds a call that has entered nothing yet: it may have been handed into a scope since.
+    #[inline]
+    fn enter_surroundings(self: Pin<&mut Self>) {
+        if gate::is_open() {
+            self.find_surroundings();
         }
     }
 }
 
-/// The first attempt and its retries, as far as they can be counted.
-fn max_attempts(policy: &Policy) -> u32 {
-    policy.max_retries.saturating_add(1)
+fn surroundings_in(rare: &mut Option<Box<Rare>>) -> Option<&mut Surroundings> {
+    rare.as_mut()?.surroundings.as_mut()
 }

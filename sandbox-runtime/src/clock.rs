@@ -87,12 +87,14 @@ fn nanos_since_first(now: Instant) -> i64 {
 pub(crate) fn now() -> Tick {
     // Two years in, so that clocks behind the first reading fit as well.
     const ORIGIN: u64 = 1 << 36;
+    // In seconds: a later moment would not fit.
+    const LONGEST: u64 = (Tick::MAX.0 - ORIGIN) / 1_000 - 1;
     let (now, first) = (Instant::now(), first());
     match now.checked_duration_since(first) {
         // By parts, and so without a division of all nanoseconds: every refusal waits for this.
         Some(after) => {
-            let millis = after.as_secs().saturating_mul(1_000);
-            Tick(ORIGIN).plus(Tick(millis.saturating_add(after.subsec_millis().into())))
+            let seconds = after.as_secs().min(LONGEST);
+            Tick(ORIGIN + seconds * 1_000 + u64::from(after.subsec_millis()))
         }
         None => Tick(ORIGIN.saturating_sub(Tick::length_of(first - now).0)),
     }
@@ -118,12 +120,6 @@ impl Moment {
     pub(crate) fn elapsed(self) -> Duration {
         self.until(Instant::now())
     }
-}
-
-/// `delay` after `now`; beyond the range of the clock, a time that never comes.
-pub(crate) fn after(now: Instant, delay: Duration) -> Instant {
-    const NEVER: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
-    now + delay.min(NEVER)
 }
 
 #[cfg(test)]

@@ -1,22 +1,14 @@
-//! [`execute_with_controls`]: the engine's loop. Outer to inner: cancellation and deadline, retry, breaker, time limit,
-//! tool.
+//! [`execute_with_controls`]: the engine's entry.
 
 use std::future::Future;
-use std::ops::ControlFlow;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
-use pin_project_lite::pin_project;
-
-use crate::attempt::{Run, Setback};
 use crate::breaker::CircuitBreaker;
-use crate::call::Call;
-use crate::outcome::Handler;
+use crate::call::{Call, CallControls};
 use crate::policy::Policy;
-use crate::tool::{Function, IntoTool, ToolName};
+use crate::tool::{Function, Handler, IntoTool};
 
 /// What one attempt of a tool resolves to.
-type Answer<T> = <<<T as IntoTool>::Function as Function>::Attempt as Future>::Output;
+type Outcome<T> = <<<T as IntoTool>::Function as Function>::Attempt as Future>::Output;
 
 /// Runs a tool with a time limit for each attempt, retries with exponential backoff, and a circuit breaker.
 ///
@@ -64,127 +56,18 @@ type Answer<T> = <<<T as IntoTool>::Function as Function>::Attempt as Future>::O
 /// # Cancellation
 ///
 /// Dropping the future drops the attempt under way and counts for nothing; a probe's place is free at once.
+#[inline(always)]
 pub fn execute_with_controls<'b, C, T>(
     config: C,
     breaker: &'b CircuitBreaker,
     tool: T,
-) -> impl Future<Output = <T::Handler as Handler<Answer<T>>>::Returned> + use<'b, C, T>
+) -> impl Future<Output = <T::Handler as Handler<Outcome<T>>>::Returned> + use<'b, C, T>
 where
     C: Into<Policy> + Copy,
     T: IntoTool,
     // Here and not in `IntoTool`, so that an unfit return type is told as such.
-    T::Handler: Handler<Answer<T>>,
+    T::Handler: Handler<Outcome<T>>,
 {
-    let (call, function) = Call::new(config, breaker, tool.into_tool());
-    Execution {
-        call,
-        function,
-        run: Run::new(false),
-    }
-}
-
-pin_project! {
-    // A future by hand and not an `async` block, which would keep the call's parts twice: as it was given them, and pinned.
-    struct Execution<'b, C, F, H, K, N, T: Future> {
-        #[pin]
-        call: Call<'b, C, H, K, N>,
-        function: F,
-        #[pin]
-        run: Run<T, T::Output>,
-    }
-}
-
-impl<C, F, H, K, N, T> Future for Execution<'_, C, F, H, K, N, T>
-where
-    C: Into<Policy> + Copy,
-    F: Function<Attempt = T>,
-    H: Handler<T::Output>,
-    K: Future<Output = ()>,
-    N: ToolName,
-    T: Future,
-{
-    type Output = H::Returned;
-
-    #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let setback = match self.run.is_new() {
-            true => match self.as_mut().begin(cx) {
-                Ok(returned) => return Poll::Ready(returned),
-                Err(setback) => setback,
-            },
-            false => None,
-        };
-        // Through a reference: a function that returned it would write to where this one's result is, and so keep what `begin`
-        // returns out of registers. That took five nanoseconds.
-        let mut returned = None;
-        self.go_on(setback, cx, &mut returned);
-        match returned {
-            Some(returned) => Poll::Ready(returned),
-            None => Poll::Pending,
-        }
-    }
-}
-
-impl<C, F, H, K, N, T> Execution<'_, C, F, H, K, N, T>
-where
-    C: Into<Policy> + Copy,
-    F: Function<Attempt = T>,
-    H: Handler<T::Output>,
-    K: Future<Output = ()>,
-    N: ToolName,
-    T: Future,
-{
-    /// The whole of a call whose breaker is closed and whose tool succeeds at once. What it costs is memory written: so the
-    /// admission and the count are not, until it turns out otherwise.
-    #[inline(always)]
-    fn begin(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Result<H::Returned, Option<Setback<T::Output>>> {
-        let mut this = self.project();
-        if this.call.as_mut().poll_cancelled(cx).is_ready() {
-            return Err(Some(Setback::Cancelled));
-        }
-        let Some(admission) = this.call.as_mut().admit_if_closed() else {
-            return Err(None);
-        };
-        let start = |more| this.function.begin(more);
-        match this
-            .run
-            .begin(this.call.handler(), this.call.more_may_follow_the(1), start, cx)
-        {
-            Ok(answer) => Ok(this.call.succeed_at_once(admission, answer)),
-            Err(setback) => {
-                this.call.begin(admission);
-                Err(Some(setback))
-            }
-        }
-    }
-
-    /// What is left of every other call.
-    #[inline(never)]
-    fn go_on(
-        self: Pin<&mut Self>,
-        mut setback: Option<Setback<T::Output>>,
-        cx: &mut Context<'_>,
-        returned: &mut Option<H::Returned>,
-    ) {
-        let mut this = self.project();
-        loop {
-            match this.run.as_mut().go_on(this.call.as_mut(), setback, cx) {
-                Poll::Pending => return,
-                Poll::Ready(ControlFlow::Break(value)) => {
-                    *returned = Some(value);
-                    return;
-                }
-                Poll::Ready(ControlFlow::Continue(())) => {}
-            }
-            let start = |more| this.function.begin(more);
-            let more = this.call.more_may_follow();
-            match this.run.as_mut().begin(this.call.handler(), more, start, cx) {
-                Ok(answer) => {
-                    *returned = Some(this.call.succeed(answer));
-                    return;
-                }
-                Err(other) => setback = Some(other),
-            }
-        }
-    }
+    let (controls, function) = CallControls::new(config, breaker, tool.into_tool());
+    Call::new(controls, function)
 }

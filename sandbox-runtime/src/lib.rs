@@ -42,40 +42,36 @@
 //! A panic is caught, counts as a failure, is not retried, and becomes [`SandboxError::Panicked`]. In a program built with
 //! `panic = "abort"` it ends the program, as any panic does there.
 
-mod attempt;
 mod backoff;
 mod breaker;
-mod budget;
 mod call;
 mod clock;
 mod config;
-mod error;
 mod execute;
 mod failure;
+mod gate;
 #[cfg(feature = "rmcp")]
 pub mod mcp;
-mod outcome;
 mod policy;
 #[doc(hidden)]
 pub mod private;
-mod report;
 #[cfg(feature = "rig")]
 pub mod rig;
-mod scope;
-mod text;
-mod tool;
+mod sanitize;
+mod sealed;
+mod site;
+mod surroundings;
+pub mod tool;
 mod verdict;
 
 pub use sandbox_macros::sandboxed;
 
-pub use breaker::{BreakerState, CircuitBreaker, Permit};
-pub use budget::Budget;
+pub use breaker::{BreakerState, CircuitBreaker, Permit, Refusal};
 pub use config::SandboxConfig;
-pub use error::{SandboxError, SandboxResult};
 pub use execute::execute_with_controls;
-pub use failure::{Failure, FailureKind};
-pub use outcome::{FromFailure, FromSandboxError, Handler, Outcome};
+pub use failure::{Failure, FailureKind, SandboxError, SandboxResult};
 pub use policy::{Jitter, Policy, PolicyError};
-pub use report::ToolExecutionResult;
-pub use tool::{Function, IntoTool, Tool, ToolName};
+pub use surroundings::budget::Budget;
+pub use surroundings::report::ToolExecutionResult;
+pub use tool::{FromFailure, HoldFailure, Outcome, Tool};
 pub use verdict::Verdict;

@@ -54,7 +54,7 @@
 //! use rmcp::ErrorData;
 //! use rmcp::handler::server::tool::IntoCallToolResult;
 //! use rmcp::model::CallToolResponse;
-//! use sandbox_runtime::{Failure, FromSandboxError};
+//! use sandbox_runtime::{Failure, FromFailure};
 //!
 //! #[derive(Debug, thiserror::Error)]
 //! enum WeatherError {
@@ -64,7 +64,7 @@
 //!     Sandbox(Failure),
 //! }
 //!
-//! impl FromSandboxError for WeatherError {
+//! impl FromFailure for WeatherError {
 //!     fn from_failure(failure: Failure) -> Self {
 //!         WeatherError::Sandbox(failure)
 //!     }
@@ -100,9 +100,8 @@
 //! `context: RequestContext<RoleServer>` among the tool's arguments, `cancel = context.ct` does that.
 
 mod answer;
+mod reader;
 mod server;
-
-use std::convert;
 
 use rmcp::ErrorData;
 use rmcp::handler::server::tool::IntoCallToolResult;
@@ -110,10 +109,11 @@ use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, MetaObject};
 use serde_json::Value;
 
 use crate::failure::Failure;
-use crate::outcome::{FromFailure, FromSandboxError, Outcome};
-use crate::private::Carrier;
-use crate::verdict::Verdict;
+use crate::tool::FromFailure;
 
+pub(crate) use reader::{
+    AlwaysRetry, AlwaysRetryDescribed, AsResult, AsText, FrameworkResult, FromIsError, Text, ToServer,
+};
 pub use server::TellFailures;
 
 /// Where in `_meta` of a result the [`Failure`] stands.
@@ -155,64 +155,14 @@ fn data(failure: &Failure) -> Value {
     serde_json::to_value(failure).unwrap_or_default()
 }
 
-impl FromSandboxError for CallToolResult {
+impl FromFailure for CallToolResult {
     fn from_failure(failure: Failure) -> Self {
         failure.into()
     }
 }
 
-impl FromSandboxError for ErrorData {
+impl FromFailure for ErrorData {
     fn from_failure(failure: Failure) -> Self {
         failure.into()
-    }
-}
-
-macro_rules! answers {
-    ($($answer:ty),*) => {$(
-        impl Outcome for $answer {
-            fn verdict(&self) -> Verdict {
-                Carrier::verdict(self)
-            }
-        }
-
-        impl FromFailure for $answer {
-            fn from_failure(failure: Failure) -> Self {
-                failure.into()
-            }
-        }
-    )*};
-}
-
-answers!(CallToolResult, CallToolResponse);
-
-/// A text is all that the model gets to read; nothing in it says that the tool has failed.
-macro_rules! texts {
-    ($($answer:ty: $from_text:path),*) => {$(
-        impl Outcome for $answer {
-            fn verdict(&self) -> Verdict {
-                Verdict::Success
-            }
-        }
-
-        impl FromFailure for $answer {
-            fn from_failure(failure: Failure) -> Self {
-                $from_text(failure.for_model())
-            }
-        }
-    )*};
-}
-
-texts!(String: convert::identity, ContentBlock: ContentBlock::text);
-
-/// It can tell nothing: the failure is left to [`TellFailures`].
-impl Outcome for () {
-    fn verdict(&self) -> Verdict {
-        Verdict::Success
-    }
-}
-
-impl FromFailure for () {
-    fn from_failure(failure: Failure) -> Self {
-        server::leave(failure);
     }
 }

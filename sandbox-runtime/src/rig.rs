@@ -76,34 +76,54 @@
 use rig_core::tool::{ToolErrorKind, ToolExecutionError};
 
 use crate::failure::{Failure, FailureKind};
-use crate::outcome::FromSandboxError;
+use crate::sanitize::sanitized;
+use crate::tool::{FrameworkError, FromFailure};
+use crate::verdict::Verdict;
 
 /// With its kind, whether another call may help, and texts for the model and for the log; the failure itself is the source.
 impl From<Failure> for ToolExecutionError {
     fn from(failure: Failure) -> Self {
-        let (kind, code, retryable) = match failure.kind {
-            FailureKind::Timeout => (ToolErrorKind::Timeout, "timeout", failure.idempotent),
+        let (kind, retryable) = match failure.kind {
+            FailureKind::Timeout => (ToolErrorKind::Timeout, failure.idempotent),
             // A call that was not begun had no time left, and no other will have any.
-            FailureKind::Deadline => (
-                ToolErrorKind::Timeout,
-                "deadline_exceeded",
-                failure.idempotent && failure.attempts > 0,
-            ),
+            FailureKind::DeadlineExceeded => (ToolErrorKind::Timeout, failure.idempotent && failure.attempts > 0),
             // Not before the cooldown is over, which is longer than a loop of retries.
-            FailureKind::CircuitOpen { .. } => (ToolErrorKind::Provider, "circuit_breaker_open", false),
-            FailureKind::Panic => (ToolErrorKind::Other, "panicked", false),
-            FailureKind::Cancelled => (ToolErrorKind::Cancelled, "cancelled", false),
+            FailureKind::CircuitBreakerOpen { .. } => (ToolErrorKind::Provider, false),
+            FailureKind::Panicked => (ToolErrorKind::Other, false),
+            FailureKind::Cancelled => (ToolErrorKind::Cancelled, false),
         };
         ToolExecutionError::new(kind, failure.to_string())
             .with_model_feedback(failure.for_model())
             .with_retryable(retryable)
-            .with_code(code)
+            .with_code(failure.kind.as_str())
             .with_source(failure)
     }
 }
 
-impl FromSandboxError for ToolExecutionError {
+impl FromFailure for ToolExecutionError {
     fn from_failure(failure: Failure) -> Self {
         failure.into()
+    }
+}
+
+impl FrameworkError for ToolExecutionError {
+    fn verdict(&self) -> Verdict {
+        match (self.kind(), self.retryable(), self.http_status()) {
+            (
+                ToolErrorKind::InvalidArgs
+                | ToolErrorKind::NotFound
+                | ToolErrorKind::PermissionDenied
+                | ToolErrorKind::Cancelled,
+                ..,
+            ) => Verdict::Ignore,
+            (_, Some(false), _) => Verdict::Fail,
+            (_, None, Some(status @ 400..)) => Verdict::of_status(status),
+            _ => Verdict::RETRY,
+        }
+    }
+
+    /// Not its message: that is for operators, and may hold what no model should read.
+    fn text(&self) -> Option<String> {
+        self.model_feedback().map(sanitized)
     }
 }

@@ -1,4 +1,21 @@
 //! [`Tool`]: a function that is called once for each attempt, what its results mean, and what cancels it.
+//!
+//! The types that a [`Tool`] is made of have names here for those who keep one in a struct:
+//!
+//! ```
+//! use sandbox_runtime::tool::{Tool, TypedHandler};
+//!
+//! struct Search<F> {
+//!     tool: Tool<F, TypedHandler>,
+//! }
+//! ```
+
+mod failure_return;
+#[cfg(any(feature = "rmcp", feature = "rig"))]
+mod framework;
+mod handler;
+mod label;
+mod reader;
 
 use std::fmt;
 use std::future::{Future, IntoFuture, Pending};
@@ -6,8 +23,18 @@ use std::future::{Future, IntoFuture, Pending};
 use serde_json::Value;
 
 use crate::failure::Failure;
-use crate::outcome::{By, ByType, IgnoreIf, LastError, Report, RetryIf, Typed};
+use crate::sealed;
 use crate::verdict::Verdict;
+
+pub use failure_return::{FailureReturn, FromFailure, HoldFailure};
+#[cfg(any(feature = "rmcp", feature = "rig"))]
+pub use framework::{FrameworkError, FromErrorType, PerVariant};
+pub use handler::{Handler, JsonHandler, TypedHandler};
+pub(crate) use label::BreakerRef;
+pub use label::{NameLabel, SiteLabel, SiteLabelBesideBreaker, ToolLabel};
+pub use reader::{
+    AlwaysSuccess, Classified, DescribeError, FromReturnType, IgnoreIf, Outcome, Reader, RetryIf, UserFn,
+};
 
 /// A named tool with its own types: what the attribute makes of a function, to write by hand.
 ///
@@ -35,15 +62,16 @@ use crate::verdict::Verdict;
 /// # Ok(hits) }
 /// ```
 #[derive(Clone, Copy)]
-pub struct Tool<F, H, K = Pending<()>, N = Text> {
-    pub(crate) name: N,
+pub struct Tool<F, H = TypedHandler, K = Pending<()>, L = NameLabel> {
+    pub(crate) label: L,
     pub(crate) function: F,
     pub(crate) handler: H,
     pub(crate) cancel: K,
 }
 
-impl<F> Tool<F, Typed<ByType, ByType>> {
-    /// A tool of any `Result<T, E>` with `E: From<SandboxError>`, or with `String` for `E`. `function` is called once for each attempt.
+impl<F> Tool<F> {
+    /// A tool that returns a `Result<T, E>` with `E: From<SandboxError>`, or with `String` for `E`. `function` is called once for
+    /// each attempt.
     #[inline]
     pub fn new<A>(name: &'static str, function: F) -> Self
     where
@@ -51,35 +79,35 @@ impl<F> Tool<F, Typed<ByType, ByType>> {
         A: Future,
     {
         Tool {
-            name: Text(name),
+            label: NameLabel(name),
             function,
-            handler: Typed::BY_TYPE,
+            handler: TypedHandler::FROM_RETURN_TYPE,
             cancel: std::future::pending(),
         }
     }
 }
 
-impl<F, C, S, M, K, N> Tool<F, Typed<C, S, M>, K, N> {
-    /// Retries only the errors that `retryable` accepts; others end the call, as failures.
+impl<F, C, S, K, L> Tool<F, TypedHandler<C, S>, K, L> {
+    /// Retries only the errors that `is_retryable` accepts; others end the call, as failures.
     ///
-    /// Without it every error is retried. Replaces what [`classify`](Self::classify) and [`ignore_if`](Self::ignore_if) say of
+    /// Without it every error is retried. Replaces what [`classify`](Self::classify) and [`ignore_if`](Self::ignore_if) said about
     /// errors.
     #[inline]
     #[expect(clippy::type_complexity, reason = "only what it adds to the tool's type is new")]
-    pub fn retry_if<P, A, T, E>(self, retryable: P) -> Tool<F, Typed<RetryIf<P, C>, S, M>, K, N>
+    pub fn retry_if<P, A, T, E>(self, is_retryable: P) -> Tool<F, TypedHandler<RetryIf<P, C>, S>, K, L>
     where
         F: Function<Attempt = A>,
         A: Future<Output = Result<T, E>>,
         P: Fn(&E) -> bool,
     {
-        self.classified(|otherwise| RetryIf { retryable, otherwise })
+        self.with_reader(|inner| RetryIf { is_retryable, inner })
     }
 
-    /// Takes the errors that `callers_fault` accepts for the caller's fault, such as bad arguments: they are given back as
+    /// Treats the errors that `is_callers_fault` accepts, such as bad arguments, as the caller's fault: they are returned as
     /// they are, are not retried, and leave no mark on the breaker.
     ///
     /// A model that calls a healthy tool with bad arguments five times over must not have it switched off for everybody.
-    /// What other errors mean, [`retry_if`](Self::retry_if) or [`classify`](Self::classify) says, if it was called before.
+    /// About other errors [`retry_if`](Self::retry_if) or [`classify`](Self::classify) decides, if it was called before.
     ///
     /// ```
     /// # use sandbox_runtime::{Tool, Verdict};
@@ -89,19 +117,20 @@ impl<F, C, S, M, K, N> Tool<F, Typed<C, S, M>, K, N> {
     /// ```
     #[inline]
     #[expect(clippy::type_complexity, reason = "only what it adds to the tool's type is new")]
-    pub fn ignore_if<P, A, T, E>(self, callers_fault: P) -> Tool<F, Typed<IgnoreIf<P, C>, S, M>, K, N>
+    pub fn ignore_if<P, A, T, E>(self, is_callers_fault: P) -> Tool<F, TypedHandler<IgnoreIf<P, C>, S>, K, L>
     where
         F: Function<Attempt = A>,
         A: Future<Output = Result<T, E>>,
         P: Fn(&E) -> bool,
     {
-        self.classified(|otherwise| IgnoreIf {
-            callers_fault,
-            otherwise,
+        self.with_reader(|inner| IgnoreIf {
+            is_callers_fault,
+            inner,
         })
     }
 
-    /// Says of every outcome what it means. Replaces [`retry_if`](Self::retry_if) and [`ignore_if`](Self::ignore_if).
+    /// Decides what every outcome means. Replaces [`retry_if`](Self::retry_if), [`ignore_if`](Self::ignore_if) and
+    /// [`keep_last_error`](Self::keep_last_error).
     ///
     /// ```
     /// # use sandbox_runtime::{Tool, Verdict};
@@ -112,68 +141,57 @@ impl<F, C, S, M, K, N> Tool<F, Typed<C, S, M>, K, N> {
     /// let tool = Tool::new("fetch", fetch).classify(|result| match result {
     ///     Ok(_) => Verdict::Success,
     ///     Err(FetchError::Busy { retry_after }) => Verdict::Retry { after: Some(*retry_after) },
-    ///     // The caller's fault: no mark against a service that is well.
+    ///     // The caller's fault: no mark against a healthy service.
     ///     Err(FetchError::BadRequest) => Verdict::Ignore,
     ///     Err(FetchError::Down) => Verdict::RETRY,
     /// });
     /// ```
     #[inline]
-    pub fn classify<V, A>(self, verdict: V) -> Tool<F, Typed<By<V>, S, M>, K, N>
+    pub fn classify<V, A>(self, verdict: V) -> Tool<F, TypedHandler<UserFn<V>, S>, K, L>
     where
         F: Function<Attempt = A>,
         A: Future,
         V: Fn(&A::Output) -> Verdict,
     {
-        self.classified(|_| By(verdict))
+        self.with_reader(|_| UserFn(verdict))
     }
 
-    fn classified<D>(self, by: impl FnOnce(C) -> D) -> Tool<F, Typed<D, S, M>, K, N> {
-        self.handled(|Typed { classify, speak, note }| Typed {
-            classify: by(classify),
-            speak,
-            note,
-        })
-    }
-
-    /// Makes the call's result when the engine has to speak for the tool, instead of `From<SandboxError>`.
+    /// Makes the call's result when the tool has none to return, instead of `From<SandboxError>`.
     ///
-    /// For return types that have no place for a [`SandboxError`](crate::SandboxError), and for tools that say more. A type
-    /// that is no `Result` needs [`classify`](Self::classify) as well.
+    /// For return types that cannot hold a [`SandboxError`](crate::SandboxError), and for tools that report more. A type
+    /// that is not a `Result` needs [`classify`](Self::classify) as well.
     #[inline]
-    pub fn on_failure<S2, A>(self, speak: S2) -> Tool<F, Typed<C, By<S2>, M>, K, N>
+    pub fn on_failure<M, A>(self, make: M) -> Tool<F, TypedHandler<C, UserFn<M>>, K, L>
     where
         F: Function<Attempt = A>,
         A: Future,
-        S2: Fn(Failure) -> A::Output,
+        M: Fn(Failure) -> A::Output,
     {
-        let speak = By(speak);
-        self.handled(|Typed { classify, note, .. }| Typed { classify, speak, note })
+        self.with_handler(|handler| TypedHandler {
+            reader: handler.reader,
+            failure_return: UserFn(make),
+        })
     }
 
-    /// Keeps the text of an error that a retry follows, for [`Failure::last_error`] should the retry come to nothing.
+    /// Keeps the text of an error that a retry follows, for [`Failure::last_error`] if the retry yields nothing.
     ///
-    /// Without it nothing is kept, and a call allocates nothing; with it each such error is written once.
+    /// Without it nothing is kept, and a call allocates nothing; with it each such error is written once. Call it after
+    /// [`classify`](Self::classify).
     #[inline]
-    pub fn keep_last_error<A, T, E>(self) -> Tool<F, Typed<C, S, LastError>, K, N>
+    pub fn keep_last_error<A, T, E>(self) -> Tool<F, TypedHandler<DescribeError<C>, S>, K, L>
     where
         F: Function<Attempt = A>,
         A: Future<Output = Result<T, E>>,
         E: fmt::Display,
     {
-        self.noted(LastError::default())
+        self.with_reader(DescribeError)
     }
 
-    /// For [`private`](crate::private): with a note of the engine's.
-    #[doc(hidden)]
-    pub fn noted<L>(self, note: L) -> Tool<F, Typed<C, S, L>, K, N> {
-        self.handled(|Typed { classify, speak, .. }| Typed { classify, speak, note })
-    }
-
-    /// For [`private`](crate::private): with a handler of the engine's.
-    #[doc(hidden)]
-    #[inline]
-    pub fn handled_by<I>(self, handler: I) -> Tool<F, I, K, N> {
-        self.handled(|_| handler)
+    pub(crate) fn with_reader<D>(self, reader: impl FnOnce(C) -> D) -> Tool<F, TypedHandler<D, S>, K, L> {
+        self.with_handler(|handler| TypedHandler {
+            reader: reader(handler.reader),
+            failure_return: handler.failure_return,
+        })
     }
 
     /// Ends the call when `cancel` resolves, before an attempt, during one, or in a delay.
@@ -182,12 +200,12 @@ impl<F, C, S, M, K, N> Tool<F, Typed<C, S, M>, K, N> {
     /// nothing on the breaker. It ends with [`SandboxError::Cancelled`](crate::SandboxError::Cancelled), or, when it was
     /// waiting to retry, with what the last attempt ended with.
     #[inline]
-    pub fn cancelled_by<L>(self, cancel: L) -> Tool<F, Typed<C, S, M>, L::IntoFuture, N>
+    pub fn cancelled_by<M>(self, cancel: M) -> Tool<F, TypedHandler<C, S>, M::IntoFuture, L>
     where
-        L: IntoFuture<Output = ()>,
+        M: IntoFuture<Output = ()>,
     {
         Tool {
-            name: self.name,
+            label: self.label,
             function: self.function,
             handler: self.handler,
             cancel: cancel.into_future(),
@@ -195,11 +213,11 @@ impl<F, C, S, M, K, N> Tool<F, Typed<C, S, M>, K, N> {
     }
 }
 
-impl<F, H, K, N> Tool<F, H, K, N> {
+impl<F, H, K, L> Tool<F, H, K, L> {
     #[inline]
-    fn handled<I>(self, handler: impl FnOnce(H) -> I) -> Tool<F, I, K, N> {
+    fn with_handler<I>(self, handler: impl FnOnce(H) -> I) -> Tool<F, I, K, L> {
         Tool {
-            name: self.name,
+            label: self.label,
             function: self.function,
             handler: handler(self.handler),
             cancel: self.cancel,
@@ -207,20 +225,20 @@ impl<F, H, K, N> Tool<F, H, K, N> {
     }
 }
 
-impl<F, H, K, N: ToolName> fmt::Debug for Tool<F, H, K, N> {
+impl<F, H, K, L: ToolLabel> fmt::Debug for Tool<F, H, K, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tool")
-            .field("name", &self.name.text())
+            .field("name", &self.label.name())
             .finish_non_exhaustive()
     }
 }
 
-/// A function that begins attempts: a closure that returns futures. For bounds; not to be implemented.
-pub trait Function {
+/// A function that begins attempts: a closure that returns futures. For bounds; sealed.
+pub trait Function: sealed::Function {
     /// One attempt.
     type Attempt: Future;
-    /// Begins an attempt. `more`: whether another may follow.
-    fn begin(&mut self, more: bool) -> Self::Attempt;
+    /// Begins an attempt. `retry_possible` tells whether another may follow.
+    fn begin(&mut self, retry_possible: bool) -> Self::Attempt;
 }
 
 impl<F, A> Function for F
@@ -236,31 +254,14 @@ where
     }
 }
 
-/// What a tool is called. For bounds; not to be implemented.
-pub trait ToolName {
-    /// The name.
-    fn text(&self) -> &'static str;
-}
-
-/// A name without a lifetime in its type: with one, even `'static`, the compiler could not tell whether the future of a call
-/// by hand is `Send`.
-#[derive(Debug, Clone, Copy)]
-pub struct Text(pub &'static str);
-
-impl ToolName for Text {
-    fn text(&self) -> &'static str {
-        self.0
-    }
-}
-
 /// What [`execute_with_controls`](crate::execute_with_controls) runs: a [`Tool`], or a closure that makes futures of
-/// `Result<serde_json::Value, String>`. For bounds; not to be implemented.
+/// `Result<serde_json::Value, String>`. For bounds; sealed.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a tool",
     label = "expected a `Tool`, or a closure that returns a future of `Result<serde_json::Value, String>`",
     note = "wrap a closure with other types in `Tool::new(\"name\", ..)`"
 )]
-pub trait IntoTool {
+pub trait IntoTool: sealed::IntoTool {
     /// Begins attempts.
     type Function: Function;
     /// Reads the results.
@@ -268,9 +269,9 @@ pub trait IntoTool {
     /// Resolves when the call is to end.
     type Cancel: Future<Output = ()>;
     /// What it is called.
-    type Name: ToolName;
+    type Label: ToolLabel;
     /// The tool.
-    fn into_tool(self) -> Tool<Self::Function, Self::Handler, Self::Cancel, Self::Name>;
+    fn into_tool(self) -> Tool<Self::Function, Self::Handler, Self::Cancel, Self::Label>;
 }
 
 impl<F, A> IntoTool for F
@@ -279,31 +280,33 @@ where
     A: Future<Output = Result<Value, String>>,
 {
     type Function = F;
-    type Handler = Report;
+    type Handler = JsonHandler;
     type Cancel = Pending<()>;
-    type Name = Text;
+    type Label = NameLabel;
 
     #[inline]
-    fn into_tool(self) -> Tool<F, Report> {
+    fn into_tool(self) -> Tool<F, JsonHandler> {
         Tool {
-            name: Text("tool"),
+            label: NameLabel("tool"),
             function: self,
-            handler: Report,
+            handler: JsonHandler,
             cancel: std::future::pending(),
         }
     }
 }
 
-impl<F, H, K, N> IntoTool for Tool<F, H, K, N>
+impl<F, H, K, L> sealed::IntoTool for Tool<F, H, K, L> {}
+
+impl<F, H, K, L> IntoTool for Tool<F, H, K, L>
 where
     F: Function,
     K: Future<Output = ()>,
-    N: ToolName,
+    L: ToolLabel,
 {
     type Function = F;
     type Handler = H;
     type Cancel = K;
-    type Name = N;
+    type Label = L;
 
     #[inline]
     fn into_tool(self) -> Self {

@@ -115,7 +115,7 @@ async fn deadlines() {
         "`hurry` did not finish in the 3 s that it had. Ask for less, or go on without it.",
     );
     assert_eq!(told(&answer), expected);
-    assert_eq!(failure(&answer).kind, FailureKind::Deadline);
+    assert_eq!(failure(&answer).kind, FailureKind::DeadlineExceeded);
 }
 
 #[tokio::test(start_paused = true)]
@@ -145,7 +145,7 @@ async fn panics() {
         "`crash` crashed: bad index. The same call is likely to crash again: change it, or go on without it.",
     );
     assert_eq!(told(&answer), expected);
-    assert_eq!(failure(&answer).kind, FailureKind::Panic);
+    assert_eq!(failure(&answer).kind, FailureKind::Panicked);
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,10 +13,7 @@ impl Expansion<'_> {
     pub(super) fn constants(&self) -> TokenStream {
         let private = self.private(Span::mixed_site());
         let Expansion {
-            policy,
-            retried,
-            breaker,
-            ..
+            policy, retried, site, ..
         } = self;
         let settings = self.policy();
         let checks = [Name::TimeoutMs, Name::BackoffMaxMs, Name::DeadlineMs]
@@ -32,15 +29,28 @@ impl Expansion<'_> {
         let is_kept = |argument| !self.is_lent(argument);
         let asks = self.args.allows_retries().is_none() && self.arguments.iter().any(is_kept);
         let retried = asks.then(|| quote!(const #retried: bool = #private::retries(&#policy);));
-        let own_breaker = matches!(self.args.breaker(), Breaker::Own).then(|| {
-            let settings = self.own_breaker();
-            quote!(static #breaker: #private::CircuitBreaker = #settings;)
-        });
+        let name = self.name();
+        let breaker = match self.args.breaker() {
+            Breaker::Own => self.own_breaker(),
+            Breaker::Off | Breaker::Given(_) => quote!(#private::CircuitBreaker::disabled()),
+        };
         quote! {
             const #policy: #private::Policy = #private::Policy::new() #settings;
             #(#checks)*
             #retried
-            #own_breaker
+            static #site: #private::ToolSite =
+                #private::ToolSite::new(#name, #private::module_path!(), #policy, #breaker);
+        }
+    }
+
+    /// The name that failures have for the tool.
+    fn name(&self) -> TokenStream {
+        match self.args.value(Name::ToolName) {
+            Some(name) => quote!(#name),
+            None => {
+                let name = self.item.signature.ident.to_string();
+                quote!(#name)
+            }
         }
     }
 

@@ -24,7 +24,8 @@ use super::window::Window;
 use super::words::{Generation, Kind, Phase, Tally, Trial, Word};
 use crate::clock::Tick;
 
-pub(crate) use admission::{Admission, Refusal};
+pub(crate) use admission::Admission;
+pub use admission::Refusal;
 
 #[derive(Debug)]
 pub(super) struct Machine<W = AtomicU64> {

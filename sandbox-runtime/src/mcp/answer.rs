@@ -4,24 +4,23 @@ use rmcp::ErrorData;
 use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, MetaObject};
 
 use super::{FAILURE, data};
-use crate::error::SandboxError;
-use crate::failure::Failure;
+use crate::failure::{Failure, SandboxError};
 
 /// What was seen while a tool was called.
 #[derive(Debug)]
-pub(super) struct Seen {
+pub(super) struct Observation {
     /// The tool's own failure.
     pub(super) own: Option<Failure>,
     /// All there were, in the order in which the calls ended.
     pub(super) failures: Vec<Failure>,
     /// One that nobody else can tell of.
-    pub(super) untold: Option<Failure>,
+    pub(super) unreported: Option<Failure>,
 }
 
-impl Seen {
+impl Observation {
     /// Completes the answer, if it tells a failure or should.
     pub(super) fn complete(&self, answer: Result<CallToolResponse, ErrorData>) -> Result<CallToolResponse, ErrorData> {
-        if self.failures.is_empty() && self.untold.is_none() {
+        if self.failures.is_empty() && self.unreported.is_none() {
             return answer;
         }
         let mut result = match &answer {
@@ -34,7 +33,7 @@ impl Seen {
         if let Some(quoted) = self.quoted_by(&result).filter(|_| own.is_none()) {
             mark(&mut result, quoted);
         }
-        for failure in own.into_iter().chain(&self.untold) {
+        for failure in own.into_iter().chain(&self.unreported) {
             say(&mut result, failure);
             mark(&mut result, failure);
         }

@@ -1,15 +1,16 @@
 //! [`TellFailures`]: a server that watches the calls of its tools.
 
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rmcp::model;
 use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 
-use super::answer::Seen;
+use super::answer::Observation;
 use crate::failure::Failure;
-use crate::report;
+use crate::surroundings::report::Observed;
+use crate::surroundings::{self, Attachment, CallEnd};
 
 /// A server whose answers tell all failures alike, whatever its tools return: `isError: true`, the text
 /// [for the model](Failure::for_model), and the [`Failure`] in `_meta` under [`FAILURE`](super::FAILURE).
@@ -79,15 +80,10 @@ impl<S: ServerHandler> ServerHandler for TellFailures<S> {
         context: Request,
     ) -> Result<model::CallToolResponse, ErrorData> {
         let called = request.name.clone();
-        let call = async { (self.0.call_tool(request, context).await, UNTOLD.with(Cell::take)) };
-        let ((answer, untold), watched) = report::watch(UNTOLD.scope(Cell::default(), call)).await;
-        let own = watched.end.and_then(|call| call.failure);
-        let seen = Seen {
-            own: own.filter(|failure| failure.tool == called),
-            failures: watched.failures,
-            untold,
-        };
-        seen.complete(answer)
+        let observer = Arc::new(RequestObserver::default());
+        let call = self.0.call_tool(request, context);
+        let answer = surroundings::attach(Arc::clone(&observer) as _, call).await;
+        observer.observation(&called).complete(answer)
     }
 
     forward! {
@@ -143,23 +139,54 @@ impl<S: ServerHandler> ServerHandler for TellFailures<S> {
     }
 }
 
-tokio::task_local! {
-    /// The last failure in the call of a tool that a function could not tell its caller of.
-    static UNTOLD: Cell<Option<Failure>>;
+/// Observes the calls in a request.
+#[derive(Debug, Default)]
+struct RequestObserver {
+    calls: Mutex<Observed>,
+    /// The last failure that a function could not return to its caller. Of a tool within a tool the outer one fails last: it
+    /// is the one that the client called.
+    unreported: Mutex<Option<Failure>>,
 }
 
-/// Leaves a failure to the server to tell, for a function that returns nothing.
+impl RequestObserver {
+    /// What was observed until now, in a call of the tool that the client knows as `called`.
+    fn observation(&self, called: &str) -> Observation {
+        let calls = std::mem::take(&mut *locked(&self.calls));
+        let own = calls.end.and_then(|call| call.failure);
+        Observation {
+            own: own.filter(|failure| failure.tool == called),
+            failures: calls.failures,
+            unreported: locked(&self.unreported).take(),
+        }
+    }
+}
+
+impl Attachment for RequestObserver {
+    fn call_ended(&self, end: &CallEnd<'_>, is_reported: bool) -> bool {
+        locked(&self.calls).record(end, is_reported);
+        true
+    }
+
+    fn keep_unreturnable(&self, failure: Failure) -> Result<(), Failure> {
+        *locked(&self.unreported) = Some(failure);
+        Ok(())
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing panics while it is locked.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Leaves a failure to the server, for a function that returns nothing.
 ///
 /// # Panics
 ///
-/// Outside the call of a tool of such a server. There nobody would hear of the failure.
-pub(super) fn leave(failure: Failure) {
-    let mut failure = Some(failure);
-    // Of a tool within a tool the outer one fails last: it is the one that the client called.
-    let _ = UNTOLD.try_with(|untold| untold.set(failure.take()));
-    if let Some(failure) = failure {
+/// Outside the call of a tool of such a server. There nobody would learn of the failure.
+pub(super) fn defer_to_server(failure: Failure) {
+    if let Err(failure) = surroundings::keep_unreturnable(failure) {
         panic!(
-            "{failure}; a function that returns `()` can tell of it only when a client calls it as a tool, and the server is \
+            "{failure}; a function that returns `()` can report it only when a client calls it as a tool, and the server is \
              in `sandbox_runtime::mcp::TellFailures`; return a `Result`"
         );
     }

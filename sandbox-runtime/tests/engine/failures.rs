@@ -89,7 +89,7 @@ async fn a_deadline() {
     );
     assert_eq!(
         (failure.kind, failure.elapsed_ms, failure.deadline_ms),
-        (FailureKind::Deadline, 1_200, Some(1_200))
+        (FailureKind::DeadlineExceeded, 1_200, Some(1_200))
     );
     let error = SandboxError::from(failure);
     assert_eq!(error.to_string(), "deadline exceeded: no answer within 1200 ms");
@@ -152,14 +152,14 @@ async fn an_error_before_an_attempt_that_came_to_nothing() {
     let failure = failure_after("503", short, std::future::pending::<()>).await;
     assert_eq!(
         (failure.kind, failure.last_error.as_deref()),
-        (FailureKind::Deadline, Some("503")),
+        (FailureKind::DeadlineExceeded, Some("503")),
         "after a deadline"
     );
 
     let failure = failure_after("503", POLICY, || async { panic!("index out of bounds") }).await;
     assert_eq!(
         (failure.kind, failure.last_error.as_deref()),
-        (FailureKind::Panic, Some("index out of bounds")),
+        (FailureKind::Panicked, Some("index out of bounds")),
         "a panic tells its own message"
     );
 }

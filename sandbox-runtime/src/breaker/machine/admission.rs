@@ -33,12 +33,13 @@ impl Admission {
 }
 
 /// The answer of a breaker that lets nobody in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Refusal {
-    pub(crate) failures: u32,
-    pub(crate) threshold: u32,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct Refusal {
+    pub consecutive_failures: u32,
+    pub threshold: u32,
     /// In milliseconds, as the breaker counts and as errors tell; `None`: not before a reset.
-    pub(crate) retry_after_ms: Option<u64>,
+    pub retry_after_ms: Option<u64>,
 }
 
 impl<W: Word> Machine<W> {
@@ -134,7 +135,7 @@ impl<W: Word> Machine<W> {
             Kind::Forced => true,
         };
         refused.then(|| Refusal {
-            failures: self.failures_in(phase),
+            consecutive_failures: self.failures_in(phase),
             threshold: self.settings.trip.failures(),
             retry_after_ms: (phase.kind != Kind::Forced).then(|| phase.until.millis_since(now)),
         })
@@ -154,5 +155,11 @@ mod tests {
             }
         }
         assert_eq!(size_of::<Option<Admission>>(), 4);
+    }
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "open")
     }
 }

@@ -186,7 +186,7 @@ impl Model {
             return None;
         }
         Some(Refusal {
-            failures: self.failure_count(),
+            consecutive_failures: self.failure_count(),
             threshold: self.rules.threshold(),
             retry_after_ms: until.map(|until| until - self.now),
         })

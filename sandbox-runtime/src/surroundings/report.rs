@@ -1,16 +1,17 @@
 //! [`ToolExecutionResult`]: how a call went, as data for an agent and its model.
 
-use std::cell::RefCell;
 use std::fmt::Display;
 use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::{Attachment, CallEnd};
 use crate::breaker::Refusal;
-use crate::error::{SandboxError, SandboxResult};
-use crate::failure::Failure;
-use crate::{scope, text};
+use crate::failure::{Failure, SandboxError, SandboxResult};
+use crate::sanitize::sanitized;
+use crate::surroundings;
 
 /// The result of a tool call that answers with JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -60,13 +61,13 @@ impl ToolExecutionResult {
         T: Serialize,
         E: Display,
     {
-        let (result, watched) = watch(call).await;
-        let (attempts, error) = watched.end.map_or((1, None), |end| (end.attempts, end.error()));
+        let (result, observed) = observe(call).await;
+        let (attempts, error) = observed.end.map_or((1, None), |end| (end.attempts, end.error()));
         let answer = match (result, error) {
             (Err(_), Some(error)) => return Err(error),
-            (Err(error), None) => Err(text::plain(error)),
+            (Err(error), None) => Err(sanitized(error)),
             (Ok(answer), _) => serde_json::to_value(answer)
-                .map_err(|error| format!("the answer cannot be written as JSON: {}", text::plain(error))),
+                .map_err(|error| format!("the answer cannot be written as JSON: {}", sanitized(error))),
         };
         Ok(Self::new(attempts, answer))
     }
@@ -108,25 +109,24 @@ impl ToolExecutionResult {
     }
 }
 
-/// What was seen of the calls in a future.
+/// What was observed of the calls in a future.
 #[derive(Debug, Default)]
-pub(crate) struct Watched {
+pub(crate) struct Observed {
     /// How the last one ended: of calls within calls, the outer one.
-    pub(crate) end: Option<CallEnd>,
-    /// What the engine returned for tools, in the order of the calls' ends.
+    pub(crate) end: Option<LastEnd>,
+    /// What the engine returned for tools, in the order in which the calls ended.
     pub(crate) failures: Vec<Failure>,
 }
 
+/// How a call ended, for a report.
 #[derive(Debug)]
-pub(crate) struct CallEnd {
+pub(crate) struct LastEnd {
     attempts: u32,
-    /// Set when a breaker that let no attempt pass, the first or a further one, ended it.
     refusal: Option<Refusal>,
-    /// Set when the engine returned something for the tool.
     pub(crate) failure: Option<Failure>,
 }
 
-impl CallEnd {
+impl LastEnd {
     /// Set when the tool had no part in it.
     fn error(self) -> Option<SandboxError> {
         let refused = self.refusal.map(SandboxError::from);
@@ -134,49 +134,49 @@ impl CallEnd {
     }
 }
 
-impl Watched {
-    /// So many failures are kept, the latest: a tool that goes on and on is to take no more memory.
+impl Observed {
+    /// How many failures are kept, the latest: a tool that never stops calling takes no more memory.
     const FAILURES: usize = 16;
 
-    fn remember(&mut self, failure: Failure) {
-        if self.failures.len() == Self::FAILURES {
-            self.failures.remove(0);
+    pub(crate) fn record(&mut self, end: &CallEnd<'_>, is_reported: bool) {
+        if !is_reported {
+            self.end = Some(LastEnd {
+                attempts: end.attempts,
+                refusal: end.refusal,
+                failure: end.failure.cloned(),
+            });
         }
-        self.failures.push(failure);
+        if let Some(failure) = end.failure {
+            if self.failures.len() == Self::FAILURES {
+                self.failures.remove(0);
+            }
+            self.failures.push(failure.clone());
+        }
     }
 }
 
-tokio::task_local! {
-    static WATCHED: RefCell<Watched>;
+/// Observes the calls in a future for a report.
+#[derive(Debug, Default)]
+struct Report(Mutex<Observed>);
+
+impl Report {
+    fn observed(&self) -> MutexGuard<'_, Observed> {
+        // Nothing panics while it is locked.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-/// Watches the calls in a future. Who else does around it hears of the failures too, and not of how a call ended that has
-/// been reported.
-pub(crate) async fn watch<F: Future>(future: F) -> (F::Output, Watched) {
-    scope::enter();
-    let watched = async { (future.await, WATCHED.with(RefCell::take)) };
-    let (output, watched) = WATCHED.scope(RefCell::default(), watched).await;
-    let _ = WATCHED.try_with(|around| {
-        for failure in &watched.failures {
-            around.borrow_mut().remember(failure.clone());
-        }
-    });
-    (output, watched)
+impl Attachment for Report {
+    fn call_ended(&self, end: &CallEnd<'_>, is_reported: bool) -> bool {
+        self.observed().record(end, is_reported);
+        true
+    }
 }
 
-/// Notes the end of a call for whoever watches, if somebody does.
-#[cold]
-pub(crate) fn note(attempts: u32, refusal: Option<Refusal>, failure: Option<&Failure>) {
-    // Outside there is nobody to tell.
-    let _ = WATCHED.try_with(|watched| {
-        let mut watched = watched.borrow_mut();
-        watched.end = Some(CallEnd {
-            attempts,
-            refusal,
-            failure: failure.cloned(),
-        });
-        if let Some(failure) = failure {
-            watched.remember(failure.clone());
-        }
-    });
+/// Observes the calls in a future. What observes around it learns of their failures too, and not of how they ended.
+async fn observe<F: Future>(future: F) -> (F::Output, Observed) {
+    let report = Arc::new(Report::default());
+    let output = surroundings::attach(Arc::clone(&report) as _, future).await;
+    let observed = std::mem::take(&mut *report.observed());
+    (output, observed)
 }

@@ -1,11 +1,11 @@
 //! [`SandboxError`]: why a call ended without an answer of the tool's own, small and stable.
 
 use std::fmt;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::{Failure, FailureKind};
 use crate::breaker::Refusal;
 
 /// The result of a sandboxed call whose tool has no error type of its own.
@@ -28,7 +28,7 @@ pub enum SandboxError {
         limit_ms: u64,
     },
     /// The circuit breaker refused an attempt: the first, or, of a closure that answers with JSON, a further one.
-    #[error("circuit breaker {}", Opened { failures: *.consecutive_failures, retry_after_ms: *.retry_after_ms })]
+    #[error("circuit breaker {}", Refusal { consecutive_failures: *.consecutive_failures, threshold: *.threshold, retry_after_ms: *.retry_after_ms })]
     #[non_exhaustive]
     CircuitBreakerOpen {
         /// The failures that the breaker has counted.
@@ -40,7 +40,7 @@ pub enum SandboxError {
     },
     /// The tool failed for good, after all attempts: made by
     /// [`ToolExecutionResult::into_output`](crate::ToolExecutionResult::into_output).
-    #[error("failed after {}: {reason}", Count(*.attempts, "attempt"))]
+    #[error("failed after {}: {reason}", Plural(*.attempts, "attempt"))]
     ExecutionFailed {
         /// How many attempts were made.
         attempts: u32,
@@ -66,33 +66,14 @@ pub enum SandboxError {
     Cancelled,
 }
 
-/// A number of things, with the plural that it asks for.
-pub(crate) struct Count(pub(crate) u32, pub(crate) &'static str);
+/// A number of things, in the plural where there is not exactly one.
+pub(crate) struct Plural(pub(crate) u32, pub(crate) &'static str);
 
-impl fmt::Display for Count {
+impl fmt::Display for Plural {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Count(number, thing) = self;
+        let Plural(number, thing) = self;
         let plural = if *number == 1 { "" } else { "s" };
         write!(f, "{number} {thing}{plural}")
-    }
-}
-
-/// Why a breaker refuses, and until when.
-pub(crate) struct Opened {
-    pub(crate) failures: u32,
-    pub(crate) retry_after_ms: Option<u64>,
-}
-
-impl fmt::Display for Opened {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.retry_after_ms {
-            Some(millis) => {
-                let failures = Count(self.failures, "failure");
-                write!(f, "open after {failures}; try again in {millis} ms")
-            }
-            // It was not the failures.
-            None => f.write_str("held open; it refuses every call until it is reset"),
-        }
     }
 }
 
@@ -142,14 +123,32 @@ impl From<SandboxError> for std::io::Error {
 impl From<Refusal> for SandboxError {
     fn from(refusal: Refusal) -> Self {
         SandboxError::CircuitBreakerOpen {
-            consecutive_failures: refusal.failures,
+            consecutive_failures: refusal.consecutive_failures,
             threshold: refusal.threshold,
             retry_after_ms: refusal.retry_after_ms,
         }
     }
 }
 
-/// Whole milliseconds, saturating.
-pub(crate) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+impl From<Failure> for SandboxError {
+    fn from(failure: Failure) -> Self {
+        match failure.kind {
+            FailureKind::Timeout => SandboxError::Timeout {
+                elapsed_ms: failure.timeout_ms,
+                limit_ms: failure.timeout_ms,
+            },
+            FailureKind::CircuitBreakerOpen {
+                consecutive_failures,
+                threshold,
+            } => failure.refusal(consecutive_failures, threshold).into(),
+            FailureKind::DeadlineExceeded => SandboxError::DeadlineExceeded {
+                elapsed_ms: failure.elapsed_ms,
+                limit_ms: failure.deadline_ms.unwrap_or_default(),
+            },
+            FailureKind::Cancelled => SandboxError::Cancelled,
+            FailureKind::Panicked => SandboxError::Panicked {
+                message: failure.last_error.unwrap_or_default(),
+            },
+        }
+    }
 }

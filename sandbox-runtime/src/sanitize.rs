@@ -1,4 +1,4 @@
-//! Texts that others wrote, made fit to be shown: on one line, without control characters, and not too long.
+//! [`sanitized`]: foreign text made fit to be shown: on one line, without control characters, and not too long.
 
 use std::fmt::{self, Display, Write};
 
@@ -6,16 +6,16 @@ use std::fmt::{self, Display, Write};
 const LONGEST: usize = 500;
 
 /// What `text` displays, without control characters and cut where it gets too long.
-pub(crate) fn plain(text: impl Display) -> String {
-    let mut plain = Plain::default();
-    // A `Display` that fails is taken for what it has written until then.
-    let _ = write!(plain, "{text}");
-    plain.text
+pub(crate) fn sanitized(text: impl Display) -> String {
+    let mut line = OneLine::default();
+    // Of a `Display` that fails, what it has written until then counts.
+    let _ = write!(line, "{text}");
+    line.text
 }
 
 /// Takes what it has room for, and then stops its writer, however long the whole would be.
 #[derive(Default)]
-struct Plain {
+struct OneLine {
     text: String,
     length: usize,
     /// Whether a space is due before the next visible character.
@@ -23,10 +23,10 @@ struct Plain {
     full: bool,
 }
 
-impl Write for Plain {
+impl Write for OneLine {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         if self.full {
-            // Some writers go on although they were told to stop.
+            // Some writers continue after an error.
             return Err(fmt::Error);
         }
         for character in text.chars() {
@@ -48,7 +48,7 @@ impl Write for Plain {
     }
 }
 
-impl Plain {
+impl OneLine {
     fn push(&mut self, character: char) {
         self.text.push(character);
         self.length += 1;
@@ -62,18 +62,18 @@ mod tests {
     #[test]
     fn what_cannot_be_seen_becomes_one_space() {
         assert_eq!(
-            plain("\u{1b}[31mbad\u{1b}[0m\r\n\tat line 3\0 \n"),
+            sanitized("\u{1b}[31mbad\u{1b}[0m\r\n\tat line 3\0 \n"),
             "[31mbad [0m at line 3"
         );
-        assert_eq!(plain(" \n"), "");
+        assert_eq!(sanitized(" \n"), "");
     }
 
     #[test]
     fn a_long_text_is_cut_between_characters() {
         let exact = "ä".repeat(LONGEST);
-        assert_eq!(plain(&exact), exact);
-        assert_eq!(plain(format!("{exact}b")), format!("{exact}…"));
-        assert_eq!(plain(format!("{exact} \n")), exact, "what follows cannot be seen");
+        assert_eq!(sanitized(&exact), exact);
+        assert_eq!(sanitized(format!("{exact}b")), format!("{exact}…"));
+        assert_eq!(sanitized(format!("{exact} \n")), exact, "what follows cannot be seen");
     }
 
     #[test]
@@ -95,7 +95,7 @@ mod tests {
                 Ok(())
             }
         }
-        assert_eq!(plain(Deaf), format!("{}…", "x".repeat(LONGEST)));
-        assert_eq!(plain(Endless), format!("{}…", "again and ".repeat(50).trim_end()));
+        assert_eq!(sanitized(Deaf), format!("{}…", "x".repeat(LONGEST)));
+        assert_eq!(sanitized(Endless), format!("{}…", "again and ".repeat(50).trim_end()));
     }
 }

@@ -1,0 +1,326 @@
+//! [`Attempt`]: one run of the tool under its time limit, and the wait for the next.
+
+use std::any::Any;
+use std::future::Future;
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+use tokio::task::coop;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::{AttemptEnd, CallState, Controls, Decision, Stop, saturating_add};
+use crate::failure::FailureKind;
+use crate::sanitize::sanitized;
+use crate::tool::Handler;
+use crate::verdict::Verdict;
+
+pin_project! {
+    /// The tool and the only timer of a call.
+    #[derive(Debug)]
+    pub(crate) struct Attempt<T, R> {
+        #[pin]
+        stage: Stage<T, R>,
+        // The limit of the running tool, armed when it first has to wait; later the delay before the next attempt.
+        #[pin]
+        timer: Option<Sleep>,
+    }
+}
+
+pin_project! {
+    #[project = StageProjection]
+    #[derive(Debug)]
+    enum Stage<T, R> {
+        // The breaker has not been asked yet. A stage of its own, so that the first attempt of a tool that is ready at once
+        // looks at nothing else.
+        New,
+        // The breaker has admitted the attempt that is to begin.
+        Admitted,
+        Running {
+            #[pin]
+            tool: T,
+        },
+        // For the next attempt, with the outcome of the last one; `None` if that timed out.
+        Waiting {
+            outcome: Option<R>,
+        },
+        Ended,
+    }
+}
+
+/// What a poll ended with that was not a success.
+#[derive(Debug)]
+pub(crate) enum PollEnd<R> {
+    /// The breaker has not been asked yet.
+    NotAdmitted,
+    /// The call was cancelled.
+    Cancelled,
+    /// The tool is not ready.
+    Pending,
+    /// The tool returned something that is not a success.
+    Failed(R, Verdict),
+    /// The tool panicked, with this message.
+    Panicked(String),
+}
+
+impl<T: Future> Attempt<T, T::Output> {
+    /// An attempt that asks the breaker, unless it `is_admitted` already.
+    #[inline(always)]
+    pub(crate) fn new(is_admitted: bool) -> Self {
+        Attempt {
+            stage: if is_admitted { Stage::Admitted } else { Stage::New },
+            timer: None,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_new(&self) -> bool {
+        matches!(self.stage, Stage::New)
+    }
+
+    pub(crate) fn is_admitted(&self) -> bool {
+        matches!(self.stage, Stage::Admitted)
+    }
+
+    /// Starts the tool and polls it for the first time.
+    #[inline(always)]
+    pub(crate) fn start<H>(
+        self: Pin<&mut Self>,
+        handler: &H,
+        begin: impl FnOnce() -> T,
+        cx: &mut Context<'_>,
+    ) -> Result<T::Output, PollEnd<T::Output>>
+    where
+        H: Handler<T::Output>,
+    {
+        let begin = |mut stage: Pin<&mut Stage<T, T::Output>>| stage.set(Stage::Running { tool: begin() });
+        self.poll_tool(handler, begin, cx)
+    }
+
+    #[inline(always)]
+    fn poll_tool<H>(
+        self: Pin<&mut Self>,
+        handler: &H,
+        begin: impl FnOnce(Pin<&mut Stage<T, T::Output>>),
+        cx: &mut Context<'_>,
+    ) -> Result<T::Output, PollEnd<T::Output>>
+    where
+        H: Handler<T::Output>,
+    {
+        let mut stage = self.project().stage;
+        // One guard for all code of the tool, and what it yields past the guard and not through it: each costs some
+        // nanoseconds.
+        let mut ready = None;
+        let guarded = guard(|| {
+            begin(stage.as_mut());
+            if let StageProjection::Running { tool } = stage.as_mut().project()
+                && let Poll::Ready(outcome) = tool.poll(cx)
+            {
+                ready = Some((handler.verdict(&outcome), outcome));
+                stage.set(Stage::Ended);
+            }
+        });
+        if let Err(message) = guarded {
+            return Err(PollEnd::Panicked(message));
+        }
+        match ready {
+            Some((Verdict::Success, outcome)) => Ok(outcome),
+            Some((verdict, outcome)) => Err(PollEnd::Failed(outcome, verdict)),
+            None => Err(PollEnd::Pending),
+        }
+    }
+
+    /// Handles `end` if there is one; otherwise polls whatever the call is waiting for. Resolves to what the caller gets, or to
+    /// nothing once the next attempt may begin.
+    // It has one caller for each tool, and each function around it would move the result once more.
+    #[inline(always)]
+    pub(crate) fn poll<S>(
+        mut self: Pin<&mut Self>,
+        mut state: Pin<&mut CallState<S>>,
+        end: Option<PollEnd<T::Output>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<ControlFlow<<S::Handler as Handler<T::Output>>::Returned>>
+    where
+        S: Controls,
+        S::Handler: Handler<T::Output>,
+    {
+        let end = match end {
+            Some(end) => end,
+            None if state.as_mut().poll_cancelled(cx).is_ready() => PollEnd::Cancelled,
+            None => match self.as_mut().project().stage.project() {
+                StageProjection::Running { .. } => {
+                    match self.as_mut().poll_tool(state.controls.handler(), |_| (), cx) {
+                        Ok(outcome) => return Poll::Ready(ControlFlow::Break(state.finish_successfully(outcome))),
+                        Err(end) => end,
+                    }
+                }
+                _ => return self.poll_next_attempt(state, cx),
+            },
+        };
+        let (end, outcome, message) = match end {
+            PollEnd::NotAdmitted => {
+                let admitted = state.admit();
+                return Poll::Ready(self.admitted(admitted));
+            }
+            PollEnd::Cancelled => return Poll::Ready(ControlFlow::Break(self.cancel(state))),
+            PollEnd::Pending => {
+                ready!(poll_limit(self.as_mut().project().timer, state.as_mut(), cx));
+                (AttemptEnd::TimedOut, None, None)
+            }
+            PollEnd::Failed(outcome, verdict) => (AttemptEnd::Returned(verdict), Some(outcome), None),
+            PollEnd::Panicked(message) => (AttemptEnd::Panicked, None, Some(message)),
+        };
+        match self.as_mut().finish_attempt(state.as_mut(), end, outcome, message) {
+            ControlFlow::Break(returned) => Poll::Ready(ControlFlow::Break(returned)),
+            ControlFlow::Continue(()) => self.poll_next_attempt(state, cx),
+        }
+    }
+
+    /// Ends an attempt that did not succeed: tells the breaker, then ends the call or starts the wait. The tool has returned
+    /// the `outcome`, or panicked with the `message`, or neither.
+    fn finish_attempt<S>(
+        self: Pin<&mut Self>,
+        mut state: Pin<&mut CallState<S>>,
+        mut end: AttemptEnd,
+        outcome: Option<T::Output>,
+        mut message: Option<String>,
+    ) -> ControlFlow<<S::Handler as Handler<T::Output>>::Returned>
+    where
+        S: Controls,
+        S::Handler: Handler<T::Output>,
+    {
+        let mut this = self.project();
+        // The tool goes first. A panic in its destructor is a panic of the tool.
+        if let Err(later) = guard(|| this.stage.set(Stage::Ended)) {
+            end = AttemptEnd::Panicked;
+            message = message.or(Some(later));
+        }
+        this.timer.set(None);
+        state.as_mut().resolve(end);
+        let (decision, refusal) = state.as_mut().decide(end);
+        match decision {
+            Decision::Retry { delay, .. } => {
+                this.stage.set(Stage::Waiting { outcome });
+                if !delay.is_zero() {
+                    this.timer.set(Some(sleep_until(saturating_add(Instant::now(), delay))));
+                }
+                ControlFlow::Continue(())
+            }
+            Decision::Stop(stop) => ControlFlow::Break(match stop {
+                Stop::Panicked => state.finish_with_failure(stop, FailureKind::Panicked, message),
+                Stop::DeadlineExceeded => state.finish_with_failure(stop, FailureKind::DeadlineExceeded, None),
+                _ => state.finish_with(stop, outcome, refusal),
+            }),
+        }
+    }
+
+    /// Waits out the delay and asks for the next attempt.
+    fn poll_next_attempt<S>(
+        mut self: Pin<&mut Self>,
+        mut state: Pin<&mut CallState<S>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<ControlFlow<<S::Handler as Handler<T::Output>>::Returned>>
+    where
+        S: Controls,
+        S::Handler: Handler<T::Output>,
+    {
+        let mut this = self.as_mut().project();
+        if this.timer.is_some() {
+            ready!(poll_timer(this.timer.as_mut(), cx));
+            this.timer.set(None);
+        } else {
+            // The call may have been cancelled by the attempt that has just ended in this very poll.
+            if state.as_mut().poll_cancelled(cx).is_ready() {
+                return Poll::Ready(ControlFlow::Break(self.cancel(state)));
+            }
+            // Without a delay a tool that fails at once would never let go of its thread.
+            ready!(coop::poll_proceed(cx)).made_progress();
+        }
+        let StageProjection::Waiting { outcome } = this.stage.project() else {
+            panic!("a call was polled after it had ended");
+        };
+        let outcome = outcome.take();
+        let admitted = state.admit_retry(outcome);
+        Poll::Ready(self.admitted(admitted))
+    }
+
+    /// What follows the breaker's answer: the attempt, or the end of the call.
+    #[inline]
+    fn admitted<E>(self: Pin<&mut Self>, admitted: Result<(), E>) -> ControlFlow<E> {
+        let mut stage = self.project().stage;
+        match admitted {
+            Ok(()) => {
+                stage.set(Stage::Admitted);
+                ControlFlow::Continue(())
+            }
+            Err(returned) => {
+                stage.set(Stage::Ended);
+                ControlFlow::Break(returned)
+            }
+        }
+    }
+
+    /// Ends the call because its caller cancelled it: nothing is counted.
+    #[cold]
+    fn cancel<S>(
+        self: Pin<&mut Self>,
+        mut state: Pin<&mut CallState<S>>,
+    ) -> <S::Handler as Handler<T::Output>>::Returned
+    where
+        S: Controls,
+        S::Handler: Handler<T::Output>,
+    {
+        let mut this = self.project();
+        state.as_mut().resolve(AttemptEnd::Returned(Verdict::Ignore));
+        let waiting_for_retry = match this.stage.as_mut().project() {
+            StageProjection::Waiting { outcome } => Some(outcome.take()),
+            _ => None,
+        };
+        // What a panic in the tool's destructor says no longer matters to anybody.
+        let _ = guard(|| this.stage.set(Stage::Ended));
+        this.timer.set(None);
+        match waiting_for_retry {
+            Some(outcome) => state.finish_with(Stop::Cancelled, outcome, None),
+            None => state.finish_with_failure(Stop::Cancelled, FailureKind::Cancelled, None),
+        }
+    }
+}
+
+/// Polls the limit of a tool that has to wait, and arms it at the first time. Out of line: a tool that is ready at once does
+/// not get here.
+#[inline(never)]
+fn poll_limit<S: Controls>(
+    mut timer: Pin<&mut Option<Sleep>>,
+    state: Pin<&mut CallState<S>>,
+    cx: &mut Context<'_>,
+) -> Poll<()> {
+    if timer.is_none() {
+        timer.set(Some(sleep_until(state.attempt_limit())));
+    }
+    poll_timer(timer, cx)
+}
+
+/// Polls the timer whatever is left of the task's cooperative budget: a tool that uses it up at every poll would
+/// otherwise never time out.
+fn poll_timer(timer: Pin<&mut Option<Sleep>>, cx: &mut Context<'_>) -> Poll<()> {
+    match timer.as_pin_mut() {
+        Some(timer) => pin!(coop::unconstrained(timer)).poll(cx),
+        None => Poll::Ready(()),
+    }
+}
+
+/// Runs code of the tool; a panic becomes its message.
+#[inline]
+fn guard<T>(code: impl FnOnce() -> T) -> Result<T, String> {
+    // What a panic may leave half done is the tool's own; the engine does not run that tool's future again.
+    catch_unwind(AssertUnwindSafe(code)).map_err(|payload| message_of(&*payload))
+}
+
+#[cold]
+fn message_of(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    sanitized(text.unwrap_or("no message"))
+}

@@ -1,0 +1,85 @@
+//! [`Controls`]: everything about a call that stays the same while it runs.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+
+use crate::breaker::CircuitBreaker;
+use crate::policy::Policy;
+use crate::tool::{BreakerRef, Tool, ToolLabel};
+
+/// The policy, breaker, label, handler and cancellation of a call, in one type for the engine to carry.
+pub trait Controls {
+    /// Reads the outcomes.
+    type Handler;
+    fn policy(&self) -> Policy;
+    fn breaker(&self) -> &CircuitBreaker;
+    fn name(&self) -> &'static str;
+    fn handler(&self) -> &Self::Handler;
+    /// Resolves when the call is to end.
+    fn poll_cancelled(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()>;
+}
+
+pin_project! {
+    /// The parts as they were given.
+    #[derive(Debug)]
+    pub struct CallControls<C, B, H, K, L> {
+        config: C,
+        breaker: B,
+        handler: H,
+        #[pin]
+        cancel: K,
+        label: L,
+    }
+}
+
+impl<'b, C, H, K, L: ToolLabel> CallControls<C, L::Breaker<'b>, H, K, L> {
+    /// The controls of a call of `tool`, and the tool's function.
+    #[inline(always)]
+    pub(crate) fn new<F>(config: C, breaker: &'b CircuitBreaker, tool: Tool<F, H, K, L>) -> (Self, F) {
+        let controls = CallControls {
+            config,
+            breaker: tool.label.breaker(breaker),
+            handler: tool.handler,
+            cancel: tool.cancel,
+            label: tool.label,
+        };
+        (controls, tool.function)
+    }
+}
+
+impl<C, B, H, K, L> Controls for CallControls<C, B, H, K, L>
+where
+    C: Into<Policy> + Copy,
+    B: BreakerRef,
+    K: Future<Output = ()>,
+    L: ToolLabel,
+{
+    type Handler = H;
+
+    #[inline]
+    fn policy(&self) -> Policy {
+        self.config.into()
+    }
+
+    #[inline]
+    fn breaker(&self) -> &CircuitBreaker {
+        self.breaker.get()
+    }
+
+    fn name(&self) -> &'static str {
+        self.label.name()
+    }
+
+    #[inline]
+    fn handler(&self) -> &H {
+        &self.handler
+    }
+
+    #[inline]
+    fn poll_cancelled(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.project().cancel.poll(cx)
+    }
+}

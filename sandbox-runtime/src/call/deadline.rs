@@ -1,0 +1,65 @@
+//! The time that a call has: the limit of an attempt, what is left until the deadline, and the end of the run.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{CallState, Controls};
+use crate::clock::Moment;
+
+impl<S: Controls> CallState<S> {
+    /// Notes that the call begins now, if it has a deadline, and tells whether everything around it is over already. Comes
+    /// before anything that asks for [`time_left`](Self::time_left).
+    #[cold]
+    pub(super) fn start_clock(self: Pin<&mut Self>) -> bool {
+        let run_ends = self.run_ends();
+        if self.policy().deadline.is_none() && run_ends.is_none() {
+            return false;
+        }
+        let now = Instant::now();
+        *self.project().started = Some(Moment::of(now));
+        run_ends.is_some_and(|ends| ends <= now)
+    }
+
+    /// When an attempt that begins to wait now will have run into its limit or the call's deadline.
+    pub(super) fn attempt_limit(mut self: Pin<&mut Self>) -> Instant {
+        let now = Instant::now();
+        self.as_mut().project().started.get_or_insert_with(|| Moment::of(now));
+        let limit = saturating_add(now, self.policy().timeout);
+        match self.time_left() {
+            Some(left) => limit.min(saturating_add(now, left)),
+            None => limit,
+        }
+    }
+
+    /// What is left until the deadline; `None` without one.
+    #[inline]
+    pub(super) fn time_left(&self) -> Option<Duration> {
+        Some(self.deadline()?.saturating_sub(self.elapsed()))
+    }
+
+    /// The longest that the call may take, by its own policy and by what surrounds it.
+    #[inline]
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        let own = self.policy().deadline;
+        let of_run = self.run_ends().and_then(|ends| Some(self.started?.until(ends)));
+        own.into_iter().chain(of_run).min()
+    }
+
+    #[inline]
+    fn run_ends(&self) -> Option<Instant> {
+        self.rare.as_ref()?.surroundings.as_ref()?.ends()
+    }
+
+    #[inline]
+    pub(super) fn elapsed(&self) -> Duration {
+        self.started.map_or(Duration::ZERO, Moment::elapsed)
+    }
+}
+
+/// `delay` after `now`; beyond the range of the clock, a time that never comes.
+pub(crate) fn saturating_add(now: Instant, delay: Duration) -> Instant {
+    const NEVER: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
+    now + delay.min(NEVER)
+}

@@ -1,0 +1,164 @@
+//! How a call ends, and what its caller gets: from every way that leads there, a drop included.
+
+use std::pin::Pin;
+
+use super::{AttemptEnd, CallState, Controls, Stop};
+use crate::breaker::{Admission, Refusal};
+use crate::failure::{Failure, FailureKind, millis};
+use crate::surroundings::CallEnd;
+use crate::tool::Handler;
+use crate::verdict::Verdict;
+
+/// What the caller of a call gets.
+type Returned<S, R> = <<S as Controls>::Handler as Handler<R>>::Returned;
+
+impl<S: Controls> CallState<S> {
+    /// Ends the call with a success of the first attempt, which was not written down as [begun](Self::begin_attempt).
+    #[inline]
+    pub(super) fn finish_first<R>(self: Pin<&mut Self>, admission: Admission, outcome: R) -> Returned<S, R>
+    where
+        S::Handler: Handler<R>,
+    {
+        let this = self.project();
+        this.controls.breaker().succeed(admission);
+        this.controls.handler().finish(1, Ok(outcome), None)
+    }
+
+    /// Ends the call with a success of the attempt under way.
+    #[inline]
+    pub(super) fn finish_successfully<R>(mut self: Pin<&mut Self>, outcome: R) -> Returned<S, R>
+    where
+        S::Handler: Handler<R>,
+    {
+        self.as_mut().resolve(AttemptEnd::Returned(Verdict::Success));
+        self.finish(Stop::Succeeded, Ok(outcome), None)
+    }
+
+    /// Ends the call with the outcome of its last attempt; `None` if that timed out.
+    pub(super) fn finish_with<R>(
+        self: Pin<&mut Self>,
+        stop: Stop,
+        outcome: Option<R>,
+        refusal: Option<Refusal>,
+    ) -> Returned<S, R>
+    where
+        S::Handler: Handler<R>,
+    {
+        let last = outcome.ok_or_else(|| self.failure(FailureKind::Timeout));
+        self.finish(stop, last, refusal)
+    }
+
+    /// Ends the call with a failure that the engine makes; a panic has a `message`.
+    #[cold]
+    pub(super) fn finish_with_failure<R>(
+        self: Pin<&mut Self>,
+        stop: Stop,
+        kind: FailureKind,
+        message: Option<String>,
+    ) -> Returned<S, R>
+    where
+        S::Handler: Handler<R>,
+    {
+        let failure = Failure {
+            last_error: message,
+            ..self.failure(kind)
+        };
+        self.finish(stop, Err(failure), None)
+    }
+
+    fn finish<R>(
+        mut self: Pin<&mut Self>,
+        stop: Stop,
+        mut last: Result<R, Failure>,
+        refusal: Option<Refusal>,
+    ) -> Returned<S, R>
+    where
+        S::Handler: Handler<R>,
+    {
+        if self.rare.is_some() {
+            if let Err(failure) = &mut last {
+                self.as_mut().add_earlier_error(failure);
+            }
+            self.as_mut().leave_surroundings(stop, refusal, last.as_ref().err());
+        }
+        self.controls.handler().finish(self.attempts, last, refusal)
+    }
+
+    /// Ends the call whose first attempt the breaker refused.
+    pub(super) fn reject<R>(mut self: Pin<&mut Self>, refusal: Refusal) -> Returned<S, R>
+    where
+        S::Handler: Handler<R>,
+    {
+        if self.rare.is_some() {
+            let failure = self.failure_of(refusal);
+            self.as_mut()
+                .leave_surroundings(Stop::Refused, Some(refusal), Some(&failure));
+            return self.controls.handler().reject(refusal, || failure);
+        }
+        self.controls.handler().reject(refusal, || self.failure_of(refusal))
+    }
+
+    fn failure_of(&self, refusal: Refusal) -> Failure {
+        Failure {
+            retry_after_ms: refusal.retry_after_ms,
+            ..self.failure(FailureKind::CircuitBreakerOpen {
+                consecutive_failures: refusal.consecutive_failures,
+                threshold: refusal.threshold,
+            })
+        }
+    }
+
+    /// What the failure already has is of the last attempt itself: the message of a panic.
+    #[cold]
+    fn add_earlier_error(self: Pin<&mut Self>, failure: &mut Failure) {
+        if let Some(rare) = self.project().rare
+            && failure.last_error.is_none()
+        {
+            failure.last_error = rare.earlier_error.take();
+        }
+    }
+
+    /// Frees the slot of a probe whose call was dropped: nothing is counted.
+    #[cold]
+    pub(super) fn release(self: Pin<&mut Self>) {
+        self.resolve(AttemptEnd::Returned(Verdict::Ignore));
+    }
+
+    #[cold]
+    pub(super) fn leave_surroundings(
+        self: Pin<&mut Self>,
+        stop: Stop,
+        refusal: Option<Refusal>,
+        failure: Option<&Failure>,
+    ) {
+        let this = self.project();
+        if let Some(rare) = this.rare.take()
+            && let Some(surroundings) = rare.surroundings
+        {
+            surroundings.leave(&CallEnd {
+                attempts: *this.attempts,
+                stop,
+                refusal,
+                failure,
+            });
+        }
+    }
+
+    #[cold]
+    fn failure(&self, kind: FailureKind) -> Failure {
+        let policy = self.policy();
+        Failure {
+            kind,
+            tool: self.controls.name(),
+            attempts: self.attempts,
+            max_attempts: policy.max_attempts(),
+            elapsed_ms: millis(self.elapsed()),
+            timeout_ms: millis(policy.timeout),
+            deadline_ms: self.deadline().map(millis),
+            retry_after_ms: None,
+            may_have_executed: self.attempts > 0,
+            idempotent: policy.idempotent,
+            last_error: None,
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! [`LentAttempt`]: an attempt by itself, for arguments that attempts borrow one after the other.
+//!
+//! A closure could not lend its arguments to the futures that it returns, and an `AsyncFnMut` in the call would borrow from
+//! the field beside it. So the function under the attribute has the loop, around the same engine.
+
+use std::future::Future;
+use std::ops::ControlFlow;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+
+use super::attempt::{Attempt, PollEnd};
+use super::{CallState, Controls};
+use crate::tool::Handler;
+
+impl<S: Controls> CallState<S> {
+    /// One attempt, from the question to the breaker to the moment when the next may begin. `begin` makes its future; it is
+    /// told whether another attempt may follow.
+    #[inline]
+    pub fn attempt<F, T>(self: Pin<&mut Self>, begin: F) -> LentAttempt<'_, S, F, T>
+    where
+        F: FnOnce(bool) -> T,
+        T: Future,
+    {
+        LentAttempt {
+            attempt: Attempt::new(self.is_admitted()),
+            state: self,
+            begin: Some(begin),
+        }
+    }
+}
+
+pin_project! {
+    /// Resolves to what the caller gets, or to nothing once the next attempt may begin.
+    #[must_use = "futures do nothing unless polled"]
+    #[derive(Debug)]
+    pub struct LentAttempt<'c, S, F, T: Future> where S: Controls {
+        state: Pin<&'c mut CallState<S>>,
+        begin: Option<F>,
+        #[pin]
+        attempt: Attempt<T, T::Output>,
+    }
+}
+
+impl<S, F, T> Future for LentAttempt<'_, S, F, T>
+where
+    S: Controls,
+    S::Handler: Handler<T::Output>,
+    F: FnOnce(bool) -> T,
+    T: Future,
+{
+    type Output = ControlFlow<<S::Handler as Handler<T::Output>>::Returned>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        this.state.as_mut().enter_surroundings();
+        let mut end = match this.attempt.is_new() {
+            true if this.state.as_mut().poll_cancelled(cx).is_ready() => Some(PollEnd::Cancelled),
+            true => Some(PollEnd::NotAdmitted),
+            false => None,
+        };
+        loop {
+            if this.attempt.is_admitted()
+                && let Some(begin) = this.begin.take()
+            {
+                let retry_possible = this.state.retry_possible();
+                let begin = || begin(retry_possible);
+                match this.attempt.as_mut().start(this.state.controls.handler(), begin, cx) {
+                    Ok(outcome) => {
+                        let returned = this.state.as_mut().finish_successfully(outcome);
+                        return Poll::Ready(ControlFlow::Break(returned));
+                    }
+                    Err(other) => end = Some(other),
+                }
+            }
+            let next = ready!(this.attempt.as_mut().poll(this.state.as_mut(), end.take(), cx));
+            if next.is_break() || this.begin.is_none() {
+                return Poll::Ready(next);
+            }
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! [`decide`]: whether another attempt follows one that has ended, after what delay, and if not, why.
+
+use std::time::Duration;
+
+use crate::policy::Policy;
+use crate::verdict::Verdict;
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AttemptEnd {
+    /// The tool returned something that means this.
+    Returned(Verdict),
+    /// It ran into its limit: that of an attempt, or what was left of the call's deadline.
+    TimedOut,
+    /// It panicked.
+    Panicked,
+}
+
+impl AttemptEnd {
+    /// What the end of the attempt means for the breaker.
+    #[inline]
+    pub(crate) fn verdict(self) -> Verdict {
+        match self {
+            AttemptEnd::Returned(verdict) => verdict,
+            AttemptEnd::TimedOut => Verdict::RETRY,
+            AttemptEnd::Panicked => Verdict::Fail,
+        }
+    }
+}
+
+/// Why a call made no further attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// The last attempt succeeded.
+    Succeeded,
+    /// The policy allows no further attempt.
+    AttemptsExhausted,
+    /// The verdict was [`Fail`](Verdict::Fail).
+    NotRetryable,
+    /// The verdict was [`Ignore`](Verdict::Ignore).
+    Ignored,
+    /// The attempt may have taken effect, and the tool must not run twice.
+    NotIdempotent,
+    /// The dependency asked for a longer delay than the policy allows.
+    HintTooLong,
+    /// The delay would end when the call has no time left.
+    NoTimeLeft,
+    /// The retries of the run are spent.
+    RetryBudgetSpent,
+    /// The breaker refuses a further attempt.
+    BreakerOpened,
+    /// The breaker refused the first attempt.
+    Refused,
+    /// The deadline of the call, or the end of its run, has passed.
+    DeadlineExceeded,
+    /// The tool panicked.
+    Panicked,
+    /// The call was cancelled.
+    Cancelled,
+    /// The caller dropped the call.
+    Dropped,
+}
+
+/// Who chose the delay before a retry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DelaySource {
+    /// The policy.
+    Backoff,
+    /// The dependency, by [`Verdict::Retry`].
+    Hint,
+}
+
+/// What follows an attempt that did not succeed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Decision {
+    Retry { delay: Duration, from: DelaySource },
+    Stop(Stop),
+}
+
+/// What a decision depends on beside the policy and the end of the attempt.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Situation {
+    /// Attempts begun, the one that has ended included.
+    pub(crate) attempts: u32,
+    /// What is left until the deadline of the call or the end of its run; `None` without either.
+    pub(crate) time_left: Option<Duration>,
+    /// Whether the breaker would refuse an attempt now. Asked before the delay as well as after it: after it an open
+    /// breaker could only refuse.
+    pub(crate) is_breaker_open: bool,
+    /// Where in its range a delay lies, if the policy spreads delays.
+    pub(crate) random: u64,
+}
+
+impl Policy {
+    /// The first attempt and its retries, as far as they can be counted.
+    pub(crate) const fn max_attempts(&self) -> u32 {
+        self.max_retries.saturating_add(1)
+    }
+}
+
+/// Decides what follows an attempt that ended like this. The retries of a run are not looked at here: to ask for one spends it.
+// In line, a constant policy takes part in it as a constant.
+#[inline]
+pub(crate) fn decide(policy: &Policy, end: AttemptEnd, situation: &Situation) -> Decision {
+    let hint = match end {
+        AttemptEnd::Panicked => return Decision::Stop(Stop::Panicked),
+        AttemptEnd::Returned(Verdict::Success) => return Decision::Stop(Stop::Succeeded),
+        AttemptEnd::Returned(Verdict::Fail) => return Decision::Stop(Stop::NotRetryable),
+        AttemptEnd::Returned(Verdict::Ignore) => return Decision::Stop(Stop::Ignored),
+        AttemptEnd::TimedOut if situation.time_left == Some(Duration::ZERO) => {
+            return Decision::Stop(Stop::DeadlineExceeded);
+        }
+        AttemptEnd::TimedOut if !policy.idempotent => return Decision::Stop(Stop::NotIdempotent),
+        AttemptEnd::TimedOut => None,
+        AttemptEnd::Returned(Verdict::Retry { after }) => after,
+    };
+    if situation.attempts >= policy.max_attempts() {
+        return Decision::Stop(Stop::AttemptsExhausted);
+    }
+    if situation.is_breaker_open {
+        return Decision::Stop(Stop::BreakerOpened);
+    }
+    let (delay, from) = match hint {
+        Some(hint) => (hint, DelaySource::Hint),
+        None => (
+            policy.delay_before(situation.attempts, situation.random),
+            DelaySource::Backoff,
+        ),
+    };
+    if policy.backoff_max.is_some_and(|longest| delay > longest) {
+        return Decision::Stop(Stop::HintTooLong);
+    }
+    if situation.time_left.is_some_and(|left| delay >= left) {
+        return Decision::Stop(Stop::NoTimeLeft);
+    }
+    Decision::Retry { delay, from }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const POLICY: Policy = Policy::new().max_retries(2).backoff_base(SECOND);
+    const FIRST: Situation = Situation {
+        attempts: 1,
+        time_left: None,
+        is_breaker_open: false,
+        random: 0,
+    };
+    const FAILED: AttemptEnd = AttemptEnd::Returned(Verdict::RETRY);
+
+    fn hinted(after: Duration) -> AttemptEnd {
+        AttemptEnd::Returned(Verdict::Retry { after: Some(after) })
+    }
+
+    fn left(time_left: Duration) -> Situation {
+        Situation {
+            time_left: Some(time_left),
+            ..FIRST
+        }
+    }
+
+    const fn backoff(delay: Duration) -> Decision {
+        let from = DelaySource::Backoff;
+        Decision::Retry { delay, from }
+    }
+
+    const fn hint(delay: Duration) -> Decision {
+        let from = DelaySource::Hint;
+        Decision::Retry { delay, from }
+    }
+
+    #[test]
+    fn every_rule_has_a_row() {
+        let panicked = AttemptEnd::Panicked;
+        let once = POLICY.idempotent(false);
+        let capped = POLICY.backoff_max(SECOND * 3);
+        let second = Situation { attempts: 2, ..FIRST };
+        let third = Situation { attempts: 3, ..FIRST };
+        let open = Situation {
+            is_breaker_open: true,
+            ..FIRST
+        };
+        let stop = Decision::Stop;
+        #[rustfmt::skip]
+        let rows = [
+            ("an error is retried after the backoff", POLICY, FAILED, FIRST, backoff(SECOND)),
+            ("which doubles", POLICY, FAILED, second, backoff(SECOND * 2)),
+            ("and is capped", capped.backoff_max(SECOND), FAILED, second, backoff(SECOND)),
+            ("a timeout is retried", POLICY, AttemptEnd::TimedOut, FIRST, backoff(SECOND)),
+            ("a hint replaces the backoff", POLICY, hinted(SECOND * 9), FIRST, hint(SECOND * 9)),
+            ("up to the cap", capped, hinted(SECOND * 3), FIRST, hint(SECOND * 3)),
+            ("and not beyond", capped, hinted(SECOND * 4), FIRST, stop(Stop::HintTooLong)),
+            ("the attempts are counted", POLICY, FAILED, third, stop(Stop::AttemptsExhausted)),
+            ("of timeouts too", POLICY, AttemptEnd::TimedOut, third, stop(Stop::AttemptsExhausted)),
+            ("one attempt has no retry", POLICY.max_retries(0), FAILED, FIRST, stop(Stop::AttemptsExhausted)),
+            ("the most retries never overflow", POLICY.max_retries(u32::MAX), FAILED,
+                Situation { attempts: u32::MAX, ..FIRST }, stop(Stop::AttemptsExhausted)),
+            ("a verdict says that a retry is of no use", POLICY, AttemptEnd::Returned(Verdict::Fail), FIRST, stop(Stop::NotRetryable)),
+            ("or that the caller is at fault", POLICY, AttemptEnd::Returned(Verdict::Ignore), FIRST, stop(Stop::Ignored)),
+            ("a success is the end", POLICY, AttemptEnd::Returned(Verdict::Success), FIRST, stop(Stop::Succeeded)),
+            ("a panic is not retried", POLICY, panicked, FIRST, stop(Stop::Panicked)),
+            ("a timeout may have taken effect", once, AttemptEnd::TimedOut, FIRST, stop(Stop::NotIdempotent)),
+            ("an error that was returned is retried all the same", once, FAILED, FIRST, backoff(SECOND)),
+            ("an open breaker ends the call before the delay", POLICY, FAILED, open, stop(Stop::BreakerOpened)),
+            ("unless no retry was due", POLICY, FAILED, Situation { attempts: 3, ..open }, stop(Stop::AttemptsExhausted)),
+            ("a delay ends before the deadline", POLICY, FAILED, left(SECOND + Duration::from_nanos(1)), backoff(SECOND)),
+            ("or is not begun", POLICY, FAILED, left(SECOND), stop(Stop::NoTimeLeft)),
+            ("nor is a hint's", POLICY, hinted(SECOND), left(SECOND), stop(Stop::NoTimeLeft)),
+            ("the deadline cuts an attempt", POLICY, AttemptEnd::TimedOut, left(Duration::ZERO), stop(Stop::DeadlineExceeded)),
+            ("also the last one", POLICY, AttemptEnd::TimedOut, Situation { attempts: 3, ..left(Duration::ZERO) }, stop(Stop::DeadlineExceeded)),
+            ("and one that must not run twice", once, AttemptEnd::TimedOut, left(Duration::ZERO), stop(Stop::DeadlineExceeded)),
+            ("a panic at the deadline is a panic", POLICY, panicked, left(Duration::ZERO), stop(Stop::Panicked)),
+        ];
+        for (rule, policy, end, situation, decision) in rows {
+            assert_eq!(
+                decide(&policy, end, &situation),
+                decision,
+                "{rule}: {end:?} in {situation:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_breaker_counts_timeouts_and_panics_as_failures() {
+        assert_eq!(AttemptEnd::TimedOut.verdict(), Verdict::RETRY);
+        assert_eq!(AttemptEnd::Panicked.verdict(), Verdict::Fail);
+        assert_eq!(AttemptEnd::Returned(Verdict::Ignore).verdict(), Verdict::Ignore);
+    }
+}

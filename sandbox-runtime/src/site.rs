@@ -1,0 +1,53 @@
+//! [`ToolSite`]: the static of an annotated function: what it is called, where it stands, and its breaker.
+
+use std::panic::Location;
+
+use crate::breaker::CircuitBreaker;
+use crate::policy::Policy;
+
+/// An annotated function, for as long as the program runs. There is one for every function, whatever its breaker.
+#[derive(Debug)]
+pub struct ToolSite {
+    // First: its words are the ones that calls read and write.
+    pub(crate) breaker: CircuitBreaker,
+    pub(crate) info: ToolInfo,
+}
+
+/// What is known of a function when it is compiled.
+#[derive(Debug, Clone, Copy)]
+pub struct ToolInfo {
+    /// The name that failures have for the tool.
+    pub name: &'static str,
+    /// The path of the module that the function stands in.
+    pub module: &'static str,
+    /// Where the attribute stands.
+    pub location: &'static Location<'static>,
+    /// The policy as it was compiled.
+    pub policy: Policy,
+}
+
+impl ToolSite {
+    /// The site of the function whose attribute calls this.
+    #[track_caller]
+    pub const fn new(name: &'static str, module: &'static str, policy: Policy, breaker: CircuitBreaker) -> Self {
+        ToolSite {
+            breaker,
+            info: ToolInfo {
+                name,
+                module,
+                location: Location::caller(),
+                policy,
+            },
+        }
+    }
+
+    /// The breaker of the function's own; disabled where the attribute names another, or none.
+    pub const fn breaker(&self) -> &CircuitBreaker {
+        &self.breaker
+    }
+}
+
+/// A site by reference. Its type has no lifetime: with one, even `'static`, the compiler could not tell whether the future of
+/// a call is `Send`.
+#[derive(Debug, Clone, Copy)]
+pub struct SiteRef(pub &'static ToolSite);

@@ -1,0 +1,232 @@
+//! [`Budget`]: limits for a whole run of an agent, shared by all the calls in it.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Attachment, CallEnd};
+use crate::call::{Stop, saturating_add};
+use crate::surroundings;
+
+/// Limits for a whole run of an agent, shared by every sandboxed call inside it: a time by which all calls are over, and how
+/// many retries they may make together.
+///
+/// ```
+/// # use sandbox_runtime::Budget;
+/// # use std::time::Duration;
+/// # async fn run_the_agent() {}
+/// # async fn f() {
+/// Budget::new()
+///     .deadline(Duration::from_secs(60))
+///     .retries(20)
+///     .scope(run_the_agent())
+///     .await;
+/// # }
+/// ```
+///
+/// - A call that would outlast the deadline is cut at it, as at a [deadline](crate::Policy::deadline) of its own, and one that
+///   would begin after it is not made.
+/// - Each retry spends one of the retries, when its delay begins; [`successes_per_retry`](Self::successes_per_retry) successful
+///   calls earn one back. When they are spent, calls end with what their last attempt ended with, so that retries of many
+///   tools cannot overload a failing dependency. (This is the retry throttling of gRPC, and the token bucket of the AWS SDKs.)
+/// - Budgets nest: a call obeys those of all scopes around it.
+/// - Calls outside every scope are untouched.
+///
+/// A scope belongs to its task. [`tokio::spawn`] starts a task outside of it; [`Budget::inherit`] keeps the scope:
+///
+/// ```
+/// # use sandbox_runtime::Budget;
+/// # async fn search() {}
+/// # async fn f() {
+/// tokio::spawn(Budget::inherit(search()));
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    deadline: Option<Duration>,
+    retries: Option<u32>,
+    successes_per_retry: u32,
+}
+
+impl Budget {
+    /// A budget that limits nothing yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Budget {
+            deadline: None,
+            retries: None,
+            successes_per_retry: 10,
+        }
+    }
+
+    /// Sets how long the run may take, from when its scope is first polled. Default: no limit.
+    #[must_use]
+    pub const fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// Sets how many retries the calls of the run may make together; also the most that successes can earn back. Default: no
+    /// limit.
+    #[must_use]
+    pub const fn retries(mut self, retries: u32) -> Self {
+        self.retries = Some(retries);
+        self
+    }
+
+    /// Sets how many successful calls earn one retry back. Default: 10. 0 means that none ever do.
+    #[must_use]
+    pub const fn successes_per_retry(mut self, successes: u32) -> Self {
+        self.successes_per_retry = successes;
+        self
+    }
+
+    /// Runs `run` with this budget. The future is `Send` when `run` is.
+    pub async fn scope<F: Future>(self, run: F) -> F::Output {
+        surroundings::attach(Arc::new(RunLimits::starting_now(self)), run).await
+    }
+
+    /// Keeps `future` in the scope that this is called in, for a task of its own.
+    pub fn inherit<F: Future>(future: F) -> impl Future<Output = F::Output> {
+        let scope = surroundings::current();
+        async move {
+            match scope {
+                Some(scope) => scope.around(future).await,
+                None => future.await,
+            }
+        }
+    }
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The limits of a run that has begun.
+#[derive(Debug)]
+struct RunLimits {
+    ends: Option<Instant>,
+    retries: Option<RetryTokens>,
+}
+
+impl RunLimits {
+    fn starting_now(budget: Budget) -> RunLimits {
+        let successes_per_retry = budget.successes_per_retry;
+        RunLimits {
+            ends: budget.deadline.map(|deadline| saturating_add(Instant::now(), deadline)),
+            retries: budget
+                .retries
+                .map(|retries| RetryTokens::new(retries, successes_per_retry)),
+        }
+    }
+}
+
+impl Attachment for RunLimits {
+    fn ends(&self) -> Option<Instant> {
+        self.ends
+    }
+
+    fn take_retry(&self) -> bool {
+        self.retries.as_ref().is_none_or(RetryTokens::withdraw)
+    }
+
+    fn return_retry(&self) {
+        if let Some(retries) = &self.retries {
+            retries.put_back();
+        }
+    }
+
+    fn call_ended(&self, end: &CallEnd<'_>, is_reported: bool) -> bool {
+        if end.stop == Stop::Succeeded
+            && let Some(retries) = &self.retries
+        {
+            retries.deposit();
+        }
+        is_reported
+    }
+}
+
+/// The retries that are left, counted in the successes that earn them: whole numbers, so that nothing is lost to rounding.
+#[derive(Debug)]
+struct RetryTokens {
+    available: AtomicU64,
+    capacity: u64,
+    /// What a retry takes.
+    cost: u64,
+    /// What a success adds: nothing, where no number of them earns a retry.
+    credit: u64,
+}
+
+impl RetryTokens {
+    fn new(retries: u32, successes_per_retry: u32) -> Self {
+        let cost = u64::from(successes_per_retry.max(1));
+        // Cannot overflow: two numbers of 32 bits.
+        let capacity = u64::from(retries) * cost;
+        RetryTokens {
+            available: AtomicU64::new(capacity),
+            capacity,
+            cost,
+            credit: u64::from(successes_per_retry != 0),
+        }
+    }
+
+    fn withdraw(&self) -> bool {
+        self.update(|available| available.checked_sub(self.cost))
+    }
+
+    fn put_back(&self) {
+        self.update(|available| Some(available.saturating_add(self.cost).min(self.capacity)));
+    }
+
+    fn deposit(&self) {
+        self.update(|available| (available < self.capacity).then(|| available + self.credit));
+    }
+
+    /// Relaxed: a count by itself, which orders nothing else.
+    fn update(&self, change: impl Fn(u64) -> Option<u64>) -> bool {
+        self.available
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, change)
+            .is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn withdrawable(retries: &RetryTokens) -> u32 {
+        (0..).take_while(|_| retries.withdraw()).count().try_into().unwrap()
+    }
+
+    #[test]
+    fn successes_earn_retries_back_and_no_more_than_there_were() {
+        let retries = RetryTokens::new(2, 3);
+        (0..100).for_each(|_| retries.deposit());
+        assert_eq!(withdrawable(&retries), 2, "full from the start");
+        (0..2).for_each(|_| retries.deposit());
+        assert_eq!(withdrawable(&retries), 0, "two of three");
+        retries.deposit();
+        assert_eq!(withdrawable(&retries), 1);
+        (0..100).for_each(|_| retries.deposit());
+        assert_eq!(withdrawable(&retries), 2);
+    }
+
+    #[test]
+    fn extremes() {
+        assert!(!RetryTokens::new(0, 10).withdraw());
+        let retries = RetryTokens::new(u32::MAX, u32::MAX);
+        assert!(retries.withdraw());
+        retries.put_back();
+        retries.put_back();
+        assert_eq!(retries.available.into_inner(), retries.capacity);
+        let never = RetryTokens::new(1, 0);
+        assert!(never.withdraw());
+        never.deposit();
+        assert!(!never.withdraw(), "no success earns a retry");
+    }
+}

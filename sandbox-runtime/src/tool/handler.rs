@@ -1,0 +1,110 @@
+//! [`Handler`]: reads the outcomes of a call's attempts, and makes what the caller gets.
+
+use serde_json::Value;
+
+use crate::breaker::Refusal;
+use crate::failure::{Failure, SandboxResult};
+use crate::sealed;
+use crate::surroundings::report::ToolExecutionResult;
+use crate::tool::failure_return::FailureReturn;
+use crate::tool::reader::{FromReturnType, Outcome, Reader};
+use crate::verdict::Verdict;
+
+/// Reads the outcomes of a tool's attempts, and makes of the last one what the caller gets. For bounds; sealed:
+/// [`Tool`](crate::Tool) has setters for it.
+pub trait Handler<R>: sealed::Handler {
+    /// What the caller gets.
+    type Returned;
+
+    /// What the outcome of an attempt means.
+    fn verdict(&self, outcome: &R) -> Verdict;
+
+    /// What a later [`Failure`] reports of an outcome that a retry follows.
+    fn text(&self, outcome: &R) -> Option<String>;
+
+    /// What the caller gets of a call that ended with `last`, the outcome of its last attempt or the failure that is there
+    /// instead. `refusal` is set when a further attempt was due and the breaker refused it.
+    fn finish(&self, attempts: u32, last: Result<R, Failure>, refusal: Option<Refusal>) -> Self::Returned;
+
+    /// What the caller gets of a call whose first attempt was refused. `failure` knows more than `refusal` and costs more to
+    /// make.
+    fn reject(&self, refusal: Refusal, failure: impl FnOnce() -> Failure) -> Self::Returned;
+}
+
+/// The handler of closures that answer with JSON: the call becomes a [`ToolExecutionResult`].
+#[derive(Debug, Clone, Copy)]
+pub struct JsonHandler;
+
+impl sealed::Handler for JsonHandler {}
+
+impl Handler<Result<Value, String>> for JsonHandler {
+    type Returned = SandboxResult<ToolExecutionResult>;
+
+    #[inline]
+    fn verdict(&self, outcome: &Result<Value, String>) -> Verdict {
+        outcome.verdict()
+    }
+
+    fn text(&self, _: &Result<Value, String>) -> Option<String> {
+        None
+    }
+
+    #[inline]
+    fn finish(
+        &self,
+        attempts: u32,
+        last: Result<Result<Value, String>, Failure>,
+        refusal: Option<Refusal>,
+    ) -> Self::Returned {
+        match refusal {
+            Some(refusal) => Err(refusal.into()),
+            None => Ok(ToolExecutionResult::new(attempts, last?)),
+        }
+    }
+
+    fn reject(&self, refusal: Refusal, _: impl FnOnce() -> Failure) -> Self::Returned {
+        Err(refusal.into())
+    }
+}
+
+/// The handler of a [`Tool`](crate::Tool): the caller gets the tool's own type.
+///
+/// It is a part of the call's future, and its type mentions no return type: the lifetimes of one would be others there than
+/// those of the tool's own result, and the compiler could not tell whether the future is `Send`.
+#[derive(Debug, Clone, Copy)]
+pub struct TypedHandler<C = FromReturnType, S = FromReturnType> {
+    pub(crate) reader: C,
+    pub(crate) failure_return: S,
+}
+
+impl TypedHandler {
+    /// The handler of [`Tool::new`](crate::Tool::new): everything is read from the return type.
+    pub const FROM_RETURN_TYPE: Self = TypedHandler {
+        reader: FromReturnType,
+        failure_return: FromReturnType,
+    };
+}
+
+impl<C, S> sealed::Handler for TypedHandler<C, S> {}
+
+impl<R, C: Reader<R>, S: FailureReturn<R>> Handler<R> for TypedHandler<C, S> {
+    type Returned = R;
+
+    #[inline]
+    fn verdict(&self, outcome: &R) -> Verdict {
+        self.reader.verdict(outcome)
+    }
+
+    fn text(&self, outcome: &R) -> Option<String> {
+        self.reader.text(outcome)
+    }
+
+    #[inline]
+    fn finish(&self, _: u32, last: Result<R, Failure>, _: Option<Refusal>) -> R {
+        last.unwrap_or_else(|failure| self.failure_return.failure(failure))
+    }
+
+    fn reject(&self, refusal: Refusal, failure: impl FnOnce() -> Failure) -> R {
+        self.failure_return.refusal(refusal, failure)
+    }
+}

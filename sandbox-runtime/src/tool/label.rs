@@ -1,0 +1,96 @@
+//! [`ToolLabel`]: what a tool is called, and whether it has a site of its own.
+
+use crate::breaker::CircuitBreaker;
+use crate::sealed;
+use crate::site::SiteRef;
+
+/// What a tool is called. For bounds; sealed.
+pub trait ToolLabel: sealed::ToolLabel {
+    /// What a call keeps to find its breaker.
+    #[expect(private_bounds, reason = "sealed: only the engine asks")]
+    type Breaker<'b>: BreakerRef;
+
+    /// The name that failures have for the tool.
+    fn name(&self) -> &'static str;
+
+    /// What a call keeps of the breaker that it was given.
+    fn breaker<'b>(&self, given: &'b CircuitBreaker) -> Self::Breaker<'b>;
+}
+
+/// A way to the breaker of a call.
+pub(crate) trait BreakerRef {
+    fn get(&self) -> &CircuitBreaker;
+}
+
+impl BreakerRef for &CircuitBreaker {
+    #[inline]
+    fn get(&self) -> &CircuitBreaker {
+        self
+    }
+}
+
+/// The name of a tool that was written by hand. Its type has no lifetime: with one, even `'static`, the compiler could not
+/// tell whether the future of a call is `Send`.
+#[derive(Debug, Clone, Copy)]
+pub struct NameLabel(pub(crate) &'static str);
+
+impl sealed::ToolLabel for NameLabel {}
+
+impl ToolLabel for NameLabel {
+    type Breaker<'b> = &'b CircuitBreaker;
+
+    fn name(&self) -> &'static str {
+        self.0
+    }
+
+    #[inline]
+    fn breaker<'b>(&self, given: &'b CircuitBreaker) -> &'b CircuitBreaker {
+        given
+    }
+}
+
+/// The site of an annotated function whose breaker is that of the site, as a closure that captures nothing: it takes no place
+/// in the future of a call, and neither does the breaker.
+#[derive(Debug, Clone, Copy)]
+pub struct SiteLabel<F>(pub(crate) F);
+
+impl<F> sealed::ToolLabel for SiteLabel<F> {}
+
+impl<F: Fn() -> SiteRef + Copy> ToolLabel for SiteLabel<F> {
+    type Breaker<'b> = SiteLabel<F>;
+
+    fn name(&self) -> &'static str {
+        (self.0)().0.info.name
+    }
+
+    #[inline]
+    fn breaker<'b>(&self, _: &'b CircuitBreaker) -> SiteLabel<F> {
+        *self
+    }
+}
+
+impl<F: Fn() -> SiteRef> BreakerRef for SiteLabel<F> {
+    #[inline]
+    fn get(&self) -> &CircuitBreaker {
+        self.0().0.breaker()
+    }
+}
+
+/// The site of an annotated function that names a breaker.
+#[derive(Debug, Clone, Copy)]
+pub struct SiteLabelBesideBreaker<F>(pub(crate) F);
+
+impl<F> sealed::ToolLabel for SiteLabelBesideBreaker<F> {}
+
+impl<F: Fn() -> SiteRef> ToolLabel for SiteLabelBesideBreaker<F> {
+    type Breaker<'b> = &'b CircuitBreaker;
+
+    fn name(&self) -> &'static str {
+        (self.0)().0.info.name
+    }
+
+    #[inline]
+    fn breaker<'b>(&self, given: &'b CircuitBreaker) -> &'b CircuitBreaker {
+        given
+    }
+}
