@@ -11,9 +11,9 @@ use syn::parse::{ParseStream, Parser};
 use syn::{Expr, ExprLit, ExprPath, ExprUnary, Lit, Path, Stmt, Token, UnOp, token};
 
 use crate::errors::Errors;
-use keys::{Key, Section, Takes, find, list_of, unknown};
+use keys::{KeySpec, Section, ValueKind, find, keys_of, unknown_key};
 
-pub(crate) use keys::Name;
+pub(crate) use keys::Key;
 
 /// The arguments as the user gave them; what is absent keeps the runtime's default.
 #[derive(Default)]
@@ -22,8 +22,8 @@ pub(crate) struct Args {
 }
 
 struct Setting {
-    name: Name,
-    key: Ident,
+    key: Key,
+    ident: Ident,
     /// `None` for `breaker(..)`, whose arguments are settings of their own.
     value: Option<Expr>,
 }
@@ -40,7 +40,7 @@ impl Args {
     pub(crate) fn parse(text: TokenStream, errors: &mut Errors) -> Args {
         let mut args = Args::default();
         let parser = |input: ParseStream<'_>| {
-            args.section(input, Section::Attribute, errors);
+            args.parse_section(input, Section::Attribute, errors);
             Ok(())
         };
         if let Err(error) = parser.parse2(text) {
@@ -51,12 +51,12 @@ impl Args {
     }
 
     /// The value that was given for a key.
-    pub(crate) fn value(&self, name: Name) -> Option<&Expr> {
-        self.setting(name)?.value.as_ref()
+    pub(crate) fn value(&self, key: Key) -> Option<&Expr> {
+        self.setting(key)?.value.as_ref()
     }
 
     pub(crate) fn breaker(&self) -> Breaker<'_> {
-        match self.value(Name::Breaker) {
+        match self.value(Key::Breaker) {
             None => Breaker::Own,
             Some(value) if is_word(value, "off") => Breaker::Off,
             Some(value) => Breaker::Given(value),
@@ -65,7 +65,7 @@ impl Args {
 
     /// The runtime crate, if it goes by another path.
     pub(crate) fn runtime(&self) -> Option<&Path> {
-        match self.value(Name::Crate)? {
+        match self.value(Key::Crate)? {
             Expr::Path(path) => Some(&path.path),
             _ => None,
         }
@@ -78,20 +78,20 @@ impl Args {
 
     /// Whether there may be a second attempt; `None` if that takes more than reading the arguments.
     pub(crate) fn allows_retries(&self) -> Option<bool> {
-        match self.value(Name::MaxRetries) {
+        match self.value(Key::MaxRetries) {
             Some(number) => literal(number).map(|number| number > 0),
             None => Some(true),
         }
     }
 
-    fn setting(&self, name: Name) -> Option<&Setting> {
-        self.settings.iter().find(|setting| setting.name == name)
+    fn setting(&self, key: Key) -> Option<&Setting> {
+        self.settings.iter().find(|setting| setting.key == key)
     }
 
     /// Reads `key = value, key(..), ..`; after a mistake it goes on behind the next comma.
-    fn section(&mut self, input: ParseStream<'_>, section: Section, errors: &mut Errors) {
+    fn parse_section(&mut self, input: ParseStream<'_>, section: Section, errors: &mut Errors) {
         while !input.is_empty() {
-            if let Err(error) = self.entry(input, section, errors) {
+            if let Err(error) = self.parse_setting(input, section, errors) {
                 errors.push(error);
                 skip_to_comma(input);
             }
@@ -102,32 +102,32 @@ impl Args {
         }
     }
 
-    fn entry(&mut self, input: ParseStream<'_>, section: Section, errors: &mut Errors) -> syn::Result<()> {
+    fn parse_setting(&mut self, input: ParseStream<'_>, section: Section, errors: &mut Errors) -> syn::Result<()> {
         let Ok(given) = input.call(Ident::parse_any) else {
-            return Err(input.error(format!("expected an argument such as {}", list_of(section))));
+            return Err(input.error(format!("expected an argument such as {}", keys_of(section))));
         };
-        let Some(key) = find(&given.to_string(), section) else {
-            return Err(syn::Error::new(given.span(), unknown(&given.to_string(), section)));
+        let Some(spec) = find(&given.to_string(), section) else {
+            return Err(syn::Error::new(given.span(), unknown_key(&given.to_string(), section)));
         };
-        if self.setting(key.name).is_some() {
-            let message = format!("{} is given twice; keep one of them", key.name);
+        if self.setting(spec.key).is_some() {
+            let message = format!("{} is given twice; keep one of them", spec.key);
             return Err(syn::Error::new(given.span(), message));
         }
-        let value = match key.takes {
-            Takes::Breaker if input.peek(token::Paren) => {
+        let value = match spec.kind {
+            ValueKind::Breaker if input.peek(token::Paren) => {
                 let content;
                 syn::parenthesized!(content in input);
-                self.section(&content, Section::Breaker, errors);
+                self.parse_section(&content, Section::Breaker, errors);
                 None
             }
-            _ => Some(value_of(key, &given, input)?),
+            _ => Some(parse_value(spec, &given, input)?),
         };
         if let Some(value) = &value {
-            check_value(key, value, errors);
+            check_value(spec, value, errors);
         }
         self.settings.push(Setting {
-            name: key.name,
-            key: given,
+            key: spec.key,
+            ident: given,
             value,
         });
         Ok(())
@@ -137,42 +137,42 @@ impl Args {
     fn check_together(&self, errors: &mut Errors) {
         for (one, other, remedy) in [
             (
-                Name::Threshold,
-                Name::Window,
+                Key::Threshold,
+                Key::Window,
                 "a breaker counts failures in a row or in a window; keep one of them",
             ),
             (
-                Name::RetryIf,
-                Name::Classify,
+                Key::RetryIf,
+                Key::Classify,
                 "`classify` says also which errors are retried; keep one of them",
             ),
             (
-                Name::IgnoreIf,
-                Name::Classify,
+                Key::IgnoreIf,
+                Key::Classify,
                 "`classify` says also which errors are the caller's fault; keep one of them",
             ),
         ] {
             if let (Some(_), Some(other_setting)) = (self.setting(one), self.setting(other)) {
                 let message = format!("{one} and {other} exclude each other: {remedy}");
-                errors.push(syn::Error::new(other_setting.key.span(), message));
+                errors.push(syn::Error::new(other_setting.ident.span(), message));
             }
         }
         for (one, needed, example) in [
-            (Name::Window, Name::FailureRate, "failure_rate = 0.5"),
-            (Name::FailureRate, Name::Window, "window = 20"),
+            (Key::Window, Key::FailureRate, "failure_rate = 0.5"),
+            (Key::FailureRate, Key::Window, "window = 20"),
         ] {
             if let (Some(setting), None) = (self.setting(one), self.setting(needed)) {
                 let message = format!("{one} says nothing without {needed}; add `{example}`");
-                errors.push(syn::Error::new(setting.key.span(), message));
+                errors.push(syn::Error::new(setting.ident.span(), message));
             }
         }
-        if let Some(jitter) = self.setting(Name::Jitter)
+        if let Some(jitter) = self.setting(Key::Jitter)
             && self.is_single_attempt()
         {
             let message = "`jitter` has no effect with `max_retries = 0`: there is no delay to spread; remove it";
-            errors.push(syn::Error::new(jitter.key.span(), message));
+            errors.push(syn::Error::new(jitter.ident.span(), message));
         }
-        if let (Some(longest), Some(first)) = (self.value(Name::CooldownMaxMs), self.value(Name::CooldownMs))
+        if let (Some(longest), Some(first)) = (self.value(Key::CooldownMaxMs), self.value(Key::CooldownMs))
             && let (Some(longest_ms), Some(first_ms)) = (literal(longest), literal(first))
             && longest_ms < first_ms
         {
@@ -185,18 +185,18 @@ impl Args {
 }
 
 /// Reads `= value`.
-fn value_of(key: &Key, given: &Ident, input: ParseStream<'_>) -> syn::Result<Expr> {
-    let missing = |fact: &str| syn::Error::new(given.span(), format!("{fact}; {}", remedy(key)));
+fn parse_value(spec: &KeySpec, given: &Ident, input: ParseStream<'_>) -> syn::Result<Expr> {
+    let missing = |fact: &str| syn::Error::new(given.span(), format!("{fact}; {}", remedy(spec)));
     if !input.peek(Token![=]) || input.peek(Token![==]) {
-        return Err(missing(&format!("{} takes {}", key.name, kind(key))));
+        return Err(missing(&format!("{} takes {}", spec.key, expected(spec))));
     }
     input.parse::<Token![=]>()?;
     if input.is_empty() || input.peek(Token![,]) {
-        return Err(missing(&format!("the value of {} is missing", key.name)));
+        return Err(missing(&format!("the value of {} is missing", spec.key)));
     }
     match input.parse() {
         Ok(value) => Ok(unbraced(value)),
-        Err(_) if input.is_empty() => Err(missing(&format!("the value of {} is cut short", key.name))),
+        Err(_) if input.is_empty() => Err(missing(&format!("the value of {} is cut short", spec.key))),
         Err(error) => Err(error),
     }
 }
@@ -219,57 +219,57 @@ fn unbraced(value: Expr) -> Expr {
 }
 
 /// Checks what the text of a value shows; any other expression is left to the compiler.
-fn check_value(key: &Key, value: &Expr, errors: &mut Errors) {
-    let name = key.name;
-    let mistyped = || format!("{name} takes {}; {}", kind(key), remedy(key));
-    match key.takes {
-        Takes::Number { least, most, .. } => match value {
+fn check_value(spec: &KeySpec, value: &Expr, errors: &mut Errors) {
+    let key = spec.key;
+    let mistyped = || format!("{key} takes {}; {}", expected(spec), remedy(spec));
+    match spec.kind {
+        ValueKind::Number { minimum, maximum, .. } => match value {
             Expr::Lit(ExprLit {
                 lit: Lit::Int(number), ..
             }) => match number.base10_parse::<u64>() {
-                Ok(number) if number < least.0 => {
-                    let message = format!("{name} is {number}, so that {}; set at least {}", least.1, least.0);
+                Ok(number) if number < minimum.0 => {
+                    let message = format!("{key} is {number}, so that {}; set at least {}", minimum.1, minimum.0);
                     errors.report(value, message);
                 }
-                Ok(number) if number <= most => {}
-                _ => errors.report(value, format!("{name} is out of range; it is at most {most}")),
+                Ok(number) if number <= maximum => {}
+                _ => errors.report(value, format!("{key} is out of range; it is at most {maximum}")),
             },
             Expr::Lit(_) => errors.report(value, mistyped()),
             Expr::Unary(ExprUnary {
                 op: UnOp::Neg(_), expr, ..
             }) if matches!(**expr, Expr::Lit(_)) => {
-                errors.report(value, format!("{name} cannot be negative; set at least {}", least.0));
+                errors.report(value, format!("{key} cannot be negative; set at least {}", minimum.0));
             }
             _ => {}
         },
-        Takes::Rate => match value {
+        ValueKind::Rate => match value {
             Expr::Lit(ExprLit {
                 lit: Lit::Float(rate), ..
             }) if rate.base10_parse::<f64>().is_ok_and(|rate| rate > 0.0 && rate <= 1.0) => {}
             Expr::Lit(_) | Expr::Unary(_) => errors.report(value, mistyped()),
             _ => {}
         },
-        Takes::Word(words) => {
+        ValueKind::Word(words) => {
             if !words.iter().any(|word| is_word(value, word)) {
                 errors.report(value, mistyped());
             }
         }
-        Takes::Bool => {
+        ValueKind::Bool => {
             if !matches!(value, Expr::Lit(ExprLit { lit: Lit::Bool(_), .. })) {
                 errors.report(value, mistyped());
             }
         }
-        Takes::Text => {
+        ValueKind::Text => {
             if !matches!(value, Expr::Lit(ExprLit { lit: Lit::Str(_), .. })) {
                 errors.report(value, mistyped());
             }
         }
-        Takes::Path => {
+        ValueKind::Path => {
             if !matches!(value, Expr::Path(ExprPath { qself: None, .. })) {
                 errors.report(value, mistyped());
             }
         }
-        Takes::Expression(_) | Takes::Breaker => {
+        ValueKind::Expression(_) | ValueKind::Breaker => {
             if matches!(value, Expr::Lit(_)) {
                 errors.report(value, mistyped());
             }
@@ -278,30 +278,30 @@ fn check_value(key: &Key, value: &Expr, errors: &mut Errors) {
 }
 
 /// What a key takes, for a message.
-fn kind(key: &Key) -> String {
-    match key.takes {
-        Takes::Number { unit, .. } => format!("a whole number of {unit}"),
-        Takes::Rate => "a number with a decimal point, above 0.0 and at most 1.0".to_owned(),
-        Takes::Word(words) => format!("one of `{}`", words.join("`, `")),
-        Takes::Bool => "`true` or `false`".to_owned(),
-        Takes::Expression(what) => what.to_owned(),
-        Takes::Text => "a string literal".to_owned(),
-        Takes::Path => "a path".to_owned(),
-        Takes::Breaker => "arguments in parentheses, `off`, or an expression for a `&CircuitBreaker`".to_owned(),
+fn expected(spec: &KeySpec) -> String {
+    match spec.kind {
+        ValueKind::Number { unit, .. } => format!("a whole number of {unit}"),
+        ValueKind::Rate => "a number with a decimal point, above 0.0 and at most 1.0".to_owned(),
+        ValueKind::Word(words) => format!("one of `{}`", words.join("`, `")),
+        ValueKind::Bool => "`true` or `false`".to_owned(),
+        ValueKind::Expression(what) => what.to_owned(),
+        ValueKind::Text => "a string literal".to_owned(),
+        ValueKind::Path => "a path".to_owned(),
+        ValueKind::Breaker => "arguments in parentheses, `off`, or an expression for a `&CircuitBreaker`".to_owned(),
     }
 }
 
-fn remedy(key: &Key) -> String {
-    let text = key.text;
-    match key.takes {
-        Takes::Number { example, .. } => format!("write `{text} = {example}`"),
-        Takes::Rate => format!("write `{text} = 0.5`"),
-        Takes::Word(words) => format!("write `{text} = {}`", words.last().copied().unwrap_or_default()),
-        Takes::Bool => format!("write `{text} = false`"),
-        Takes::Expression(_) => format!("write `{text} = ..`"),
-        Takes::Text => format!("write `{text} = \"search\"`"),
-        Takes::Path => format!("write `{text} = my_crate::sandbox_runtime`"),
-        Takes::Breaker => format!("write `{text}(threshold = 5)`"),
+fn remedy(spec: &KeySpec) -> String {
+    let text = spec.text;
+    match spec.kind {
+        ValueKind::Number { example, .. } => format!("write `{text} = {example}`"),
+        ValueKind::Rate => format!("write `{text} = 0.5`"),
+        ValueKind::Word(words) => format!("write `{text} = {}`", words.last().copied().unwrap_or_default()),
+        ValueKind::Bool => format!("write `{text} = false`"),
+        ValueKind::Expression(_) => format!("write `{text} = ..`"),
+        ValueKind::Text => format!("write `{text} = \"search\"`"),
+        ValueKind::Path => format!("write `{text} = my_crate::sandbox_runtime`"),
+        ValueKind::Breaker => format!("write `{text}(threshold = 5)`"),
     }
 }
 

@@ -8,7 +8,7 @@ use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::Type;
 use syn::spanned::Spanned;
 
-use crate::args::{Args, Breaker, Name};
+use crate::args::{Args, Breaker, Key};
 use crate::errors::Errors;
 use crate::item::{Argument, Item, Passing, Shape};
 use crate::rename::with_stream;
@@ -24,7 +24,7 @@ pub(crate) fn sandboxed(args: TokenStream, item: TokenStream) -> TokenStream {
         }
     };
     // The server of a tool can report a failure that the tool cannot return. Whether it does, the runtime knows.
-    let may_return_nothing = parsed.has_attribute("tool") || args.value(Name::OnFailure).is_some();
+    let may_return_nothing = parsed.has_attribute("tool") || args.value(Key::OnFailure).is_some();
     parsed.check(may_return_nothing, &mut errors);
     match parsed.shape() {
         Some((shape, returned)) if errors.is_empty() => Expansion::new(&args, &parsed, &shape, &returned).function(),
@@ -46,7 +46,7 @@ struct Expansion<'a> {
     returned: &'a Type,
     /// Most of what is generated stands at the return type's place: what does not fit there concerns the return type.
     // Kept, because to ask a type for its place is to make tokens of it.
-    place: Span,
+    return_span: Span,
     arguments: Vec<Argument>,
     /// `self`, where attempts need a variable of their own for it.
     receiver: Ident,
@@ -56,7 +56,7 @@ struct Expansion<'a> {
     /// The static of the function: its name, its place and its breaker.
     site: Ident,
     /// Whether another attempt may follow: the parameter of the function that begins one.
-    more: Ident,
+    retry_possible: Ident,
 }
 
 impl<'a> Expansion<'a> {
@@ -70,13 +70,13 @@ impl<'a> Expansion<'a> {
             item,
             shape,
             returned,
-            place: at(returned.span()),
+            return_span: mixed_site_at(returned.span()),
             arguments: item.arguments(&receiver),
             receiver,
             policy: name("__SANDBOXED_POLICY"),
             retried: name("__SANDBOXED_RETRIED"),
             site: name("__SANDBOXED_SITE"),
-            more: name("__sandboxed_more"),
+            retry_possible: name("__sandboxed_retry_possible"),
         }
     }
 
@@ -95,9 +95,9 @@ impl<'a> Expansion<'a> {
     /// async fn search(&self, query: String) -> Result<Vec<Hit>, SearchError> {
     ///     const POLICY: private::Policy = private::Policy::new().timeout(private::millis(5_000));
     ///     static BREAKER: private::CircuitBreaker = private::threshold(3);
-    ///     let mut kept = private::Some(query);
+    ///     let mut slot = private::Some(query);
     ///     private::execute_with_controls(private::constant(|| POLICY), &BREAKER, private::tool(|| private::Text("search"), move |more| {
-    ///         let query = private::argument::<true, _>(&mut kept, more);
+    ///         let query = private::argument::<true, _>(&mut slot, more);
     ///         async move {
     ///             if false { return private::returned::<Result<Vec<Hit>, SearchError>>() }
     ///             let query = query;
@@ -119,7 +119,7 @@ impl<'a> Expansion<'a> {
         } = self.item;
         let signature = self.item.outer_signature();
         let constants = self.constants();
-        let keep = self.keep();
+        let keep = self.fill_slots();
         let call = if self.lends() {
             self.lending_call()
         } else {
@@ -154,7 +154,7 @@ impl<'a> Expansion<'a> {
             return call;
         };
         let variable = self.breaker_variable();
-        let span = at(given.span());
+        let span = mixed_site_at(given.span());
         let private = self.private(span);
         // `match` keeps temporaries of the expression alive for the call.
         quote_spanned!(span=> match #private::given_breaker(#given) { #variable => { #call } })
@@ -162,11 +162,11 @@ impl<'a> Expansion<'a> {
 
     /// `call` with a variable for the cancellation token.
     fn with_token(&self, call: TokenStream) -> TokenStream {
-        let Some(token) = self.args.value(Name::Cancel) else {
+        let Some(token) = self.args.value(Key::Cancel) else {
             return call;
         };
         let variable = self.token_variable();
-        let span = at(token.span());
+        let span = mixed_site_at(token.span());
         let private = self.private(span);
         quote_spanned!(span=> match #private::Clone::clone(&#token) { #variable => { #call } })
     }
@@ -181,7 +181,7 @@ impl<'a> Expansion<'a> {
 
     /// Two of the three arguments of a call: policy and breaker.
     fn controls(&self) -> TokenStream {
-        let private = self.private(self.place);
+        let private = self.private(self.return_span);
         let policy = &self.policy;
         let breaker = match self.args.breaker() {
             Breaker::Own | Breaker::Off => {
@@ -193,55 +193,55 @@ impl<'a> Expansion<'a> {
                 quote!(#breaker)
             }
         };
-        quote_spanned!(self.place=> #private::constant(|| #policy), #breaker)
+        quote_spanned!(self.return_span=> #private::constant(|| #policy), #breaker)
     }
 
     /// The third: the function and what its results mean.
     fn tool(&self, function: &TokenStream) -> TokenStream {
-        let private = self.private(self.place);
+        let private = self.private(self.return_span);
         let site = &self.site;
         let tool = match self.args.breaker() {
             Breaker::Own | Breaker::Off => quote!(tool),
             Breaker::Given(_) => quote!(tool_beside_breaker),
         };
         let handler = self.handler();
-        let tool = quote_spanned! {self.place=>
+        let tool = quote_spanned! {self.return_span=>
             #private::#tool(|| #private::SiteRef(&#site), #function, #handler)
         };
         let tool = self.with_results(&tool);
-        let cancel = self.args.value(Name::Cancel).map(|token| {
+        let cancel = self.args.value(Key::Cancel).map(|token| {
             let variable = self.token_variable();
-            quote_spanned!(at(token.span())=> .cancelled_by(#variable.cancelled()))
+            quote_spanned!(mixed_site_at(token.span())=> .cancelled_by(#variable.cancelled()))
         });
         quote!(#tool #cancel)
     }
 
     /// A closure that can be called for every attempt.
     fn closure_call(&self) -> TokenStream {
-        let private = self.private(self.place);
+        let private = self.private(self.return_span);
         let controls = self.controls();
         let take = self.take();
         let attempt = self.attempt();
-        let more = &self.more;
-        let tool = self.tool(&quote_spanned!(self.place=> move |#more| { #take #attempt }));
-        quote_spanned!(self.place=> #private::execute_with_controls(#controls, #tool).await)
+        let retry_possible = &self.retry_possible;
+        let tool = self.tool(&quote_spanned!(self.return_span=> move |#retry_possible| { #take #attempt }));
+        quote_spanned!(self.return_span=> #private::execute_with_controls(#controls, #tool).await)
     }
 
     /// A loop around the same engine, for attempts that borrow one after the other what no closure could lend to them.
     fn lending_call(&self) -> TokenStream {
-        let private = self.private(self.place);
+        let private = self.private(self.return_span);
         let controls = self.controls();
         let take = self.take();
         let attempt = self.attempt();
         let returned = self.returned;
-        let tool = self.tool(&quote_spanned!(self.place=> #private::ready::<#returned>));
-        let more = &self.more;
+        let tool = self.tool(&quote_spanned!(self.return_span=> #private::ready::<#returned>));
+        let retry_possible = &self.retry_possible;
         let call = Ident::new("__sandboxed_call", Span::mixed_site());
         let end = Ident::new("__sandboxed_end", Span::mixed_site());
-        quote_spanned! {self.place=>
+        quote_spanned! {self.return_span=>
             let mut #call = #private::pin!(#private::call(#controls, #tool));
             loop {
-                if let #private::Break(#end) = #call.as_mut().attempt(|#more| { #take #attempt }).await {
+                if let #private::Break(#end) = #call.as_mut().attempt(|#retry_possible| { #take #attempt }).await {
                     break #end;
                 }
             }
@@ -250,30 +250,34 @@ impl<'a> Expansion<'a> {
 
     /// Whether an argument has to be lent to attempts: with one attempt it can be given away.
     fn lends(&self) -> bool {
-        !self.args.is_single_attempt() && self.arguments.iter().any(|argument| argument.passing == Passing::Lent)
+        !self.args.is_single_attempt()
+            && self
+                .arguments
+                .iter()
+                .any(|argument| argument.passing == Passing::Borrowed)
     }
 
-    fn is_lent(&self, argument: &Argument) -> bool {
-        self.lends() && argument.passing == Passing::Lent
+    fn is_borrowed(&self, argument: &Argument) -> bool {
+        self.lends() && argument.passing == Passing::Borrowed
     }
 
-    fn kept(index: usize) -> Ident {
+    fn slot(index: usize) -> Ident {
         format_ident!("__sandboxed_argument_{index}", span = Span::mixed_site())
     }
 
     /// Statements with which the function keeps its arguments.
-    fn keep(&self) -> TokenStream {
+    fn fill_slots(&self) -> TokenStream {
         let private = self.private(Span::mixed_site());
-        if self.arguments.iter().all(|argument| self.is_lent(argument)) {
+        if self.arguments.iter().all(|argument| self.is_borrowed(argument)) {
             return TokenStream::new();
         }
         let keep = self.arguments.iter().enumerate().map(|(index, argument)| {
             let Argument { conditions, .. } = argument;
-            let kept = Self::kept(index);
+            let slot = Self::slot(index);
             let value = original(argument);
-            match self.is_lent(argument) {
+            match self.is_borrowed(argument) {
                 true => TokenStream::new(),
-                false => quote!(#(#conditions)* let mut #kept = #private::Some(#value);),
+                false => quote!(#(#conditions)* let mut #slot = #private::Some(#value);),
             }
         });
         quote!(#(#keep)*)
@@ -281,23 +285,23 @@ impl<'a> Expansion<'a> {
 
     /// Statements with which an attempt takes its arguments.
     fn take(&self) -> TokenStream {
-        let more = &self.more;
+        let retry_possible = &self.retry_possible;
         let retried = match self.args.allows_retries() {
             Some(retried) => quote!(#retried),
             None => self.retried.to_token_stream(),
         };
         let take = self.arguments.iter().enumerate().map(|(index, argument)| {
             let Argument { name, conditions, .. } = argument;
-            if self.is_lent(argument) {
+            if self.is_borrowed(argument) {
                 let value = original(argument);
                 return quote!(#(#conditions)* let #name = &mut *#value;);
             }
-            let kept = Self::kept(index);
+            let slot = Self::slot(index);
             // At the argument's type: a missing `Clone` concerns that.
-            let span = at(argument.span);
+            let span = mixed_site_at(argument.span);
             let private = self.private(span);
             let value = quote_spanned! {span=>
-                #private::take_or_clone::<#retried, _>(&mut #kept, #more)
+                #private::take_or_clone::<#retried, _>(&mut #slot, #retry_possible)
             };
             quote!(#(#conditions)* let #name = #value;)
         });
@@ -322,15 +326,15 @@ impl<'a> Expansion<'a> {
 
     /// The future of one attempt.
     fn attempt(&self) -> TokenStream {
-        let private = self.private(self.place);
+        let private = self.private(self.return_span);
         let returned = self.returned;
         let bind = self.bind();
         let body = self.item.attempt_body(&self.receiver);
         // Braces within braces; the label says that they are meant.
-        let body = quote_spanned!(self.place=> #bind '_body: #body);
+        let body = quote_spanned!(self.return_span=> #bind '_body: #body);
         let future = match self.shape {
             Shape::Async => {
-                return quote_spanned! {self.place=>
+                return quote_spanned! {self.return_span=>
                     async move {
                         if false {
                             return #private::returned::<#returned>();
@@ -339,11 +343,11 @@ impl<'a> Expansion<'a> {
                     }
                 };
             }
-            Shape::Boxed(future) => quote_spanned!(self.place=> move || -> #future { #body }),
-            Shape::Opaque => quote_spanned!(self.place=> move || { #body }),
+            Shape::Boxed(future) => quote_spanned!(self.return_span=> move || -> #future { #body }),
+            Shape::Opaque => quote_spanned!(self.return_span=> move || { #body }),
         };
         // The whole body is run for every attempt, and a `return` in it leaves this closure.
-        quote_spanned!(self.place=> async move { (#future)().await })
+        quote_spanned!(self.return_span=> async move { (#future)().await })
     }
 }
 
@@ -356,6 +360,6 @@ fn original(argument: &Argument) -> TokenStream {
 }
 
 /// Generated code at the place of the user's: messages point there, and lints know that nobody wrote it.
-fn at(place: Span) -> Span {
-    place.resolved_at(Span::mixed_site())
+fn mixed_site_at(span: Span) -> Span {
+    span.resolved_at(Span::mixed_site())
 }

@@ -46,9 +46,9 @@ pub(crate) struct Argument {
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Passing {
     /// A copy of its own; the last attempt, the variable itself.
-    Owned,
+    Cloned,
     /// A mutable reference, which attempts borrow one after the other.
-    Lent,
+    Borrowed,
 }
 
 /// What the function returns, and how.
@@ -71,7 +71,7 @@ impl Parse for Item {
         }
         let signature: Signature = input.parse()?;
         let body = match input.parse()? {
-            TokenTree::Group(body) => visible(body),
+            TokenTree::Group(body) => without_invisible_group(body),
             other => {
                 let message = "`#[sandboxed]` needs a body to run; put it on the implementation instead";
                 return Err(syn::Error::new(other.span(), message));
@@ -109,10 +109,10 @@ fn is_function(input: ParseStream<'_>) -> bool {
 }
 
 /// The body without the invisible group that a `macro_rules!` macro puts around its `$body:block`.
-fn visible(group: Group) -> Group {
+fn without_invisible_group(group: Group) -> Group {
     let mut inner = group.stream().into_iter();
     match (group.delimiter(), inner.next(), inner.next()) {
-        (Delimiter::None, Some(TokenTree::Group(inner)), None) => visible(inner),
+        (Delimiter::None, Some(TokenTree::Group(inner)), None) => without_invisible_group(inner),
         _ => group,
     }
 }
@@ -184,7 +184,7 @@ impl Item {
     }
 
     /// The receiver, unless every attempt can use it as it is.
-    fn owned_receiver(&self) -> Option<&Receiver> {
+    fn receiver_per_attempt(&self) -> Option<&Receiver> {
         self.signature.receiver().filter(|receiver| match &receiver.kind {
             ReceiverKind::Reference(_, _, mutability) => mutability.is_some(),
             ReceiverKind::Typed(_, ty) => !is_shared_reference(ty),
@@ -196,8 +196,8 @@ impl Item {
     /// that attempts cannot share is one of them, under `receiver`'s name, for nothing else can be called `self`.
     pub(crate) fn arguments(&self, receiver: &Ident) -> Vec<Argument> {
         let mut arguments = Vec::new();
-        if let Some(own) = self.owned_receiver().filter(|_| self.mentions("self")) {
-            let lent = match &own.kind {
+        if let Some(own) = self.receiver_per_attempt().filter(|_| self.mentions("self")) {
+            let borrowed = match &own.kind {
                 ReceiverKind::Reference(..) => true,
                 ReceiverKind::Typed(_, ty) => is_mutable_reference(ty),
                 _ => false,
@@ -212,7 +212,7 @@ impl Item {
                     ReceiverKind::Typed(_, ty) => ty.span(),
                     _ => own.self_token.span,
                 },
-                passing: if lent { Passing::Lent } else { Passing::Owned },
+                passing: if borrowed { Passing::Borrowed } else { Passing::Cloned },
             });
         }
         for input in &self.signature.inputs {
@@ -222,28 +222,28 @@ impl Item {
                 input.attrs.iter().filter(is_one).cloned().collect()
             };
             let (conditions, lints) = (attributes(&CONDITIONS), attributes(&LINTS));
-            let whole = matches!(&*input.pat, Pat::Ident(PatIdent { subpat: None, .. }));
+            let is_whole_parameter = matches!(&*input.pat, Pat::Ident(PatIdent { subpat: None, .. }));
             let passing = Passing::of(&input.pat, Some(&input.ty));
             for_each_binding(&mut input.pat.clone(), &mut |binding| {
                 if !self.mentions(&binding.ident.to_string()) {
                     return;
                 }
                 let by_reference = binding.by_ref.is_some();
-                let lent = passing
+                let borrowed = passing
                     .iter()
-                    .any(|(name, passing)| *name == binding.ident && *passing == Passing::Lent);
+                    .any(|(name, passing)| *name == binding.ident && *passing == Passing::Borrowed);
                 arguments.push(Argument {
                     name: binding.ident.clone(),
                     is_receiver: false,
                     mutability: binding.mutability.filter(|_| !by_reference),
                     conditions: conditions.clone(),
                     lints: lints.clone(),
-                    span: if whole {
+                    span: if is_whole_parameter {
                         ungrouped(&input.ty).span()
                     } else {
                         binding.ident.span()
                     },
-                    passing: if lent { Passing::Lent } else { Passing::Owned },
+                    passing: if borrowed { Passing::Borrowed } else { Passing::Cloned },
                 });
             });
         }
@@ -281,7 +281,7 @@ impl Item {
 
     /// The body for an attempt; where attempts cannot share the receiver, with `receiver` for `self`.
     pub(crate) fn attempt_body(&self, receiver: &Ident) -> Group {
-        match self.owned_receiver() {
+        match self.receiver_per_attempt() {
             Some(_) => rename_self(&self.body, receiver),
             // As it was written: a syntax error in it is then reported once.
             None => self.body.clone(),
@@ -303,9 +303,9 @@ impl Passing {
             (Pat::Ident(binding), _) => {
                 let borrows = binding.by_ref.is_some() && binding.mutability.is_some();
                 let passing = if borrows || is_mutable {
-                    Passing::Lent
+                    Passing::Borrowed
                 } else {
-                    Passing::Owned
+                    Passing::Cloned
                 };
                 vec![(binding.ident.clone(), passing)]
             }
@@ -321,8 +321,11 @@ impl Passing {
                 for_each_binding(&mut pattern.clone(), &mut |binding| {
                     let borrows = binding.by_ref.is_some() && binding.mutability.is_some();
                     // The parts of what is borrowed for writing are borrowed for writing.
-                    let lent = borrows || is_mutable;
-                    passing.push((binding.ident.clone(), if lent { Passing::Lent } else { Passing::Owned }));
+                    let borrowed = borrows || is_mutable;
+                    passing.push((
+                        binding.ident.clone(),
+                        if borrowed { Passing::Borrowed } else { Passing::Cloned },
+                    ));
                 });
                 passing
             }

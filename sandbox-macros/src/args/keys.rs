@@ -3,9 +3,8 @@
 use std::fmt::{self, Display};
 
 /// A key. Written as in [`KEYS`].
-#[expect(clippy::enum_variant_names, reason = "the key `name` is that of the tool")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Name {
+pub(crate) enum Key {
     TimeoutMs,
     MaxRetries,
     BackoffBaseMs,
@@ -18,7 +17,7 @@ pub(crate) enum Name {
     Classify,
     OnFailure,
     Breaker,
-    ToolName,
+    Name,
     Cancel,
     Crate,
     Threshold,
@@ -29,13 +28,13 @@ pub(crate) enum Name {
     Probes,
 }
 
-impl Name {
+impl Key {
     pub(crate) fn text(self) -> &'static str {
-        KEYS.iter().find(|key| key.name == self).map_or("", |key| key.text)
+        KEYS.iter().find(|spec| spec.key == self).map_or("", |spec| spec.text)
     }
 }
 
-impl Display for Name {
+impl Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}`", self.text())
     }
@@ -49,12 +48,12 @@ pub(super) enum Section {
 
 /// What a key takes. A literal is checked here; of a constant expression the compiler knows more.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Takes {
+pub(super) enum ValueKind {
     /// A whole number.
     Number {
         unit: &'static str,
-        least: Least,
-        most: u64,
+        minimum: Minimum,
+        maximum: u64,
         example: &'static str,
     },
     /// A number above 0 and at most 1.
@@ -75,166 +74,166 @@ pub(super) enum Takes {
 
 /// The least value of a number, and what a smaller one would mean.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Least(pub(super) u64, pub(super) &'static str);
+pub(super) struct Minimum(pub(super) u64, pub(super) &'static str);
 
-const ANY: Least = Least(0, "");
+const ANY: Minimum = Minimum(0, "");
 
 #[derive(Debug)]
-pub(super) struct Key {
-    pub(super) name: Name,
+pub(super) struct KeySpec {
+    pub(super) key: Key,
     pub(super) text: &'static str,
-    pub(super) within: Section,
-    pub(super) takes: Takes,
+    pub(super) section: Section,
+    pub(super) kind: ValueKind,
 }
 
-const fn key(name: Name, text: &'static str, within: Section, takes: Takes) -> Key {
-    Key {
-        name,
+const fn spec(key: Key, text: &'static str, section: Section, kind: ValueKind) -> KeySpec {
+    KeySpec {
+        key,
         text,
-        within,
-        takes,
+        section,
+        kind,
     }
 }
 
-const fn millis(least: Least, example: &'static str) -> Takes {
-    Takes::Number {
+const fn millis(minimum: Minimum, example: &'static str) -> ValueKind {
+    ValueKind::Number {
         unit: "milliseconds",
-        least,
-        most: u64::MAX,
+        minimum,
+        maximum: u64::MAX,
         example,
     }
 }
 
-const fn count(unit: &'static str, least: Least, most: u64, example: &'static str) -> Takes {
-    Takes::Number {
+const fn count(unit: &'static str, minimum: Minimum, maximum: u64, example: &'static str) -> ValueKind {
+    ValueKind::Number {
         unit,
-        least,
-        most,
+        minimum,
+        maximum,
         example,
     }
 }
 
 const U32: u64 = u32::MAX as u64;
 
-pub(super) const KEYS: &[Key] = {
+pub(super) const KEYS: &[KeySpec] = {
     use Section::{Attribute, Breaker};
     &[
-        key(
-            Name::TimeoutMs,
+        spec(
+            Key::TimeoutMs,
             "timeout_ms",
             Attribute,
-            millis(Least(1, "every attempt would time out"), "5_000"),
+            millis(Minimum(1, "every attempt would time out"), "5_000"),
         ),
-        key(
-            Name::MaxRetries,
+        spec(
+            Key::MaxRetries,
             "max_retries",
             Attribute,
             count("retries", ANY, U32, "2"),
         ),
-        key(Name::BackoffBaseMs, "backoff_base_ms", Attribute, millis(ANY, "500")),
-        key(Name::BackoffMaxMs, "backoff_max_ms", Attribute, millis(ANY, "10_000")),
-        key(
-            Name::DeadlineMs,
+        spec(Key::BackoffBaseMs, "backoff_base_ms", Attribute, millis(ANY, "500")),
+        spec(Key::BackoffMaxMs, "backoff_max_ms", Attribute, millis(ANY, "10_000")),
+        spec(
+            Key::DeadlineMs,
             "deadline_ms",
             Attribute,
-            millis(Least(1, "every call would be out of time"), "60_000"),
+            millis(Minimum(1, "every call would be out of time"), "60_000"),
         ),
-        key(
-            Name::Jitter,
+        spec(
+            Key::Jitter,
             "jitter",
             Attribute,
-            Takes::Word(&["none", "full", "equal"]),
+            ValueKind::Word(&["none", "full", "equal"]),
         ),
-        key(Name::Idempotent, "idempotent", Attribute, Takes::Bool),
-        key(
-            Name::RetryIf,
+        spec(Key::Idempotent, "idempotent", Attribute, ValueKind::Bool),
+        spec(
+            Key::RetryIf,
             "retry_if",
             Attribute,
-            Takes::Expression("a path or closure, such as `|error| error.is_transient()`"),
+            ValueKind::Expression("a path or closure, such as `|error| error.is_transient()`"),
         ),
-        key(
-            Name::IgnoreIf,
+        spec(
+            Key::IgnoreIf,
             "ignore_if",
             Attribute,
-            Takes::Expression("a path or closure, such as `|error| error.is_callers_fault()`"),
+            ValueKind::Expression("a path or closure, such as `|error| error.is_callers_fault()`"),
         ),
-        key(
-            Name::Classify,
+        spec(
+            Key::Classify,
             "classify",
             Attribute,
-            Takes::Expression("a path or closure from the returned value to a `Verdict`"),
+            ValueKind::Expression("a path or closure from the returned value to a `Verdict`"),
         ),
-        key(
-            Name::OnFailure,
+        spec(
+            Key::OnFailure,
             "on_failure",
             Attribute,
-            Takes::Expression("a path or closure from a `Failure` to the returned type"),
+            ValueKind::Expression("a path or closure from a `Failure` to the returned type"),
         ),
-        key(Name::Breaker, "breaker", Attribute, Takes::Breaker),
-        key(Name::ToolName, "name", Attribute, Takes::Text),
-        key(
-            Name::Cancel,
+        spec(Key::Breaker, "breaker", Attribute, ValueKind::Breaker),
+        spec(Key::Name, "name", Attribute, ValueKind::Text),
+        spec(
+            Key::Cancel,
             "cancel",
             Attribute,
-            Takes::Expression("an expression for a cancellation token"),
+            ValueKind::Expression("an expression for a cancellation token"),
         ),
-        key(Name::Crate, "crate", Attribute, Takes::Path),
-        key(
-            Name::Threshold,
+        spec(Key::Crate, "crate", Attribute, ValueKind::Path),
+        spec(
+            Key::Threshold,
             "threshold",
             Breaker,
             count(
                 "failures",
-                Least(1, "the breaker would never let a call pass"),
+                Minimum(1, "the breaker would never let a call pass"),
                 U32,
                 "5",
             ),
         ),
-        key(
-            Name::Window,
+        spec(
+            Key::Window,
             "window",
             Breaker,
-            count("results", Least(1, "there would be nothing to judge"), 64, "20"),
+            count("results", Minimum(1, "there would be nothing to judge"), 64, "20"),
         ),
-        key(Name::FailureRate, "failure_rate", Breaker, Takes::Rate),
-        key(Name::CooldownMs, "cooldown_ms", Breaker, millis(ANY, "30_000")),
-        key(Name::CooldownMaxMs, "cooldown_max_ms", Breaker, millis(ANY, "300_000")),
-        key(
-            Name::Probes,
+        spec(Key::FailureRate, "failure_rate", Breaker, ValueKind::Rate),
+        spec(Key::CooldownMs, "cooldown_ms", Breaker, millis(ANY, "30_000")),
+        spec(Key::CooldownMaxMs, "cooldown_max_ms", Breaker, millis(ANY, "300_000")),
+        spec(
+            Key::Probes,
             "probes",
             Breaker,
-            count("probes", Least(1, "the breaker would never close again"), U32, "1"),
+            count("probes", Minimum(1, "the breaker would never close again"), U32, "1"),
         ),
     ]
 };
 
-pub(super) fn find(text: &str, within: Section) -> Option<&'static Key> {
-    KEYS.iter().find(|key| key.within == within && key.text == text)
+pub(super) fn find(text: &str, section: Section) -> Option<&'static KeySpec> {
+    KEYS.iter().find(|spec| spec.section == section && spec.text == text)
 }
 
 /// The keys of a section, for a message.
-pub(super) fn list_of(section: Section) -> String {
+pub(super) fn keys_of(section: Section) -> String {
     let names: Vec<_> = KEYS
         .iter()
-        .filter(|key| key.within == section)
-        .map(|key| key.name.to_string())
+        .filter(|spec| spec.section == section)
+        .map(|spec| spec.key.to_string())
         .collect();
     names.join(", ")
 }
 
 /// What is said of a key that the section does not have.
-pub(super) fn unknown(text: &str, section: Section) -> String {
-    if let Some(key) = KEYS.iter().find(|key| key.text == text) {
-        return match key.within {
+pub(super) fn unknown_key(text: &str, section: Section) -> String {
+    if let Some(spec) = KEYS.iter().find(|spec| spec.text == text) {
+        return match spec.section {
             Section::Breaker => format!("`{text}` belongs to the breaker; write `breaker({text} = ..)`"),
             Section::Attribute => format!("`{text}` is no setting of the breaker; move it out of `breaker(..)`"),
         };
     }
-    let known = list_of(section);
+    let known = keys_of(section);
     let nearest = KEYS
         .iter()
-        .filter(|key| key.within == section)
-        .map(|key| (edit_distance(text, key.text), key.text))
+        .filter(|spec| spec.section == section)
+        .map(|spec| (edit_distance(text, spec.text), spec.text))
         .min();
     match nearest {
         // Further off than a third of the word is another word.
@@ -274,20 +273,20 @@ mod tests {
 
     #[test]
     fn every_key_is_listed_once() {
-        for key in KEYS {
+        for spec in KEYS {
             assert_eq!(
-                KEYS.iter().filter(|other| other.name == key.name).count(),
+                KEYS.iter().filter(|other| other.key == spec.key).count(),
                 1,
                 "{:?}",
-                key.name
+                spec.key
             );
             assert_eq!(
-                KEYS.iter().filter(|other| other.text == key.text).count(),
+                KEYS.iter().filter(|other| other.text == spec.text).count(),
                 1,
                 "{:?}",
-                key.text
+                spec.text
             );
-            assert_eq!(key.name.text(), key.text);
+            assert_eq!(spec.key.text(), spec.text);
         }
     }
 }

@@ -5,7 +5,7 @@ use quote::quote;
 use syn::parse_quote;
 
 use super::Expansion;
-use crate::args::Name;
+use crate::args::Key;
 use crate::item::Shape;
 use crate::types::known;
 
@@ -13,11 +13,11 @@ impl Expansion<'_> {
     /// The handler of the return type. What there is to know of a type, the runtime knows; the function knows whether it is a
     /// tool of a server, which can report what the type cannot hold, and whether a function makes what is returned.
     pub(super) fn handler(&self) -> TokenStream {
-        let private = self.private(self.place);
+        let private = self.private(self.return_span);
         // A boxed future may be what `#[tool]` has made of the function.
         let may_be_served = self.item.has_attribute("tool") || matches!(self.shape, Shape::Boxed(_));
         let tool = may_be_served.then(|| quote!(tool));
-        let on_failure = self.args.value(Name::OnFailure).map(|_| quote!(; on_failure));
+        let on_failure = self.args.value(Key::OnFailure).map(|_| quote!(; on_failure));
         // A part that is opaque could be anything, and so could be taken for all that is asked for: in its place stands one of
         // which nothing is known.
         let returned = known(self.returned, &parse_quote!(#private::Opaque));
@@ -26,15 +26,15 @@ impl Expansion<'_> {
 
     /// The tool with the settings about its results, in an order in which later ones replace what earlier ones say.
     pub(super) fn with_results(&self, tool: &TokenStream) -> TokenStream {
-        let private = self.private(self.place);
+        let private = self.private(self.return_span);
         let value = |name| self.args.value(name);
-        let retried = value(Name::RetryIf).map(|is_retryable| quote!(.retry_if(#is_retryable)));
-        let ignored = value(Name::IgnoreIf).map(|is_callers_fault| quote!(.ignore_if(#is_callers_fault)));
-        let read = match value(Name::Classify) {
+        let retried = value(Key::RetryIf).map(|is_retryable| quote!(.retry_if(#is_retryable)));
+        let ignored = value(Key::IgnoreIf).map(|is_callers_fault| quote!(.ignore_if(#is_callers_fault)));
+        let read = match value(Key::Classify) {
             Some(verdict) => quote!(#private::classify(#tool, #verdict)),
             None => quote!(#tool #retried #ignored),
         };
-        let returned = value(Name::OnFailure).map(|make| quote!(.on_failure(#make)));
+        let returned = value(Key::OnFailure).map(|make| quote!(.on_failure(#make)));
         quote!(#read #returned)
     }
 }
