@@ -1,4 +1,4 @@
-//! What is decided when an expansion is compiled: settings, the rules that they obey, and breakers.
+//! What is checked when an expansion is compiled: the numbers that are constants, and the types of what the user names.
 
 use std::time::Duration;
 
