@@ -5,8 +5,8 @@ async fn get(&self, host: String, token: CancellationToken) -> Answer {
         .backoff_base(crate::sandbox::private::millis(100))
         .backoff_max(crate::sandbox::private::millis(2_000))
         .deadline(crate::sandbox::private::millis(20_000))
-        .idempotent(false)
-        .jitter(crate::sandbox::private::jitter::equal);
+        .jitter(crate::sandbox::private::jitter::equal)
+        .idempotent(false);
     const _: () = crate::sandbox::private::check(&__SANDBOXED_POLICY, "timeout_ms");
     const _: () = crate::sandbox::private::check(&__SANDBOXED_POLICY, "backoff_max_ms");
     const _: () = crate::sandbox::private::check(&__SANDBOXED_POLICY, "deadline_ms");

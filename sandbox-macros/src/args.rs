@@ -4,6 +4,7 @@
 //! runtime decides when the expansion is compiled.
 
 mod keys;
+mod rules;
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use syn::ext::IdentExt;
@@ -11,9 +12,11 @@ use syn::parse::{ParseStream, Parser};
 use syn::{Expr, ExprLit, ExprPath, ExprUnary, Lit, Path, Stmt, Token, UnOp, token};
 
 use crate::errors::Errors;
-use keys::{KeySpec, Section, ValueKind, find, keys_of, unknown_key};
+use keys::{find, keys_of, unknown_key};
+use rules::{Bounds, FAILURE_RATE, ORDERS};
 
-pub(crate) use keys::Key;
+pub(crate) use keys::{KEYS, Key, KeySpec, Section, ValueKind};
+pub(crate) use rules::expansion as rules;
 
 /// The arguments as the user gave them; what is absent keeps the runtime's default.
 #[derive(Default)]
@@ -84,6 +87,16 @@ impl Args {
         }
     }
 
+    /// The number that the text gives for a key, if it makes sense by itself.
+    fn number(&self, key: Key) -> Option<u64> {
+        let number = self.value(key).and_then(literal)?;
+        let spec = KEYS.iter().find(|spec| spec.key == key)?;
+        match spec.kind {
+            ValueKind::Number { bounds, .. } if bounds.contains(number) => Some(number),
+            _ => None,
+        }
+    }
+
     fn setting(&self, key: Key) -> Option<&Setting> {
         self.settings.iter().find(|setting| setting.key == key)
     }
@@ -133,8 +146,27 @@ impl Args {
         Ok(())
     }
 
-    /// What each argument says by itself makes sense; whether they do together.
+    /// Checks what the arguments mean together.
     fn check_together(&self, errors: &mut Errors) {
+        self.check_pairs(errors);
+        if let Some(jitter) = self.setting(Key::Jitter)
+            && self.is_single_attempt()
+        {
+            let message = "`jitter` has no effect with `max_retries = 0`: there is no delay to spread; remove it";
+            errors.push(syn::Error::new(jitter.ident.span(), message));
+        }
+        for order in ORDERS {
+            if let Some(value) = self.value(order.longer)
+                && let (Some(longer), Some(shorter)) = (self.number(order.longer), self.number(order.shorter))
+                && let Some(message) = order.broken_by(longer, shorter)
+            {
+                errors.report(value, message);
+            }
+        }
+    }
+
+    /// Checks which keys exclude each other and which need another one.
+    fn check_pairs(&self, errors: &mut Errors) {
         for (one, other, remedy) in [
             (
                 Key::Threshold,
@@ -166,21 +198,6 @@ impl Args {
                 errors.push(syn::Error::new(setting.ident.span(), message));
             }
         }
-        if let Some(jitter) = self.setting(Key::Jitter)
-            && self.is_single_attempt()
-        {
-            let message = "`jitter` has no effect with `max_retries = 0`: there is no delay to spread; remove it";
-            errors.push(syn::Error::new(jitter.ident.span(), message));
-        }
-        if let (Some(longest), Some(first)) = (self.value(Key::CooldownMaxMs), self.value(Key::CooldownMs))
-            && let (Some(longest_ms), Some(first_ms)) = (literal(longest), literal(first))
-            && longest_ms < first_ms
-        {
-            let message = format!(
-                "`cooldown_max_ms` ({longest_ms}) is shorter than `cooldown_ms` ({first_ms}); raise it or remove it"
-            );
-            errors.report(longest, message);
-        }
     }
 }
 
@@ -188,7 +205,7 @@ impl Args {
 fn parse_value(spec: &KeySpec, given: &Ident, input: ParseStream<'_>) -> syn::Result<Expr> {
     let missing = |fact: &str| syn::Error::new(given.span(), format!("{fact}; {}", remedy(spec)));
     if !input.peek(Token![=]) || input.peek(Token![==]) {
-        return Err(missing(&format!("{} takes {}", spec.key, expected(spec))));
+        return Err(syn::Error::new(given.span(), mistyped(spec)));
     }
     input.parse::<Token![=]>()?;
     if input.is_empty() || input.peek(Token![,]) {
@@ -220,61 +237,63 @@ fn unbraced(value: Expr) -> Expr {
 
 /// Checks what the text of a value shows; any other expression is left to the compiler.
 fn check_value(spec: &KeySpec, value: &Expr, errors: &mut Errors) {
-    let key = spec.key;
-    let mistyped = || format!("{key} takes {}; {}", expected(spec), remedy(spec));
-    match spec.kind {
-        ValueKind::Number { minimum, maximum, .. } => match value {
-            Expr::Lit(ExprLit {
-                lit: Lit::Int(number), ..
-            }) => match number.base10_parse::<u64>() {
-                Ok(number) if number < minimum.0 => {
-                    let message = format!("{key} is {number}, so that {}; set at least {}", minimum.1, minimum.0);
-                    errors.report(value, message);
-                }
-                Ok(number) if number <= maximum => {}
-                _ => errors.report(value, format!("{key} is out of range; it is at most {maximum}")),
-            },
-            Expr::Lit(_) => errors.report(value, mistyped()),
-            Expr::Unary(ExprUnary {
-                op: UnOp::Neg(_), expr, ..
-            }) if matches!(**expr, Expr::Lit(_)) => {
-                errors.report(value, format!("{key} cannot be negative; set at least {}", minimum.0));
-            }
-            _ => {}
-        },
-        ValueKind::Rate => match value {
-            Expr::Lit(ExprLit {
-                lit: Lit::Float(rate), ..
-            }) if rate.base10_parse::<f64>().is_ok_and(|rate| rate > 0.0 && rate <= 1.0) => {}
-            Expr::Lit(_) | Expr::Unary(_) => errors.report(value, mistyped()),
-            _ => {}
-        },
-        ValueKind::Word(words) => {
-            if !words.iter().any(|word| is_word(value, word)) {
-                errors.report(value, mistyped());
-            }
-        }
-        ValueKind::Bool => {
-            if !matches!(value, Expr::Lit(ExprLit { lit: Lit::Bool(_), .. })) {
-                errors.report(value, mistyped());
-            }
-        }
-        ValueKind::Text => {
-            if !matches!(value, Expr::Lit(ExprLit { lit: Lit::Str(_), .. })) {
-                errors.report(value, mistyped());
-            }
-        }
-        ValueKind::Path => {
-            if !matches!(value, Expr::Path(ExprPath { qself: None, .. })) {
-                errors.report(value, mistyped());
-            }
-        }
-        ValueKind::Expression(_) | ValueKind::Breaker => {
-            if matches!(value, Expr::Lit(_)) {
-                errors.report(value, mistyped());
-            }
-        }
+    let mistake = match spec.kind {
+        ValueKind::Number { bounds, .. } => mistake_in_number(spec, bounds, value),
+        ValueKind::Rate => mistake_in_rate(spec, value),
+        kind => (!may_be(kind, value)).then(|| mistyped(spec)),
+    };
+    if let Some(message) = mistake {
+        errors.report(value, message);
     }
+}
+
+fn mistake_in_number(spec: &KeySpec, bounds: Bounds, value: &Expr) -> Option<String> {
+    match value {
+        Expr::Lit(ExprLit {
+            lit: Lit::Int(number), ..
+        }) => {
+            // What does not fit is out of the range of every key.
+            let number = number.base10_parse().unwrap_or(u128::MAX);
+            bounds.broken_by(spec.key, number)
+        }
+        Expr::Lit(_) => Some(mistyped(spec)),
+        Expr::Unary(ExprUnary {
+            op: UnOp::Neg(_), expr, ..
+        }) if matches!(**expr, Expr::Lit(_)) => {
+            let (key, minimum) = (spec.key, bounds.minimum());
+            Some(format!("{key} cannot be negative; set at least {minimum}"))
+        }
+        _ => None,
+    }
+}
+
+fn mistake_in_rate(spec: &KeySpec, value: &Expr) -> Option<String> {
+    match value {
+        Expr::Lit(ExprLit {
+            lit: Lit::Float(rate), ..
+        }) => {
+            let rate = rate.base10_parse().unwrap_or(f64::NAN);
+            FAILURE_RATE.broken_by(rate).map(str::to_owned)
+        }
+        Expr::Lit(_) | Expr::Unary(_) => Some(mistyped(spec)),
+        _ => None,
+    }
+}
+
+/// Tells whether the text of a value can be of a kind other than numbers.
+fn may_be(kind: ValueKind, value: &Expr) -> bool {
+    match kind {
+        ValueKind::Number { .. } | ValueKind::Rate => true,
+        ValueKind::Word(words) => words.iter().any(|word| is_word(value, word)),
+        ValueKind::Bool => matches!(value, Expr::Lit(ExprLit { lit: Lit::Bool(_), .. })),
+        ValueKind::Text => matches!(value, Expr::Lit(ExprLit { lit: Lit::Str(_), .. })),
+        ValueKind::Path => matches!(value, Expr::Path(ExprPath { qself: None, .. })),
+        ValueKind::Expression(_) | ValueKind::Breaker => !matches!(value, Expr::Lit(_)),
+    }
+}
+
+fn mistyped(spec: &KeySpec) -> String {
+    format!("{} takes {}; {}", spec.key, expected(spec), remedy(spec))
 }
 
 /// What a key takes, for a message.
@@ -330,6 +349,10 @@ fn skip_to_comma(input: ParseStream<'_>) {
 
 #[cfg(test)]
 mod tests {
+    use std::panic::{UnwindSafe, catch_unwind};
+
+    use sandbox_runtime::private::{Policy, check, check_cooldowns, failure_rate, millis, probes, threshold, window};
+
     use super::*;
 
     fn messages(text: &str) -> Vec<String> {
@@ -399,6 +422,78 @@ mod tests {
         ] {
             let messages = messages(text);
             assert_eq!(messages.len(), mistakes, "`{text}` gave {messages:?}");
+        }
+    }
+
+    /// The message of the panic, with which a constant does not compile.
+    fn refusal<R>(check: impl FnOnce() -> R + UnwindSafe) -> String {
+        let panic = catch_unwind(check)
+            .map(drop)
+            .expect_err("the runtime refuses the number");
+        *panic.downcast::<String>().expect("the message is formatted")
+    }
+
+    /// What the runtime replies to a constant: the expansion calls the same functions.
+    fn refusal_of_constant(key: Key, number: u64) -> String {
+        let small = || u32::try_from(number).expect("the bound is that of a `u32`");
+        refusal(|| match key {
+            Key::TimeoutMs => check(&Policy::new().timeout(millis(number)), "timeout_ms"),
+            Key::DeadlineMs => check(&Policy::new().deadline(millis(number)), "deadline_ms"),
+            Key::Threshold => drop(threshold(small())),
+            Key::Window => drop(window(small())),
+            Key::Probes => drop(probes(small())),
+            other => panic!("{other} has bounds that are not checked for constants"),
+        })
+    }
+
+    #[test]
+    fn every_bound_is_the_same_for_literals_and_constants() {
+        for spec in KEYS {
+            let ValueKind::Number { bounds, .. } = spec.kind else {
+                continue;
+            };
+            for number in bounds.excluded_of_u32() {
+                let key = spec.key;
+                let literal = bounds.broken_by(key, number.into()).expect("the number is excluded");
+                assert_eq!(refusal_of_constant(key, number), literal, "{key}");
+                let text = match spec.section {
+                    Section::Attribute => format!("{} = {number}", spec.text),
+                    Section::Breaker => format!("breaker({} = {number}, failure_rate = 0.5)", spec.text),
+                };
+                assert!(messages(&text).contains(&literal), "`{text}`");
+            }
+        }
+    }
+
+    #[test]
+    fn a_share_is_the_same_for_literals_and_constants() {
+        for rate in [0.0, 1.1] {
+            let literal = messages(&format!("breaker(window = 20, failure_rate = {rate:?})"));
+            assert_eq!(literal, [refusal(move || failure_rate(rate))]);
+        }
+    }
+
+    #[test]
+    fn every_order_is_the_same_for_literals_and_constants() {
+        for order in ORDERS {
+            let (longer, shorter) = (order.longer.text(), order.shorter.text());
+            let settings = format!("{longer} = 1, {shorter} = 2");
+            let (literal, constant) = match order.longer {
+                Key::BackoffMaxMs => {
+                    let policy = Policy::new().backoff_base(millis(2)).backoff_max(millis(1));
+                    (settings, refusal(move || check(&policy, longer)))
+                }
+                Key::DeadlineMs => {
+                    let policy = Policy::new().timeout(millis(2)).deadline(millis(1));
+                    (settings, refusal(move || check(&policy, longer)))
+                }
+                Key::CooldownMaxMs => {
+                    let constant = refusal(|| check_cooldowns(millis(1), millis(2)));
+                    (format!("breaker({settings})"), constant)
+                }
+                other => panic!("{other} has a rule that is not checked for constants"),
+            };
+            assert_eq!(messages(&literal), [constant]);
         }
     }
 }

@@ -128,3 +128,10 @@ use proc_macro::TokenStream;
 pub fn sandboxed(args: TokenStream, item: TokenStream) -> TokenStream {
     expand::sandboxed(args.into(), item.into()).into()
 }
+
+/// The rules about numbers for the runtime, which expands this once; not for anybody else.
+#[doc(hidden)]
+#[proc_macro]
+pub fn rules(_input: TokenStream) -> TokenStream {
+    args::rules().into()
+}

@@ -57,6 +57,7 @@ mod policy;
 pub mod private;
 #[cfg(feature = "rig")]
 pub mod rig;
+mod rules;
 mod sanitize;
 mod sealed;
 mod site;

@@ -1,10 +1,11 @@
 //! [`Policy`]: every knob of the engine, and the rules that they obey together.
 
+use std::error::Error;
+use std::fmt;
 use std::time::Duration;
 
-use thiserror::Error;
-
 use crate::config::SandboxConfig;
+use crate::rules::{BACKOFF_BASE_OVER_MAX, DEADLINE_MS, DEADLINE_WITHIN_TIMEOUT, Message, TIMEOUT_MS};
 
 /// How a tool is run, in full. Built by `const fn`s, so that a policy can be a constant.
 ///
@@ -140,24 +141,23 @@ impl Policy {
             return Err(PolicyError::ZeroTimeout);
         }
         if let Some(max) = self.backoff_max
-            && exceeds(self.backoff_base, max)
+            && !BACKOFF_BASE_OVER_MAX.holds(max, self.backoff_base)
         {
             let base = self.backoff_base;
             return Err(PolicyError::BackoffBaseOverMax { base, max });
         }
-        if let Some(deadline) = self.deadline
-            && !exceeds(deadline, self.timeout)
-        {
+        let Some(deadline) = self.deadline else {
+            return Ok(());
+        };
+        if deadline.is_zero() {
+            return Err(PolicyError::ZeroDeadline);
+        }
+        if !DEADLINE_WITHIN_TIMEOUT.holds(deadline, self.timeout) {
             let timeout = self.timeout;
             return Err(PolicyError::DeadlineWithinTimeout { deadline, timeout });
         }
         Ok(())
     }
-}
-
-/// `one > other`, which is no constant function of the standard library yet.
-const fn exceeds(one: Duration, other: Duration) -> bool {
-    one.as_nanos() > other.as_nanos()
 }
 
 impl Default for Policy {
@@ -188,15 +188,15 @@ impl From<&Policy> for Policy {
     }
 }
 
-/// A rule that a [`Policy`] breaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+/// A rule that a [`Policy`] breaks. Its message names the settings as the attribute does, with times in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PolicyError {
-    /// No attempt can end in no time.
-    #[error("`timeout` is zero, so that every attempt would time out; set at least one millisecond")]
+    /// Every attempt would time out.
     ZeroTimeout,
+    /// Every call would be out of time.
+    ZeroDeadline,
     /// The first delay would already be cut to the maximum.
-    #[error("`backoff_base` ({base:?}) is longer than `backoff_max` ({max:?}); lower the one or raise the other")]
     BackoffBaseOverMax {
         /// [`Policy::backoff_base`].
         base: Duration,
@@ -204,10 +204,6 @@ pub enum PolicyError {
         max: Duration,
     },
     /// No attempt could use its whole time limit.
-    #[error(
-        "`deadline` ({deadline:?}) is not longer than `timeout` ({timeout:?}), which is for one attempt alone; \
-         raise the deadline or lower the timeout"
-    )]
     DeadlineWithinTimeout {
         /// [`Policy::deadline`].
         deadline: Duration,
@@ -215,6 +211,43 @@ pub enum PolicyError {
         timeout: Duration,
     },
 }
+
+impl PolicyError {
+    /// The key of the attribute whose value is at fault.
+    pub(crate) const fn key(&self) -> &'static str {
+        match self {
+            PolicyError::ZeroTimeout => TIMEOUT_MS.key,
+            PolicyError::ZeroDeadline => DEADLINE_MS.key,
+            PolicyError::BackoffBaseOverMax { .. } => BACKOFF_BASE_OVER_MAX.key,
+            PolicyError::DeadlineWithinTimeout { .. } => DEADLINE_WITHIN_TIMEOUT.key,
+        }
+    }
+
+    /// The message, for constants too.
+    pub(crate) const fn message(&self) -> Message {
+        const DEFAULT: Policy = Policy::new();
+        match *self {
+            PolicyError::ZeroTimeout => TIMEOUT_MS.message(0),
+            PolicyError::ZeroDeadline => DEADLINE_MS.message(0),
+            PolicyError::BackoffBaseOverMax { base, max } => {
+                let base = Message::millis_or_default(base, DEFAULT.backoff_base);
+                BACKOFF_BASE_OVER_MAX.message(Message::millis(max), base)
+            }
+            PolicyError::DeadlineWithinTimeout { deadline, timeout } => {
+                let timeout = Message::millis_or_default(timeout, DEFAULT.timeout);
+                DEADLINE_WITHIN_TIMEOUT.message(Message::millis(deadline), timeout)
+            }
+        }
+    }
+}
+
+impl fmt::Display for PolicyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.message().as_str())
+    }
+}
+
+impl Error for PolicyError {}
 
 #[cfg(test)]
 mod tests {
@@ -243,7 +276,7 @@ mod tests {
         let error = policy.backoff_max(MILLI).validate().unwrap_err();
         assert_eq!(
             error.to_string(),
-            "`backoff_base` (2ms) is longer than `backoff_max` (1ms); lower the one or raise the other"
+            "`backoff_max_ms` (1) is shorter than `backoff_base_ms` (2); raise it or lower the base"
         );
     }
 
@@ -254,10 +287,41 @@ mod tests {
         let error = policy.deadline(MILLI * 5).validate().unwrap_err();
         assert_eq!(
             error.to_string(),
-            "`deadline` (5ms) is not longer than `timeout` (5ms), which is for one attempt alone; \
-             raise the deadline or lower the timeout"
+            "`deadline_ms` (5) is not longer than `timeout_ms` (5), which is for one attempt alone; \
+             raise it or lower the timeout"
         );
-        let unlimited = policy.timeout(Duration::MAX).deadline(Duration::MAX);
-        assert!(unlimited.validate().is_err());
+    }
+
+    #[test]
+    fn a_zero_deadline_is_refused() {
+        let error = Policy::new().deadline(Duration::ZERO).validate().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`deadline_ms` is 0, so that every call would be out of time; set at least 1"
+        );
+    }
+
+    #[test]
+    fn messages_mark_defaults_and_keep_fractions() {
+        let error = Policy::new()
+            .deadline(Duration::from_micros(1_250))
+            .validate()
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`deadline_ms` (1.25) is not longer than `timeout_ms` (30000, the default), which is for one attempt alone; \
+             raise it or lower the timeout"
+        );
+    }
+
+    #[test]
+    fn the_longest_message_is_whole() {
+        let unlimited = Policy::new().timeout(Duration::MAX).deadline(Duration::MAX);
+        let error = unlimited.validate().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`deadline_ms` (18446744073709551615999.999999) is not longer than \
+             `timeout_ms` (18446744073709551615999.999999), which is for one attempt alone; raise it or lower the timeout"
+        );
     }
 }

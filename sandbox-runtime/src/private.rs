@@ -15,7 +15,9 @@ pub use argument::{
     ArgumentPerAttempt, ConstFn, WithArguments, call, classify, constant, ready, returned, take_or_clone, tool,
     tool_beside_breaker,
 };
-pub use check::{breaker, check, failure_rate, given_breaker, jitter, millis, retries, threshold, window};
+pub use check::{
+    breaker, check, check_cooldowns, failure_rate, given_breaker, jitter, millis, probes, retries, threshold, window,
+};
 pub use probe::{Opaque, Probe, rungs};
 
 pub use crate::__sandboxed_handler as handler;

@@ -1,8 +1,10 @@
-//! The one list of all that may stand in `#[sandboxed(..)]`.
+//! [`KEYS`]: the one table of everything that may stand in `#[sandboxed(..)]`.
 
 use std::fmt::{self, Display};
 
-/// A key. Written as in [`KEYS`].
+use super::rules::Bounds;
+
+/// A key of the attribute; [`KEYS`] has its spelling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Key {
     TimeoutMs,
@@ -41,28 +43,29 @@ impl Display for Key {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Section {
+pub(crate) enum Section {
+    /// `#[sandboxed(..)]`
     Attribute,
+    /// `breaker(..)` within it.
     Breaker,
 }
 
-/// What a key takes. A literal is checked here; of a constant expression the compiler knows more.
+/// What a key takes. Literals are checked here; about constant expressions the compiler knows more.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum ValueKind {
+pub(crate) enum ValueKind {
     /// A whole number.
     Number {
         unit: &'static str,
-        minimum: Minimum,
-        maximum: u64,
+        bounds: Bounds,
         example: &'static str,
     },
-    /// A number above 0 and at most 1.
+    /// A share of all results, as a number with a decimal point.
     Rate,
-    /// One of these words.
+    /// One of these words, each of which is a constant in the runtime's module `private::KEY`.
     Word(&'static [&'static str]),
     /// `true` or `false`.
     Bool,
-    /// Any expression; the text says of what.
+    /// An expression; the text describes its value.
     Expression(&'static str),
     /// A string literal.
     Text,
@@ -72,138 +75,152 @@ pub(super) enum ValueKind {
     Breaker,
 }
 
-/// The least value of a number, and what a smaller one would mean.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Minimum(pub(super) u64, pub(super) &'static str);
-
-const ANY: Minimum = Minimum(0, "");
-
+/// A row of [`KEYS`].
 #[derive(Debug)]
-pub(super) struct KeySpec {
-    pub(super) key: Key,
-    pub(super) text: &'static str,
-    pub(super) section: Section,
-    pub(super) kind: ValueKind,
+pub(crate) struct KeySpec {
+    pub(crate) key: Key,
+    pub(crate) text: &'static str,
+    pub(crate) section: Section,
+    pub(crate) kind: ValueKind,
+    /// The function of the runtime's `private` that converts the value, or checks it where it is a constant.
+    pub(crate) function: Option<&'static str>,
+    /// The method of `Policy` or, in the breaker's section, of `CircuitBreaker` that takes the value.
+    pub(crate) setter: Option<&'static str>,
 }
 
-const fn spec(key: Key, text: &'static str, section: Section, kind: ValueKind) -> KeySpec {
-    KeySpec {
-        key,
-        text,
-        section,
-        kind,
+impl KeySpec {
+    const fn new(key: Key, text: &'static str, section: Section, kind: ValueKind) -> Self {
+        KeySpec {
+            key,
+            text,
+            section,
+            kind,
+            function: None,
+            setter: None,
+        }
+    }
+
+    const fn function(self, function: &'static str) -> Self {
+        KeySpec {
+            function: Some(function),
+            ..self
+        }
+    }
+
+    const fn setter(self, setter: &'static str) -> Self {
+        KeySpec {
+            setter: Some(setter),
+            ..self
+        }
     }
 }
 
-const fn millis(minimum: Minimum, example: &'static str) -> ValueKind {
-    ValueKind::Number {
-        unit: "milliseconds",
-        minimum,
-        maximum: u64::MAX,
-        example,
-    }
+const fn attribute(key: Key, text: &'static str, kind: ValueKind) -> KeySpec {
+    KeySpec::new(key, text, Section::Attribute, kind)
 }
 
-const fn count(unit: &'static str, minimum: Minimum, maximum: u64, example: &'static str) -> ValueKind {
-    ValueKind::Number {
-        unit,
-        minimum,
-        maximum,
-        example,
-    }
+const fn breaker(key: Key, text: &'static str, kind: ValueKind) -> KeySpec {
+    KeySpec::new(key, text, Section::Breaker, kind)
 }
 
-const U32: u64 = u32::MAX as u64;
+const fn number(unit: &'static str, bounds: Bounds, example: &'static str) -> ValueKind {
+    ValueKind::Number { unit, bounds, example }
+}
 
-pub(super) const KEYS: &[KeySpec] = {
-    use Section::{Attribute, Breaker};
+const fn millis(bounds: Bounds, example: &'static str) -> ValueKind {
+    number("milliseconds", bounds, example)
+}
+
+pub(crate) const KEYS: &[KeySpec] = {
+    use ValueKind::{Bool, Expression, Path, Rate, Text, Word};
+    const ANY_U64: Bounds = Bounds::up_to(u64::MAX);
+    const ANY_U32: Bounds = Bounds::up_to(u32::MAX as u64);
     &[
-        spec(
+        attribute(
             Key::TimeoutMs,
             "timeout_ms",
-            Attribute,
-            millis(Minimum(1, "every attempt would time out"), "5_000"),
-        ),
-        spec(
-            Key::MaxRetries,
-            "max_retries",
-            Attribute,
-            count("retries", ANY, U32, "2"),
-        ),
-        spec(Key::BackoffBaseMs, "backoff_base_ms", Attribute, millis(ANY, "500")),
-        spec(Key::BackoffMaxMs, "backoff_max_ms", Attribute, millis(ANY, "10_000")),
-        spec(
+            millis(ANY_U64.from(1, "every attempt would time out"), "5_000"),
+        )
+        .function("millis")
+        .setter("timeout"),
+        attribute(Key::MaxRetries, "max_retries", number("retries", ANY_U32, "2")).setter("max_retries"),
+        attribute(Key::BackoffBaseMs, "backoff_base_ms", millis(ANY_U64, "500"))
+            .function("millis")
+            .setter("backoff_base"),
+        attribute(Key::BackoffMaxMs, "backoff_max_ms", millis(ANY_U64, "10_000"))
+            .function("millis")
+            .setter("backoff_max"),
+        attribute(
             Key::DeadlineMs,
             "deadline_ms",
-            Attribute,
-            millis(Minimum(1, "every call would be out of time"), "60_000"),
-        ),
-        spec(
-            Key::Jitter,
-            "jitter",
-            Attribute,
-            ValueKind::Word(&["none", "full", "equal"]),
-        ),
-        spec(Key::Idempotent, "idempotent", Attribute, ValueKind::Bool),
-        spec(
+            millis(ANY_U64.from(1, "every call would be out of time"), "60_000"),
+        )
+        .function("millis")
+        .setter("deadline"),
+        attribute(Key::Jitter, "jitter", Word(&["none", "full", "equal"])).setter("jitter"),
+        attribute(Key::Idempotent, "idempotent", Bool).setter("idempotent"),
+        attribute(
             Key::RetryIf,
             "retry_if",
-            Attribute,
-            ValueKind::Expression("a path or closure, such as `|error| error.is_transient()`"),
+            Expression("a path or closure, such as `|error| error.is_transient()`"),
         ),
-        spec(
+        attribute(
             Key::IgnoreIf,
             "ignore_if",
-            Attribute,
-            ValueKind::Expression("a path or closure, such as `|error| error.is_callers_fault()`"),
+            Expression("a path or closure, such as `|error| error.is_callers_fault()`"),
         ),
-        spec(
+        attribute(
             Key::Classify,
             "classify",
-            Attribute,
-            ValueKind::Expression("a path or closure from the returned value to a `Verdict`"),
+            Expression("a path or closure from the returned value to a `Verdict`"),
         ),
-        spec(
+        attribute(
             Key::OnFailure,
             "on_failure",
-            Attribute,
-            ValueKind::Expression("a path or closure from a `Failure` to the returned type"),
+            Expression("a path or closure from a `Failure` to the returned type"),
         ),
-        spec(Key::Breaker, "breaker", Attribute, ValueKind::Breaker),
-        spec(Key::Name, "name", Attribute, ValueKind::Text),
-        spec(
+        attribute(Key::Breaker, "breaker", ValueKind::Breaker),
+        attribute(Key::Name, "name", Text),
+        attribute(
             Key::Cancel,
             "cancel",
-            Attribute,
-            ValueKind::Expression("an expression for a cancellation token"),
+            Expression("an expression for a cancellation token"),
         ),
-        spec(Key::Crate, "crate", Attribute, ValueKind::Path),
-        spec(
+        attribute(Key::Crate, "crate", Path),
+        breaker(
             Key::Threshold,
             "threshold",
-            Breaker,
-            count(
+            number(
                 "failures",
-                Minimum(1, "the breaker would never let a call pass"),
-                U32,
+                ANY_U32.from(1, "the breaker would never let a call pass"),
                 "5",
             ),
-        ),
-        spec(
+        )
+        .function("threshold"),
+        breaker(
             Key::Window,
             "window",
-            Breaker,
-            count("results", Minimum(1, "there would be nothing to judge"), 64, "20"),
-        ),
-        spec(Key::FailureRate, "failure_rate", Breaker, ValueKind::Rate),
-        spec(Key::CooldownMs, "cooldown_ms", Breaker, millis(ANY, "30_000")),
-        spec(Key::CooldownMaxMs, "cooldown_max_ms", Breaker, millis(ANY, "300_000")),
-        spec(
+            number(
+                "results",
+                Bounds::up_to(64).from(1, "there would be nothing to judge"),
+                "20",
+            ),
+        )
+        .function("window"),
+        breaker(Key::FailureRate, "failure_rate", Rate).function("failure_rate"),
+        breaker(Key::CooldownMs, "cooldown_ms", millis(ANY_U64, "30_000"))
+            .function("millis")
+            .setter("cooldown"),
+        breaker(Key::CooldownMaxMs, "cooldown_max_ms", millis(ANY_U64, "300_000"))
+            .function("millis")
+            .setter("cooldown_max"),
+        breaker(
             Key::Probes,
             "probes",
-            Breaker,
-            count("probes", Minimum(1, "the breaker would never close again"), U32, "1"),
-        ),
+            number("probes", ANY_U32.from(1, "the breaker would never close again"), "1"),
+        )
+        .function("probes")
+        .setter("probes"),
     ]
 };
 
@@ -213,20 +230,20 @@ pub(super) fn find(text: &str, section: Section) -> Option<&'static KeySpec> {
 
 /// The keys of a section, for a message.
 pub(super) fn keys_of(section: Section) -> String {
-    let names: Vec<_> = KEYS
+    let keys: Vec<_> = KEYS
         .iter()
         .filter(|spec| spec.section == section)
         .map(|spec| spec.key.to_string())
         .collect();
-    names.join(", ")
+    keys.join(", ")
 }
 
-/// What is said of a key that the section does not have.
+/// The message about a key that the section does not have.
 pub(super) fn unknown_key(text: &str, section: Section) -> String {
     if let Some(spec) = KEYS.iter().find(|spec| spec.text == text) {
         return match spec.section {
             Section::Breaker => format!("`{text}` belongs to the breaker; write `breaker({text} = ..)`"),
-            Section::Attribute => format!("`{text}` is no setting of the breaker; move it out of `breaker(..)`"),
+            Section::Attribute => format!("`{text}` is not a setting of the breaker; move it out of `breaker(..)`"),
         };
     }
     let known = keys_of(section);
@@ -236,7 +253,7 @@ pub(super) fn unknown_key(text: &str, section: Section) -> String {
         .map(|spec| (edit_distance(text, spec.text), spec.text))
         .min();
     match nearest {
-        // Further off than a third of the word is another word.
+        // What differs in more than a third of its letters is another word.
         Some((distance, nearest)) if distance <= nearest.len().div_ceil(3) => {
             format!("unknown argument `{text}`; did you mean `{nearest}`? (there are {known})")
         }

@@ -6,7 +6,7 @@ use syn::Expr;
 use syn::spanned::Spanned;
 
 use super::{Expansion, mixed_site_at};
-use crate::args::{Breaker, Key, literal};
+use crate::args::{Breaker, KEYS, Key, KeySpec, Section, ValueKind, literal};
 
 impl Expansion<'_> {
     /// The policy, the rules that it must obey, and the breaker: all that is decided when the code is compiled.
@@ -15,17 +15,8 @@ impl Expansion<'_> {
         let Expansion {
             policy, retried, site, ..
         } = self;
-        let settings = self.policy();
-        let checks = [Key::TimeoutMs, Key::BackoffMaxMs, Key::DeadlineMs]
-            .into_iter()
-            .filter(|key| !self.is_seen_to_hold(*key))
-            .filter_map(|key| {
-                // At the value: a broken rule concerns that.
-                let span = mixed_site_at(self.args.value(key)?.span());
-                let private = self.private(span);
-                let key = key.text();
-                Some(quote_spanned!(span=> const _: () = #private::check(&#policy, #key);))
-            });
+        let settings = self.setters(Section::Attribute);
+        let checks = self.checks();
         let is_kept = |argument| !self.is_borrowed(argument);
         let asks = self.args.allows_retries().is_none() && self.arguments.iter().any(is_kept);
         let retried = asks.then(|| quote!(const #retried: bool = #private::retries(&#policy);));
@@ -36,7 +27,7 @@ impl Expansion<'_> {
         };
         quote! {
             const #policy: #private::Policy = #private::Policy::new() #settings;
-            #(#checks)*
+            #checks
             #retried
             static #site: #private::ToolSite =
                 #private::ToolSite::new(#name, #private::module_path!(), #policy, #breaker);
@@ -54,26 +45,38 @@ impl Expansion<'_> {
         }
     }
 
-    /// Whether the text shows that the rule about a setting holds. Each constant that this saves is two or three in a hundred
-    /// of the time to check a crate of tools.
-    fn is_seen_to_hold(&self, key: Key) -> bool {
-        key == Key::TimeoutMs && self.args.value(key).and_then(literal).is_some_and(|millis| millis > 0)
+    /// A constant for each rule that the text does not show to hold, at the value that would break it.
+    fn checks(&self) -> TokenStream {
+        let policy = &self.policy;
+        let of_policy = [Key::TimeoutMs, Key::BackoffMaxMs, Key::DeadlineMs]
+            .into_iter()
+            .filter(|key| !self.is_seen_to_hold(*key))
+            .filter_map(|key| {
+                let span = mixed_site_at(self.args.value(key)?.span());
+                let private = self.private(span);
+                let key = key.text();
+                Some(quote_spanned!(span=> const _: () = #private::check(&#policy, #key);))
+            });
+        let of_breaker = self.cooldown_check();
+        quote!(#(#of_policy)* #of_breaker)
     }
 
-    /// The setters of the policy; what is not set is the runtime's default.
-    fn policy(&self) -> TokenStream {
-        let private = self.private(Span::mixed_site());
-        let settings = self.setters(&[
-            (Key::TimeoutMs, "timeout"),
-            (Key::MaxRetries, "max_retries"),
-            (Key::BackoffBaseMs, "backoff_base"),
-            (Key::BackoffMaxMs, "backoff_max"),
-            (Key::DeadlineMs, "deadline"),
-            (Key::Idempotent, "idempotent"),
-        ]);
-        let jitter = self.args.value(Key::Jitter);
-        let jitter = jitter.map(|word| quote!(.jitter(#private::jitter::#word)));
-        quote!(#settings #jitter)
+    /// Tells whether the text shows that the rule about a setting holds. Each constant that this saves is two or three in a
+    /// hundred of the time to check a crate of tools.
+    fn is_seen_to_hold(&self, key: Key) -> bool {
+        key == Key::TimeoutMs && self.args.value(key).and_then(literal).is_some()
+    }
+
+    /// A breaker in a static cannot be read by a constant: the two settings are given to the check once more.
+    fn cooldown_check(&self) -> Option<TokenStream> {
+        let (longest, first) = (self.args.value(Key::CooldownMaxMs)?, self.args.value(Key::CooldownMs)?);
+        if literal(longest).and(literal(first)).is_some() {
+            return None;
+        }
+        let span = mixed_site_at(longest.span());
+        let private = self.private(span);
+        let (longest, first) = (self.checked("millis", longest), self.checked("millis", first));
+        Some(quote_spanned!(span=> const _: () = #private::check_cooldowns(#longest, #first);))
     }
 
     fn own_breaker(&self) -> TokenStream {
@@ -87,29 +90,34 @@ impl Expansion<'_> {
             }
             _ => quote!(#private::breaker()),
         };
-        let settings = self.setters(&[
-            (Key::CooldownMs, "cooldown"),
-            (Key::CooldownMaxMs, "cooldown_max"),
-            (Key::Probes, "probes"),
-        ]);
+        let settings = self.setters(Section::Breaker);
         quote!(#made #settings)
     }
 
-    /// A call of the setter for each of the keys that is given.
-    fn setters(&self, setters: &[(Key, &str)]) -> TokenStream {
-        let calls = setters.iter().filter_map(|(key, setter)| {
-            let value = self.args.value(*key)?;
-            let setter = Ident::new(setter, Span::mixed_site());
-            let value = match key.text().ends_with("_ms") {
-                true => self.checked("millis", value),
-                false => value.to_token_stream(),
-            };
+    /// Calls of the setters for the keys of a section that are given; what is not set is the runtime's default.
+    fn setters(&self, section: Section) -> TokenStream {
+        let given = KEYS.iter().filter(|spec| spec.section == section);
+        let calls = given.filter_map(|spec| {
+            let setter = Ident::new(spec.setter?, Span::mixed_site());
+            let value = self.setter_value(spec, self.args.value(spec.key)?);
             Some(quote!(.#setter(#value)))
         });
         calls.collect()
     }
 
-    /// A value through a function that checks it, at the value's place: a bad one is told there.
+    fn setter_value(&self, spec: &KeySpec, value: &Expr) -> TokenStream {
+        match (spec.kind, spec.function) {
+            (ValueKind::Word(_), _) => {
+                let private = self.private(Span::mixed_site());
+                let module = Ident::new(spec.text, Span::mixed_site());
+                quote!(#private::#module::#value)
+            }
+            (_, Some(function)) => self.checked(function, value),
+            (_, None) => value.to_token_stream(),
+        }
+    }
+
+    /// A value through a function that checks it, at the value's span: a bad one is reported there.
     fn checked(&self, function: &str, value: &Expr) -> TokenStream {
         let span = mixed_site_at(value.span());
         let private = self.private(span);

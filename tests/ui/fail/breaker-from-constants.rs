@@ -19,6 +19,18 @@ async fn rated() -> Result<(), String> {
     Ok(())
 }
 
+#[sandboxed(breaker(probes = NONE))]
+async fn probed() -> Result<(), String> {
+    Ok(())
+}
+
+const COOLDOWN_MS: u64 = 2_000;
+
+#[sandboxed(breaker(cooldown_ms = COOLDOWN_MS, cooldown_max_ms = 1_000))]
+async fn growing() -> Result<(), String> {
+    Ok(())
+}
+
 fn main() {
-    let _ = (in_a_row(), windowed(), rated());
+    let _ = (in_a_row(), windowed(), rated(), probed(), growing());
 }
