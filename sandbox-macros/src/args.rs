@@ -1,7 +1,7 @@
-//! The text of `#[sandboxed(..)]` to [`Args`]: which keys are given and with what values.
+//! From the text of `#[sandboxed(..)]` to [`Args`]: which keys are given, and with what values.
 //!
-//! Only what can be told from the text is checked here. What the numbers mean together, and what constants are, the
-//! runtime decides when the expansion is compiled.
+//! Only what the text shows is checked here. Constants, and numbers beside defaults, are the runtime's to check when the
+//! expansion is compiled.
 
 mod keys;
 mod rules;
@@ -18,7 +18,7 @@ use rules::{Bounds, FAILURE_RATE, ORDERS};
 pub(crate) use keys::{KEYS, Key, KeySpec, Section, ValueKind};
 pub(crate) use rules::expansion as rules;
 
-/// The arguments as the user gave them; what is absent keeps the runtime's default.
+/// The arguments that the user gave; the rest keep the runtime's defaults.
 #[derive(Default)]
 pub(crate) struct Args {
     settings: Vec<Setting>,
@@ -66,7 +66,7 @@ impl Args {
         }
     }
 
-    /// The runtime crate, if it goes by another path.
+    /// The path of the runtime crate, if it is another one than usual.
     pub(crate) fn runtime(&self) -> Option<&Path> {
         match self.value(Key::Crate)? {
             Expr::Path(path) => Some(&path.path),
@@ -74,12 +74,12 @@ impl Args {
         }
     }
 
-    /// Whether the text shows that there is but one attempt.
+    /// Tells whether the text shows that there is only one attempt.
     pub(crate) fn is_single_attempt(&self) -> bool {
         self.allows_retries() == Some(false)
     }
 
-    /// Whether there may be a second attempt; `None` if that takes more than reading the arguments.
+    /// Tells whether there may be a second attempt; `None` if the text does not show it.
     pub(crate) fn allows_retries(&self) -> Option<bool> {
         match self.value(Key::MaxRetries) {
             Some(number) => literal(number).map(|number| number > 0),
@@ -101,7 +101,7 @@ impl Args {
         self.settings.iter().find(|setting| setting.key == key)
     }
 
-    /// Reads `key = value, key(..), ..`; after a mistake it goes on behind the next comma.
+    /// Reads `key = value, key(..), ..`; after a mistake it continues behind the next comma.
     fn parse_section(&mut self, input: ParseStream<'_>, section: Section, errors: &mut Errors) {
         while !input.is_empty() {
             if let Err(error) = self.parse_setting(input, section, errors) {
@@ -176,12 +176,12 @@ impl Args {
             (
                 Key::RetryIf,
                 Key::Classify,
-                "`classify` says also which errors are retried; keep one of them",
+                "`classify` decides which errors are retried, too; keep one of them",
             ),
             (
                 Key::IgnoreIf,
                 Key::Classify,
-                "`classify` says also which errors are the caller's fault; keep one of them",
+                "`classify` decides which errors are the caller's fault, too; keep one of them",
             ),
         ] {
             if let (Some(_), Some(other_setting)) = (self.setting(one), self.setting(other)) {
@@ -194,7 +194,7 @@ impl Args {
             (Key::FailureRate, Key::Window, "window = 20"),
         ] {
             if let (Some(setting), None) = (self.setting(one), self.setting(needed)) {
-                let message = format!("{one} says nothing without {needed}; add `{example}`");
+                let message = format!("{one} has no effect without {needed}; add `{example}`");
                 errors.push(syn::Error::new(setting.ident.span(), message));
             }
         }
@@ -218,7 +218,7 @@ fn parse_value(spec: &KeySpec, given: &Ident, input: ParseStream<'_>) -> syn::Re
     }
 }
 
-/// `value` of `{ value }` and `(value)`: in an expansion they would be ones that the compiler finds unnecessary.
+/// `value` of `{ value }` and `(value)`: in an expansion, the compiler would warn that they are unnecessary.
 fn unbraced(value: Expr) -> Expr {
     match value {
         Expr::Paren(paren) => unbraced(*paren.expr),
@@ -328,7 +328,7 @@ fn is_word(value: &Expr, word: &str) -> bool {
     matches!(value, Expr::Path(path) if path.path.is_ident(word))
 }
 
-/// The number that stands in the text, if one does.
+/// The value of an integer literal.
 pub(crate) fn literal(value: &Expr) -> Option<u64> {
     match value {
         Expr::Lit(ExprLit {
@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn no_text_panics_and_every_mistake_is_told() {
+    fn no_text_panics_and_every_mistake_is_reported() {
         for (text, mistakes) in [
             (",", 1),
             ("= 5", 1),

@@ -1,6 +1,6 @@
 //! Expansions for the reader, kept in `golden/`: `NAME.rs` expands to `NAME.expanded.rs`.
 //!
-//! To write them anew: `BLESS=1 cargo test -p sandbox-macros golden`, then read the difference.
+//! To update them: `BLESS=1 cargo test -p sandbox-macros golden`, then read the difference.
 
 use std::path::Path;
 
@@ -31,7 +31,7 @@ fn check(name: &str) {
     let expected = std::fs::read_to_string(&expectation).unwrap_or_default();
     assert_eq!(
         output, expected,
-        "`{name}` expands to something else than before; see this module's head"
+        "`{name}` has another expansion than before; see the head of this module"
     );
 }
 

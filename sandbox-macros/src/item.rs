@@ -27,10 +27,10 @@ pub(crate) struct Item {
     pub(crate) body: Group,
 }
 
-/// A variable that every attempt has for itself.
+/// A variable that every attempt needs for itself.
 pub(crate) struct Argument {
     pub(crate) name: Ident,
-    /// Whether it stands for `self`.
+    /// Tells whether it stands for `self`.
     pub(crate) is_receiver: bool,
     pub(crate) mutability: Option<Token![mut]>,
     /// The `#[cfg]`s of its parameter.
@@ -45,7 +45,7 @@ pub(crate) struct Argument {
 /// How an attempt gets a variable.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Passing {
-    /// A copy of its own; the last attempt, the variable itself.
+    /// A clone for each attempt, and the variable itself for the last one.
     Cloned,
     /// A mutable reference, which attempts borrow one after the other.
     Borrowed,
@@ -66,7 +66,8 @@ impl Parse for Item {
         let attributes = input.call(Attribute::parse_outer)?;
         let visibility = input.parse()?;
         if !is_function(input) {
-            let message = "`#[sandboxed]` goes on an async function with a body; put it on each tool function instead";
+            let message =
+                "`#[sandboxed]` annotates an async function with a body; put it on each tool function instead";
             return Err(input.error(message));
         }
         let signature: Signature = input.parse()?;
@@ -122,8 +123,8 @@ fn split_body(input: ParseStream<'_>) -> syn::Result<(Vec<Attribute>, TokenStrea
 }
 
 impl Item {
-    /// Asks whether the function can be sandboxed, and reports every reason why not. `may_return_nothing`: whether there is
-    /// something to return all the same when the engine speaks for the tool.
+    /// Checks whether the function can be sandboxed, and reports every reason why not. `may_return_nothing` tells whether a
+    /// failure can be reported without a return type.
     pub(crate) fn check(&self, may_return_nothing: bool, errors: &mut Errors) {
         let signature = &self.signature;
         if signature.asyncness.is_none() && self.future().is_none() {
@@ -136,7 +137,8 @@ impl Item {
             errors.report(&signature.ident, message);
         }
         if let Safety::Unsafe(token) = &signature.safety {
-            let message = "a sandboxed tool is no `unsafe fn`; make it safe and put the `unsafe` block inside it";
+            let message =
+                "a sandboxed tool cannot be an `unsafe fn`; make it safe and put the `unsafe` block inside it";
             errors.report(token, message);
         }
         for attribute in self.attributes_named("sandboxed") {
@@ -167,7 +169,7 @@ impl Item {
         self.return_type().and_then(returned_future)
     }
 
-    /// How the function returns what an attempt yields, and the type of that; `None` when it is no future.
+    /// How the function returns what an attempt yields, and the type of that; `None` if it does not return a future.
     pub(crate) fn shape(&self) -> Option<(Shape, Type)> {
         if self.signature.asyncness.is_some() {
             let span = self.signature.ident.span();
@@ -183,7 +185,7 @@ impl Item {
         Some((shape, nameable(&output)))
     }
 
-    /// The receiver, unless every attempt can use it as it is.
+    /// The receiver, unless all attempts can share it.
     fn receiver_per_attempt(&self) -> Option<&Receiver> {
         self.signature.receiver().filter(|receiver| match &receiver.kind {
             ReceiverKind::Reference(_, _, mutability) => mutability.is_some(),
@@ -192,8 +194,8 @@ impl Item {
         })
     }
 
-    /// Every variable that the parameters bind and the body mentions; what it does not, attempts need not have. A receiver
-    /// that attempts cannot share is one of them, under `receiver`'s name, for nothing else can be called `self`.
+    /// Every variable that the parameters bind and the body mentions; attempts do not need the others. A receiver that
+    /// attempts cannot share is one of them, under the name `receiver`: only a parameter can be called `self`.
     pub(crate) fn arguments(&self, receiver: &Ident) -> Vec<Argument> {
         let mut arguments = Vec::new();
         if let Some(own) = self.receiver_per_attempt().filter(|_| self.mentions("self")) {
@@ -254,7 +256,7 @@ impl Item {
         mentions(self.body.stream(), name)
     }
 
-    /// The signature without what belongs to the attempts, which bind the arguments anew: their `mut`s and lints.
+    /// The signature without what belongs to the attempts, which bind the arguments again: their `mut`s and lints.
     pub(crate) fn outer_signature(&self) -> Signature {
         let mut signature = self.signature.clone();
         for input in &mut signature.inputs {
@@ -289,7 +291,7 @@ impl Item {
     }
 }
 
-/// Attributes that say whether a parameter is there at all.
+/// Attributes that decide whether a parameter exists.
 const CONDITIONS: [&str; 2] = ["cfg", "cfg_attr"];
 /// Attributes that are about the variable.
 const LINTS: [&str; 5] = ["allow", "expect", "warn", "deny", "forbid"];
@@ -370,7 +372,7 @@ fn for_each_binding(pattern: &mut Pat, visit: &mut impl FnMut(&mut PatIdent)) {
     }
 }
 
-/// Whether the tokens have the name in them, be it within the text of a literal: format strings name variables.
+/// Tells whether the name occurs in the tokens or in the text of a literal: format strings name variables.
 fn mentions(tokens: TokenStream, name: &str) -> bool {
     tokens.into_iter().any(|token| match token {
         TokenTree::Ident(ident) => ident == name,

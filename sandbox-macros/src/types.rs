@@ -13,7 +13,7 @@ pub(crate) enum ReturnedFuture {
     Opaque,
 }
 
-/// Tells whether `ty` is a future, by its name, and of what.
+/// Recognizes a future by its name, and returns its output.
 pub(crate) fn returned_future(ty: &Type) -> Option<(ReturnedFuture, Type)> {
     match ungrouped(ty) {
         Type::ImplTrait(opaque) => Some((ReturnedFuture::Opaque, output_of(&opaque.bounds)?)),

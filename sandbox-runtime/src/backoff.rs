@@ -9,8 +9,8 @@ impl Policy {
     /// The delay before the `retry`-th retry, counted from 1: `base · 2^(retry-1)`, at most
     /// [`backoff_max`](Policy::backoff_max), spread by [`jitter`](Policy::jitter).
     ///
-    /// `random` decides where in its range the delay lies, and means nothing without jitter. What would exceed
-    /// [`Duration::MAX`] is `Duration::MAX`.
+    /// `random` decides where in its range the delay lies, and has no effect without jitter. The delay saturates at
+    /// [`Duration::MAX`].
     ///
     /// ```
     /// # use sandbox_runtime::{Jitter, Policy};
@@ -37,7 +37,7 @@ impl Policy {
         from_nanos(shortest + random as u128 % (longest - shortest + 1))
     }
 
-    /// A number to spread the `retry`-th delay of a call by.
+    /// The random number for the `retry`-th delay of a call.
     pub(crate) fn random_for(&self, retry: u32) -> u64 {
         match (self.jitter, self.jitter_seed) {
             (Jitter::None, _) => 0,
@@ -70,7 +70,7 @@ const fn from_nanos(nanos: u128) -> Duration {
     Duration::new((nanos / NANOS_PER_SEC) as u64, (nanos % NANOS_PER_SEC) as u32)
 }
 
-/// Spreads neighbouring numbers over all of them: the finalizer of SplitMix64 (Steele, Lea and Flood, 2014).
+/// Maps neighbouring numbers to numbers far apart: the finalizer of SplitMix64 (Steele, Lea and Flood, 2014).
 const fn mixed(number: u64) -> u64 {
     let mut mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);

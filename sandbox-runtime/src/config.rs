@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// How a tool is run: the limit of one attempt, the number of retries and the delay between them.
 ///
-/// Plain data for configuration files. A [`Policy`](crate::Policy) is made of it with `Policy::from` and has more knobs.
+/// Plain data for configuration files. `Policy::from` makes a [`Policy`](crate::Policy) from it, which has more settings.
 ///
 /// ```
 /// use sandbox_runtime::SandboxConfig;
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SandboxConfig {
-    /// The longest that one attempt may take on the clock, in milliseconds, counted from when it first has to wait.
+    /// The longest that one attempt may take on the clock, in milliseconds, from the moment it first has to wait.
     /// Default: 30,000.
     pub timeout_ms: u64,
     /// How many attempts may follow the first. 0 means one attempt. Default: 2.

@@ -1,4 +1,4 @@
-//! [`Policy`]: every knob of the engine, and the rules that they obey together.
+//! [`Policy`]: every setting of the engine, and the rules that they obey together.
 
 use std::error::Error;
 use std::fmt;
@@ -31,7 +31,7 @@ pub struct Policy {
     pub(crate) idempotent: bool,
 }
 
-/// How a delay is spread, so that callers who failed together do not come back together.
+/// How a delay is spread, so that callers that failed together do not retry together.
 ///
 /// The kinds are those of [Exponential Backoff and Jitter](https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -40,9 +40,9 @@ pub enum Jitter {
     /// The delay itself.
     #[default]
     None,
-    /// Anything from nothing to the delay.
+    /// Any length up to the delay.
     Full,
-    /// Anything from half the delay to the delay.
+    /// Any length from half the delay to the delay.
     Equal,
 }
 
@@ -64,9 +64,9 @@ impl Policy {
 
     /// Sets the longest that one attempt may take on the clock. Default: 30 s.
     ///
-    /// It is counted from when the attempt first has to wait, and kept at the tool's `.await`s: a tool that blocks its thread
-    /// is not interrupted, and an answer that comes too late because of that is taken all the same. Run blocking work in
-    /// [`tokio::task::spawn_blocking`]; it goes on there after the limit, beside the next attempt.
+    /// The time starts when the attempt first has to wait, and the limit is enforced at the tool's `.await`s: a tool that
+    /// blocks its thread is not interrupted, and its answer is accepted even if it comes too late because of that. Run
+    /// blocking work in [`tokio::task::spawn_blocking`]; it continues there after the limit, beside the next attempt.
     #[must_use]
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -87,9 +87,9 @@ impl Policy {
         self
     }
 
-    /// Sets what no delay exceeds, jitter included. Default: nothing.
+    /// Sets the longest delay, jitter included. Default: no limit.
     ///
-    /// When a dependency asks for a longer delay, the call ends: see [`Verdict::Retry`](crate::Verdict::Retry).
+    /// If a dependency requests a longer delay, the call ends: see [`Verdict::Retry`](crate::Verdict::Retry).
     #[must_use]
     pub const fn backoff_max(mut self, longest: Duration) -> Self {
         self.backoff_max = Some(longest);
@@ -103,7 +103,7 @@ impl Policy {
         self
     }
 
-    /// Makes jitter the same in every call, for tests. Without it every delay is drawn anew.
+    /// Makes jitter the same in every call, for tests. Without it every delay is random.
     #[must_use]
     pub const fn jitter_seed(mut self, seed: u64) -> Self {
         self.jitter_seed = Some(seed);
@@ -112,26 +112,26 @@ impl Policy {
 
     /// Sets the longest that the whole call may take, attempts and delays together. Default: no limit.
     ///
-    /// It cuts a running attempt short, which then has failed. A delay that would not end before it is not begun: the call
-    /// ends with what it has.
+    /// It interrupts a running attempt, which then counts as failed. A delay that would not end before the deadline is not
+    /// started: the call ends with the result of its last attempt.
     #[must_use]
     pub const fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
         self
     }
 
-    /// Says whether running the tool twice is as good as running it once. Default: true.
+    /// Sets whether running the tool twice has the same effect as running it once. Default: true.
     ///
-    /// A tool for which that is false is never run again after an attempt whose effect is unknown: one that timed out.
-    /// (One that panicked is not run again in any case.) It is still run again after an error that it returned.
+    /// With `false`, the tool is never run again after an attempt whose effect is unknown: one that timed out. (After a panic
+    /// a tool is not run again in any case.) It is still run again after an error that it returned.
     #[must_use]
     pub const fn idempotent(mut self, idempotent: bool) -> Self {
         self.idempotent = idempotent;
         self
     }
 
-    /// Checks that the knobs make sense. The attribute checks at compile time; settings that are read at run time are
-    /// checked here. A call with a policy that was never checked does not panic, it only does what the numbers say.
+    /// Checks that the settings make sense. The attribute checks at compile time; settings that are read at run time are
+    /// checked here. A call with a policy that was never checked does not panic; it only follows the numbers.
     ///
     /// # Errors
     ///
@@ -181,7 +181,7 @@ impl From<&SandboxConfig> for Policy {
     }
 }
 
-/// A policy by reference is that policy: a call keeps eight bytes of a `const` one.
+/// A call keeps a reference to a policy in eight bytes.
 impl From<&Policy> for Policy {
     fn from(policy: &Policy) -> Self {
         *policy

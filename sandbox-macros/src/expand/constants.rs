@@ -1,4 +1,4 @@
-//! What is decided when the code is compiled: the policy, the rules that it must obey, and the breaker.
+//! The constants of an expansion: the policy, the checks of rules that the text does not show to hold, and the breaker.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -9,7 +9,7 @@ use super::{Expansion, mixed_site_at};
 use crate::args::{Breaker, KEYS, Key, KeySpec, Section, ValueKind, literal};
 
 impl Expansion<'_> {
-    /// The policy, the rules that it must obey, and the breaker: all that is decided when the code is compiled.
+    /// The constants and statics, in front of the call.
     pub(super) fn constants(&self) -> TokenStream {
         let private = self.private(Span::mixed_site());
         let Expansion {
@@ -17,9 +17,9 @@ impl Expansion<'_> {
         } = self;
         let settings = self.setters(Section::Attribute);
         let checks = self.checks();
-        let is_kept = |argument| !self.is_borrowed(argument);
-        let asks = self.args.allows_retries().is_none() && self.arguments.iter().any(is_kept);
-        let retried = asks.then(|| quote!(const #retried: bool = #private::retries(&#policy);));
+        let has_slot = |argument| !self.is_borrowed(argument);
+        let needs_retried = self.args.allows_retries().is_none() && self.arguments.iter().any(has_slot);
+        let retried = needs_retried.then(|| quote!(const #retried: bool = #private::retries(&#policy);));
         let name = self.name();
         let breaker = match self.args.breaker() {
             Breaker::Own => self.own_breaker(),

@@ -10,7 +10,7 @@ use crate::rules::{COOLDOWN_OVER_MAX, FAILURE_RATE, Message, PROBES, THRESHOLD, 
 pub mod jitter {
     use crate::policy::Jitter;
 
-    #[expect(non_upper_case_globals, reason = "they are spelt as the user spells them")]
+    #[expect(non_upper_case_globals, reason = "they are spelled as in the attribute")]
     mod words {
         use super::Jitter;
 
@@ -27,7 +27,7 @@ pub const fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// The breaker of a function that asks for no other.
+/// The breaker of a function without settings for it.
 pub const fn breaker() -> CircuitBreaker {
     CircuitBreaker::new(CircuitBreaker::DEFAULT_THRESHOLD)
 }
@@ -59,7 +59,7 @@ pub const fn probes(probes: u32) -> u32 {
     probes
 }
 
-/// A breaker that the user has named; here its type is told when it is another.
+/// A breaker that the user has named. What is not a breaker gets its message here.
 #[inline]
 pub const fn given_breaker(breaker: &CircuitBreaker) -> &CircuitBreaker {
     breaker
@@ -93,10 +93,10 @@ pub const fn check_cooldowns(longest: Duration, first: Duration) {
     );
 }
 
-// The attribute takes it from here that there are retries where none are set.
+// The attribute relies on it: where `max_retries` is not set, there are retries.
 const _: () = assert!(retries(&Policy::new()));
 
-/// Whether `policy` can hand its arguments to a second attempt.
+/// Tells whether `policy` allows a second attempt.
 pub const fn retries(policy: &Policy) -> bool {
     policy.max_retries > 0
 }
