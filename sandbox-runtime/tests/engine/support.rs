@@ -63,6 +63,10 @@ impl Script {
     }
 }
 
+/// What a call with [`jitter_seed(0)`](sandbox_runtime::Policy::jitter_seed) spreads its delays by: the first numbers of
+/// SplitMix64 (Steele, Lea and Flood, 2014) that starts at 0.
+pub(crate) const NUMBERS_OF_SEED_0: [u64; 3] = [0xe220_a839_7b1d_cdaf, 0x6e78_9e6a_a1b9_65f4, 0x06c4_5d18_8009_454f];
+
 /// What `call` resolves to, and how many milliseconds it took on tokio's clock.
 pub(crate) async fn timed<T>(call: impl Future<Output = T>) -> (T, u128) {
     let start = Instant::now();
