@@ -15,11 +15,15 @@ const POLICY: Policy = Policy::new()
     .max_retries(3)
     .backoff_base(Duration::from_millis(20));
 
-/// What the attempts of a tool do, after so many polls that find it pending.
+/// What the attempts of a tool do, after `pending` polls that find it pending.
 #[derive(Debug, Clone, Copy)]
 struct Behaviour {
     pending: u32,
     then: Then,
+    /// The poll with which a call ends, of four attempts if they fail. The first is at 0 ms and each further one 10 ms later.
+    last_poll: u32,
+    /// The same of a call whose breaker opens at the first failure.
+    last_poll_of_probe: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -34,30 +38,48 @@ const BEHAVIOURS: [Behaviour; 7] = [
     Behaviour {
         pending: 0,
         then: Then::Answer,
+        last_poll: 1,
+        last_poll_of_probe: 1,
     },
     Behaviour {
         pending: 2,
         then: Then::Answer,
+        last_poll: 3,
+        last_poll_of_probe: 3,
     },
+    // After the delays: 20 + 40 + 80 ms.
     Behaviour {
         pending: 0,
         then: Then::Fail,
+        last_poll: 15,
+        last_poll_of_probe: 1,
     },
+    // After the delays, and 10 ms in each attempt.
     Behaviour {
         pending: 1,
         then: Then::Fail,
+        last_poll: 19,
+        last_poll_of_probe: 2,
     },
+    // A panic is not retried.
     Behaviour {
         pending: 0,
         then: Then::Panic,
+        last_poll: 1,
+        last_poll_of_probe: 1,
     },
     Behaviour {
         pending: 1,
         then: Then::Panic,
+        last_poll: 2,
+        last_poll_of_probe: 2,
     },
+    // After the delays, and 30 ms in each attempt.
     Behaviour {
         pending: 0,
         then: Then::Hang,
+        last_poll: 27,
+        last_poll_of_probe: 4,
     },
 ];
 
@@ -130,22 +152,36 @@ async fn poll_and_drop(breaker: &CircuitBreaker, behaviour: Behaviour, polls: u3
 
 #[tokio::test(start_paused = true)]
 async fn while_closed() {
+    let breaker = || {
+        let breaker = CircuitBreaker::new(100);
+        breaker.record_failure();
+        breaker
+    };
     for behaviour in BEHAVIOURS {
-        for polls in 0.. {
-            let breaker = CircuitBreaker::new(100);
-            breaker.record_failure();
-            let Some(seen) = poll_and_drop(&breaker, behaviour, polls).await else {
-                break;
-            };
+        for polls in 0..behaviour.last_poll {
+            let breaker = breaker();
+            let seen = poll_and_drop(&breaker, behaviour, polls).await;
+            let seen = seen.unwrap_or_else(|| panic!("{behaviour:?} ended within {polls} polls"));
+            let case = format!("{behaviour:?} dropped after {polls} polls: {seen:?}");
             let counted = 1 + seen.failed.get();
             assert_eq!(
                 breaker.failure_count(),
                 counted,
-                "{behaviour:?} dropped after {polls} polls: {seen:?}"
+                "an attempt under way was counted: {case}"
             );
-            assert_eq!(breaker.state(), BreakerState::Closed);
-            assert!(breaker.admit().is_ok_and(|permit| !permit.is_probe()));
+            assert_eq!(breaker.state(), BreakerState::Closed, "{case}");
+            let next = breaker.admit();
+            assert!(
+                next.is_ok_and(|permit| !permit.is_probe()),
+                "the next call is refused: {case}"
+            );
         }
+        let seen = poll_and_drop(&breaker(), behaviour, behaviour.last_poll).await;
+        assert!(
+            seen.is_none(),
+            "{behaviour:?} has not ended after {} polls: {seen:?}",
+            behaviour.last_poll
+        );
     }
 }
 
@@ -153,23 +189,41 @@ async fn while_closed() {
 async fn while_half_open() {
     for probes in [1, 2] {
         for behaviour in BEHAVIOURS {
-            for polls in 0.. {
-                let breaker = CircuitBreaker::new(1).cooldown(COOLDOWN).probes(probes);
-                breaker.record_failure();
-                tokio::time::advance(COOLDOWN).await;
-                let Some(seen) = poll_and_drop(&breaker, behaviour, polls).await else {
-                    break;
-                };
+            for polls in 0..behaviour.last_poll_of_probe {
+                let breaker = half_open(probes).await;
+                let seen = poll_and_drop(&breaker, behaviour, polls).await;
+                let seen = seen.unwrap_or_else(|| panic!("{behaviour:?} ended within {polls} polls"));
                 let case = format!("{behaviour:?} dropped after {polls} polls with {probes} probes: {seen:?}");
-                if seen.failed.get() > 0 {
-                    assert!(matches!(breaker.state(), BreakerState::Open { .. }), "{case}");
-                    continue;
-                }
                 assert_eq!(breaker.state(), BreakerState::HalfOpen, "{case}");
                 let places: Vec<_> = (0..probes).map(|_| breaker.admit()).collect();
                 assert!(places.iter().all(Result::is_ok), "a place was lost: {case}");
                 assert!(breaker.admit().is_err(), "a place too many: {case}");
             }
+            let breaker = half_open(probes).await;
+            let polls = behaviour.last_poll_of_probe;
+            let seen = poll_and_drop(&breaker, behaviour, polls).await;
+            assert!(
+                seen.is_none(),
+                "{behaviour:?} has not ended after {polls} polls: {seen:?}"
+            );
+            let expected = match behaviour.then {
+                Then::Answer if probes == 1 => BreakerState::Closed,
+                Then::Answer => BreakerState::HalfOpen,
+                Then::Fail | Then::Panic | Then::Hang => BreakerState::Open { retry_after: COOLDOWN },
+            };
+            assert_eq!(
+                breaker.state(),
+                expected,
+                "after {behaviour:?} as one of {probes} probes"
+            );
         }
     }
+}
+
+/// A breaker whose cooldown has passed.
+async fn half_open(probes: u32) -> CircuitBreaker {
+    let breaker = CircuitBreaker::new(1).cooldown(COOLDOWN).probes(probes);
+    breaker.record_failure();
+    tokio::time::advance(COOLDOWN).await;
+    breaker
 }
