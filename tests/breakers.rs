@@ -147,34 +147,3 @@ async fn a_function_may_have_none() {
         assert_eq!(without().await, Err("down".into()));
     }
 }
-
-#[sandboxed(
-    on_failure = |failure| Err(failure.to_string()),
-    max_retries = 0,
-    breaker(window = 4, failure_rate = 0.5, cooldown_ms = 100, cooldown_max_ms = 200, probes = 2)
-)]
-async fn windowed(works: bool) -> Result<(), String> {
-    if works { Ok(()) } else { Err("down".into()) }
-}
-
-#[tokio::test(start_paused = true)]
-async fn every_setting_of_its_own_reaches_it() {
-    for works in [false, true, true, false] {
-        assert_eq!(windowed(works).await.is_ok(), works);
-    }
-    let open_for = |millis: u64| {
-        format!("`windowed` was not called: its circuit breaker is open after 2 failures; try again in {millis} ms")
-    };
-    assert_eq!(windowed(true).await, Err(open_for(100)), "half of the last four failed");
-    tokio::time::advance(Duration::from_millis(100)).await;
-    assert_eq!(windowed(true).await, Ok(()), "the first of two probes");
-    assert_eq!(windowed(false).await, Err("down".into()));
-    assert_eq!(windowed(true).await, Err(open_for(200)), "the cooldown has doubled");
-    tokio::time::advance(Duration::from_millis(200)).await;
-    assert_eq!((windowed(true).await, windowed(true).await), (Ok(()), Ok(())));
-    assert_eq!(
-        windowed(false).await,
-        Err("down".into()),
-        "closed, with an empty window"
-    );
-}

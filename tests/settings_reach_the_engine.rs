@@ -1,39 +1,347 @@
-//! Every argument of the attribute has its effect, and what is absent has the runtime's default.
+//! Every key of the attribute has its effect, and one that is absent leaves the runtime's default.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
-use sandbox_runtime::sandboxed;
-use tokio::time::Instant;
+use sandbox_runtime::{CircuitBreaker, Verdict, sandboxed};
+use tokio::time::{Instant, advance};
+use tokio_util::sync::CancellationToken;
 
-const TIMEOUT_MS: u64 = 200;
+/// All keys, as the messages about unknown ones list them. The test `ui` compares them with what the compiler prints.
+fn keys() -> BTreeSet<&'static str> {
+    include_str!("ui/fail/unknown-argument.stderr")
+        .lines()
+        .filter(|line| line.starts_with("error: unknown argument"))
+        // The first name in such a line is the unknown one.
+        .flat_map(|line| line.split('`').skip(1).step_by(2).skip(1))
+        .collect()
+}
+
+/// Whether this file has a test whose name begins with `key`.
+fn is_tested(key: &str) -> bool {
+    let test = format!("async fn {key}_");
+    let lines: Vec<_> = include_str!("settings_reach_the_engine.rs").lines().collect();
+    lines
+        .windows(2)
+        .any(|pair| pair[0].starts_with("#[tokio::test(") && pair[1].starts_with(&test))
+}
+
+#[test]
+fn each_key_has_a_test() {
+    let keys = keys();
+    for known in ["timeout_ms", "crate", "threshold", "probes"] {
+        assert!(
+            keys.contains(known),
+            "`{}` is not among the keys found: {:?}",
+            known,
+            keys
+        );
+    }
+    let untested: Vec<_> = keys.into_iter().filter(|key| !is_tested(key)).collect();
+    assert!(
+        untested.is_empty(),
+        "no test shows an effect of {:?}; add one whose name begins with the key",
+        untested
+    );
+}
 
 /// How many milliseconds `call` takes on the paused clock.
-async fn millis(call: impl Future<Output = Result<(), String>>) -> u128 {
+async fn millis<T>(call: impl Future<Output = T>) -> u128 {
     let start = Instant::now();
-    call.await.unwrap_err();
+    call.await;
     start.elapsed().as_millis()
 }
 
+/// Tools with these settings that hang.
+macro_rules! hangs {
+    ($($name:ident: $settings:tt;)*) => {$(
+        #[sandboxed $settings]
+        async fn $name() -> Result<(), String> {
+            std::future::pending().await
+        }
+    )*};
+}
+
+/// Tools with these settings that count their attempts and fail.
+macro_rules! fails {
+    ($($name:ident: $settings:tt;)*) => {$(
+        #[sandboxed $settings]
+        async fn $name(attempts: &AtomicU32) -> Result<(), String> {
+            attempts.fetch_add(1, Ordering::Relaxed);
+            Err("down".into())
+        }
+    )*};
+}
+
+/// How many attempts `tool` makes.
+macro_rules! attempts_of {
+    ($tool:ident) => {{
+        let attempts = AtomicU32::new(0);
+        let _ = $tool(&attempts).await;
+        attempts.into_inner()
+    }};
+}
+
+hangs! {
+    with_timeout: (timeout_ms = 200, max_retries = 0);
+    with_deadline: (timeout_ms = 200, backoff_base_ms = 50, deadline_ms = 300);
+    not_idempotent: (timeout_ms = 200, idempotent = false);
+    named: (timeout_ms = 200, max_retries = 0, name = "paged search");
+}
+
+fails! {
+    with_retries: (max_retries = 3, backoff_base_ms = 0);
+    with_base: (max_retries = 2, backoff_base_ms = 7);
+    with_maximum: (max_retries = 3, backoff_base_ms = 7, backoff_max_ms = 10);
+    retried_if_up: (backoff_base_ms = 0, retry_if = |error| error == "up");
+    retried_if_down: (backoff_base_ms = 0, retry_if = |error| error == "down");
+    classified: (backoff_base_ms = 0, classify = |_| Verdict::Success);
+    translated: (max_retries = 0, breaker = &DOWN, on_failure = |_| Err("translated".into()));
+    ignored: (backoff_base_ms = 0, ignore_if = |error| error == "down", breaker(threshold = 1));
+    shared: (max_retries = 0, breaker = &SHARED);
+}
+
+static DOWN: CircuitBreaker = CircuitBreaker::new(0);
+static SHARED: CircuitBreaker = CircuitBreaker::new(5);
+
+#[tokio::test(start_paused = true)]
+async fn timeout_ms_limits_an_attempt() {
+    assert_eq!(millis(with_timeout()).await, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn max_retries_counts_the_attempts_after_the_first() {
+    assert_eq!(attempts_of!(with_retries), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn backoff_base_ms_is_the_first_delay_and_doubles() {
+    assert_eq!(millis(with_base(&AtomicU32::new(0))).await, 7 + 14);
+}
+
+#[tokio::test(start_paused = true)]
+async fn backoff_max_ms_limits_a_delay() {
+    assert_eq!(millis(with_maximum(&AtomicU32::new(0))).await, 7 + 10 + 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn deadline_ms_limits_the_call() {
+    assert_eq!(
+        millis(with_deadline()).await,
+        300,
+        "one attempt of 200, a delay of 50, and the rest"
+    );
+}
+
+const DECADE_MS: u64 = 1_000 * 60 * 60 * 24 * 365 * 10;
+
+fails! {
+    with_jitter: (max_retries = 1, backoff_base_ms = DECADE_MS, jitter = equal);
+}
+
+#[tokio::test(start_paused = true)]
+async fn jitter_spreads_a_delay() {
+    let delays = [
+        millis(with_jitter(&AtomicU32::new(0))).await,
+        millis(with_jitter(&AtomicU32::new(0))).await,
+    ];
+    let longest = u128::from(DECADE_MS);
+    for delay in &delays {
+        assert!(
+            (longest / 2..=longest).contains(delay),
+            "{} is not between half of {} and all of it",
+            delay,
+            longest
+        );
+    }
+    // Of so many milliseconds two draws take the same one once in 10^11 times.
+    assert_ne!(delays[0], delays[1], "two calls wait in step");
+}
+
+#[tokio::test(start_paused = true)]
+async fn idempotent_decides_whether_a_timeout_is_retried() {
+    assert_eq!(millis(not_idempotent()).await, 200, "it has been run again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn retry_if_decides_which_errors_are_retried() {
+    assert_eq!((attempts_of!(retried_if_up), attempts_of!(retried_if_down)), (1, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn ignore_if_keeps_errors_from_the_breaker() {
+    assert_eq!(attempts_of!(ignored), 1, "an error that is to be ignored is retried");
+    assert_eq!(
+        attempts_of!(ignored),
+        1,
+        "an error that is to be ignored has opened the breaker"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn classify_decides_what_is_a_success() {
+    assert_eq!(attempts_of!(classified), 1, "an answer that is a success is retried");
+}
+
+#[tokio::test(start_paused = true)]
+async fn on_failure_makes_the_answer() {
+    assert_eq!(translated(&AtomicU32::new(0)).await, Err("translated".into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn name_is_the_tool_in_its_failures() {
+    let failure = named().await.unwrap_err();
+    assert!(failure.starts_with("`paged search` timed out"), "{}", failure);
+}
+
+#[sandboxed(cancel = token)]
+async fn with_token(token: &CancellationToken) -> Result<(), String> {
+    token.cancel();
+    std::future::pending().await
+}
+
+#[tokio::test(start_paused = true)]
+async fn cancel_ends_the_call_at_once() {
+    assert_eq!(millis(with_token(&CancellationToken::new())).await, 0);
+}
+
+/// The runtime, but with a millisecond of two.
+mod slow_runtime {
+    pub(super) mod private {
+        pub(in super::super) use sandbox_runtime::private::*;
+
+        pub(in super::super) const fn millis(millis: u64) -> std::time::Duration {
+            std::time::Duration::from_millis(2 * millis)
+        }
+    }
+}
+
+hangs! {
+    of_another_runtime: (crate = slow_runtime, timeout_ms = 200, max_retries = 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn crate_is_where_the_runtime_is() {
+    assert_eq!(
+        millis(of_another_runtime()).await,
+        2 * 200,
+        "the milliseconds are of another crate"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn breaker_names_another() {
+    assert_eq!(attempts_of!(shared), 1);
+    assert_eq!(
+        SHARED.failure_count(),
+        1,
+        "the failure is not counted by the breaker that is named"
+    );
+}
+
+/// Tools with a breaker of these settings that work or fail.
+macro_rules! breakers {
+    ($($name:ident: $settings:tt;)*) => {$(
+        #[sandboxed(max_retries = 0, breaker $settings)]
+        async fn $name(works: bool) -> Result<(), String> {
+            if works { Ok(()) } else { Err("down".into()) }
+        }
+    )*};
+}
+
+breakers! {
+    by_threshold: (threshold = 2);
+    by_window: (window = 2, failure_rate = 1.0);
+    by_rate: (window = 4, failure_rate = 0.75);
+    with_cooldown: (threshold = 1, cooldown_ms = 100);
+    with_longest_cooldown: (threshold = 1, cooldown_ms = 100, cooldown_max_ms = 150);
+    with_probes: (threshold = 2, cooldown_ms = 100, probes = 2);
+}
+
+/// Calls `tool` once for each of these: a call works, fails, or is one that the breaker has to refuse.
+macro_rules! calls {
+    ($tool:ident: $($expected:ident),*) => {
+        [$((stringify!($expected), outcome($tool(stringify!($expected) == "works").await))),*]
+            .iter()
+            .enumerate()
+            .for_each(|(call, (expected, outcome))| assert_eq!(expected, outcome, "call {} of `{}`", call, stringify!($tool)))
+    };
+}
+
+fn outcome(result: Result<(), String>) -> &'static str {
+    match result {
+        Ok(()) => "works",
+        Err(error) if error == "down" => "fails",
+        Err(error) if error.contains("circuit breaker open") => "refused",
+        Err(error) => panic!("no failure of the breaker: {}", error),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn threshold_counts_failures_in_a_row() {
+    calls!(by_threshold: fails, works, fails, fails, refused);
+}
+
+#[tokio::test(start_paused = true)]
+async fn window_is_how_many_results_are_judged() {
+    calls!(by_window: fails, works, fails, fails, refused);
+}
+
+#[tokio::test(start_paused = true)]
+async fn failure_rate_is_the_share_that_opens_it() {
+    calls!(by_rate: fails, fails, works, works, fails, works, fails, fails, refused);
+}
+
+#[tokio::test(start_paused = true)]
+async fn cooldown_ms_is_how_long_it_stays_open() {
+    calls!(with_cooldown: fails, refused);
+    advance(Duration::from_millis(99)).await;
+    calls!(with_cooldown: refused);
+    advance(Duration::from_millis(1)).await;
+    calls!(with_cooldown: works);
+}
+
+#[tokio::test(start_paused = true)]
+async fn cooldown_max_ms_lets_cooldowns_double_up_to_it() {
+    calls!(with_longest_cooldown: fails);
+    advance(Duration::from_millis(100)).await;
+    calls!(with_longest_cooldown: fails);
+    advance(Duration::from_millis(149)).await;
+    calls!(with_longest_cooldown: refused);
+    advance(Duration::from_millis(1)).await;
+    calls!(with_longest_cooldown: works);
+}
+
+#[tokio::test(start_paused = true)]
+async fn probes_is_how_many_successes_close_it() {
+    calls!(with_probes: fails, fails, refused);
+    advance(Duration::from_millis(100)).await;
+    calls!(with_probes: works, fails, refused);
+    advance(Duration::from_millis(100)).await;
+    calls!(with_probes: works, works, fails, works);
+}
+
+hangs! {
+    bare: ();
+    all: (timeout_ms = TIMEOUT_MS + 1, max_retries = { 1 + 2 }, backoff_base_ms = 1_000u64,);
+}
+
+const TIMEOUT_MS: u64 = 200;
+
 #[sandboxed]
-async fn bare() -> Result<(), String> {
-    std::future::pending().await
-}
-
-#[sandboxed()]
-async fn empty() -> Result<(), String> {
-    std::future::pending().await
-}
-
-#[sandboxed(timeout_ms = TIMEOUT_MS + 1, max_retries = { 1 + 2 }, backoff_base_ms = 1_000u64,)]
-async fn all() -> Result<(), String> {
+async fn without_parentheses() -> Result<(), String> {
     std::future::pending().await
 }
 
 #[tokio::test(start_paused = true)]
 async fn defaults_are_30_s_2_retries_and_half_a_second() {
+    assert_eq!(
+        millis(without_parentheses()).await,
+        30_000 + 500 + 30_000 + 1_000 + 30_000
+    );
     assert_eq!(millis(bare()).await, 30_000 + 500 + 30_000 + 1_000 + 30_000);
-    assert_eq!(millis(empty()).await, 30_000 + 500 + 30_000 + 1_000 + 30_000);
 }
 
 #[tokio::test(start_paused = true)]
@@ -41,15 +349,11 @@ async fn settings_are_constant_expressions() {
     assert_eq!(millis(all()).await, 4 * 201 + 1_000 + 2_000 + 4_000);
 }
 
-#[sandboxed(max_retries = 9, backoff_base_ms = 0)]
-async fn default_breaker(attempts: &AtomicU32) -> Result<(), String> {
-    attempts.fetch_add(1, Ordering::Relaxed);
-    Err("down".into())
+fails! {
+    with_the_default_breaker: (max_retries = 9, backoff_base_ms = 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_default_breaker_opens_at_5_failures() {
-    let attempts = AtomicU32::new(0);
-    default_breaker(&attempts).await.unwrap_err();
-    assert_eq!(attempts.into_inner(), 5);
+    assert_eq!(attempts_of!(with_the_default_breaker), 5);
 }
