@@ -5,7 +5,7 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 use std::time::Duration;
 
 use allocation_counter::measure;
@@ -118,13 +118,4 @@ fn the_counter_counts() {
         1,
         "or the test above would prove nothing"
     );
-}
-
-#[test]
-fn a_tool_that_is_ready_at_once_reads_no_clock_and_arms_no_timer() {
-    // There is no runtime here: a timer would panic, and be caught as a panic of nobody's.
-    static BREAKER: CircuitBreaker = CircuitBreaker::new(5);
-    let mut ready = pin!(call(&BREAKER, Some(0), Ok(7)));
-    let polled = ready.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-    assert_eq!(polled, Poll::Ready(Ok(7)));
 }
