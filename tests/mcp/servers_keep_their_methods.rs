@@ -13,6 +13,8 @@ use sandbox_runtime::mcp::TellFailures;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
+use crate::handler_methods;
+
 type Request = RequestContext<RoleServer>;
 type Notification = NotificationContext<RoleServer>;
 type Page = Option<model::PaginatedRequestParams>;
@@ -201,7 +203,10 @@ async fn requests_and_notifications() {
         loop {
             let answer: Value = serde_json::from_str(&answers.next_line().await.unwrap().unwrap()).unwrap();
             if answer["id"] == id {
-                assert_eq!(answer["error"]["message"], method, "{request}: {answer}");
+                assert_eq!(
+                    answer["error"]["message"], method,
+                    "`{request}` is not answered by the server's `{method}`: {answer}"
+                );
                 break;
             }
         }
@@ -212,8 +217,17 @@ async fn requests_and_notifications() {
     let mut asked = asked.lock().unwrap().clone();
     expected.sort_unstable();
     asked.sort_unstable();
-    assert_eq!(asked, expected);
+    assert_eq!(asked, expected, "the server is not asked what its client asks for");
 }
+
+/// The methods that are not for messages of a client.
+const ASKED_BY_RMCP: [&str; 5] = [
+    "negotiate_initialize",
+    "supported_protocol_versions",
+    "get_info",
+    "get_tool",
+    "accepted_subscription_filter",
+];
 
 #[test]
 fn what_rmcp_asks_by_itself() {
@@ -221,17 +235,51 @@ fn what_rmcp_asks_by_itself() {
     let hello = InitializeRequestParams::default();
     assert_eq!(
         telling.negotiate_initialize(&hello),
-        server.negotiate_initialize(&hello)
+        server.negotiate_initialize(&hello),
+        "negotiate_initialize"
     );
     assert_eq!(
         ServerHandler::supported_protocol_versions(&telling),
-        ServerHandler::supported_protocol_versions(&server)
+        ServerHandler::supported_protocol_versions(&server),
+        "supported_protocol_versions"
     );
-    assert_eq!(ServerHandler::get_info(&telling), ServerHandler::get_info(&server));
-    assert_eq!(telling.get_tool("a"), server.get_tool("a"));
+    assert_eq!(
+        ServerHandler::get_info(&telling),
+        ServerHandler::get_info(&server),
+        "get_info"
+    );
+    assert_eq!(telling.get_tool("a"), server.get_tool("a"), "get_tool");
     let filter = SubscriptionFilter::default();
     assert_eq!(
         telling.accepted_subscription_filter(&filter),
-        server.accepted_subscription_filter(&filter)
+        server.accepted_subscription_filter(&filter),
+        "accepted_subscription_filter"
+    );
+}
+
+#[test]
+fn no_method_of_rmcp_is_left_out() {
+    let of_rmcp = handler_methods::of_rmcp();
+
+    let wrapper = include_str!("../../sandbox-runtime/src/mcp/server.rs");
+    let missing: Vec<_> = of_rmcp
+        .iter()
+        .filter(|method| !handler_methods::is_implemented(wrapper, method))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "rmcp's default answers in place of the server: `sandbox-runtime/src/mcp/server.rs` does not forward {missing:?}"
+    );
+
+    let mut tested: Vec<_> = ["initialize", "on_initialized"].into();
+    tested.extend(ASKED_BY_RMCP);
+    tested.extend(messages().iter().chain(&notifications()).map(|(method, ..)| *method));
+    let untested: Vec<_> = of_rmcp
+        .iter()
+        .filter(|method| !tested.contains(&method.as_str()))
+        .collect();
+    assert!(
+        untested.is_empty(),
+        "no test here shows that {untested:?} reaches the server; add a message or a comparison"
     );
 }
