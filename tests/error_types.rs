@@ -59,14 +59,9 @@ async fn everyday_error_types_work_as_they_are() {
         (error.kind(), error.to_string().as_str()),
         (std::io::ErrorKind::TimedOut, TEXT)
     );
-    assert!(
-        any()
-            .await
-            .unwrap_err()
-            .downcast_ref::<SandboxError>()
-            .unwrap()
-            .is_timeout()
-    );
+    let error = any().await.unwrap_err();
+    let inner = error.downcast_ref();
+    assert!(inner.is_some_and(SandboxError::is_timeout), "{:?}", error);
     assert_eq!(boxed().await.unwrap_err().to_string(), TEXT);
     assert_eq!(boxed_send().await.unwrap_err().to_string(), TEXT);
 }

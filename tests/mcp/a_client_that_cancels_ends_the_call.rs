@@ -32,7 +32,7 @@ servers! {
         #[sandboxed(cancel = context.ct, breaker = &self.0.breaker)]
         #[tool]
         async fn by_context(&self, context: RequestContext<RoleServer>) -> CallToolResult {
-            assert!(!context.ct.is_cancelled());
+            assert!(!context.ct.is_cancelled(), "cancelled before its client did so");
             hang(&self.0).await
         }
     }

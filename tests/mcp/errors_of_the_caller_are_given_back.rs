@@ -93,7 +93,7 @@ async fn and_parameters_that_do_not_fit_never_reach_the_tool() {
     for client in clients().await {
         let answer = client.call("result", json!({ "code": "none" })).await;
         let text = "failed to deserialize parameters: invalid type: string \"none\", expected i32";
-        assert_eq!(answer, Ok(error(text)));
-        assert_eq!(client.server.attempts.load(Relaxed), 0);
+        assert_eq!(answer, Ok(error(text)), "the answer is not that of rmcp");
+        assert_eq!(client.server.attempts.load(Relaxed), 0, "the tool was called");
     }
 }

@@ -12,9 +12,9 @@ fn it_starts_closed_and_opens_at_the_threshold() {
     assert_eq!((breaker.failure_count(), breaker.is_open()), (0, false));
     assert_eq!(breaker.record_failure(), 1);
     assert_eq!(breaker.record_failure(), 2);
-    assert!(!breaker.is_open());
+    assert!(!breaker.is_open(), "open below its threshold");
     assert_eq!(breaker.record_failure(), 3);
-    assert!(breaker.is_open());
+    assert!(breaker.is_open(), "closed at its threshold");
     assert_eq!(
         breaker.record_failure(),
         4,
@@ -50,10 +50,10 @@ async fn by_hand_too_it_recovers_after_the_cooldown() {
 #[test]
 fn a_threshold_of_zero_is_always_open() {
     let breaker = CircuitBreaker::new(0);
-    assert!(breaker.is_open());
+    assert!(breaker.is_open(), "closed from the start");
     breaker.record_success();
     breaker.reset();
-    assert!(breaker.is_open());
+    assert!(breaker.is_open(), "closed by a success or a reset");
     assert_eq!(breaker.state(), BreakerState::ForcedOpen);
     let refusal = breaker.admit().unwrap_err();
     assert!(

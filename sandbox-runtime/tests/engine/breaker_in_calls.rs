@@ -20,7 +20,8 @@ async fn it_opens_refuses_probes_and_closes_again() {
     let breaker = CircuitBreaker::new(2).cooldown(COOLDOWN);
     assert_eq!(call(&breaker, Step::Fail).await, Ok(false));
     assert_eq!(breaker.state(), BreakerState::Closed);
-    assert!(call(&breaker, Step::Hang).await.unwrap_err().is_timeout());
+    let error = call(&breaker, Step::Hang).await.unwrap_err();
+    assert!(error.is_timeout(), "the second failure is not a timeout: {error}");
     assert_eq!(breaker.state(), BreakerState::Open { retry_after: COOLDOWN });
 
     tokio::time::advance(Duration::from_secs(4)).await;
@@ -32,7 +33,11 @@ async fn it_opens_refuses_probes_and_closes_again() {
     assert_eq!(elapsed, 0);
 
     tokio::time::advance(Duration::from_millis(5_999)).await;
-    assert!(call(&breaker, Step::Answer).await.unwrap_err().is_circuit_open());
+    let error = call(&breaker, Step::Answer).await.unwrap_err();
+    assert!(
+        error.is_circuit_open(),
+        "not refused until the cooldown is over: {error}"
+    );
     tokio::time::advance(Duration::from_millis(1)).await;
     assert_eq!(breaker.state(), BreakerState::HalfOpen);
     assert_eq!(call(&breaker, Step::Answer).await, Ok(true));
@@ -96,7 +101,7 @@ async fn half_open_lets_in_as_many_at_a_time_as_there_are_probes() {
         for result in futures_util::future::join_all(calls).await {
             match result {
                 Ok(success) => {
-                    assert!(success);
+                    assert!(success, "a tool that answers has failed");
                     admitted += 1;
                 }
                 Err(error) => assert!(error.is_circuit_open(), "{error}"),
@@ -153,9 +158,10 @@ async fn a_hung_probe_by_hand_blocks_for_one_cooldown_at_most() {
     let _ = call(&breaker, Step::Fail).await;
     tokio::time::advance(COOLDOWN).await;
     let hung = breaker.admit().unwrap();
-    assert!(hung.is_probe());
+    assert!(hung.is_probe(), "closed after its cooldown, without a probe");
     tokio::time::advance(COOLDOWN - Duration::from_millis(1)).await;
-    assert!(call(&breaker, Step::Answer).await.unwrap_err().is_circuit_open());
+    let error = call(&breaker, Step::Answer).await.unwrap_err();
+    assert!(error.is_circuit_open(), "not refused beside a hung probe: {error}");
     tokio::time::advance(Duration::from_millis(1)).await;
     assert_eq!(call(&breaker, Step::Answer).await, Ok(true));
     hung.failure();

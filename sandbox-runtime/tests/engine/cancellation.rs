@@ -74,9 +74,14 @@ async fn a_token_frees_a_probes_place_at_once() {
     breaker.record_failure();
     tokio::time::advance(Duration::from_secs(1)).await;
     let script = Script::new(&[Step::Hang]);
-    assert!(cancelled_after(&breaker, &script, 50).await.0.is_err());
+    let (result, _) = cancelled_after(&breaker, &script, 50).await;
+    assert!(result.is_err(), "a hanging probe has answered: {result:?}");
     assert_eq!(breaker.state(), BreakerState::HalfOpen);
-    assert!(breaker.admit().is_ok_and(|permit| permit.is_probe()));
+    let next = breaker.admit();
+    assert!(
+        next.as_ref().is_ok_and(sandbox_runtime::Permit::is_probe),
+        "its place is not free: {next:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -86,7 +91,7 @@ async fn a_token_that_is_never_cancelled_changes_nothing() {
     let script = Script::new(&[Step::Fail, Step::AnswerAfter(50)]);
     let tool = Tool::new("tool", || script.run()).cancelled_by(token.cancelled());
     let (result, elapsed) = timed(execute_with_controls(POLICY, &breaker, tool)).await;
-    assert!(result.is_ok());
+    assert!(result.is_ok(), "{result:?}");
     assert_eq!(elapsed, 100 + 50);
 }
 

@@ -72,7 +72,7 @@ async fn a_tool_that_works_is_reported_with_its_output_and_one_attempt() {
 async fn the_breaker_may_be_a_static() {
     static BREAKER: CircuitBreaker = CircuitBreaker::new(5);
     let result = execute_with_controls(&CONFIG, &BREAKER, || async { Ok(json!(null)) }).await;
-    assert!(result.unwrap().success);
+    assert!(result.as_ref().is_ok_and(|report| report.success), "{result:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -147,7 +147,7 @@ async fn a_last_failure_that_opens_the_breaker_is_still_reported_as_such() {
     let breaker = CircuitBreaker::new(3);
     let script = Script::new(&[Step::Fail]);
     let result = execute_with_controls(&CONFIG, &breaker, || script.run()).await;
-    assert!(breaker.is_open());
+    assert!(breaker.is_open(), "the third failure has not opened it");
     assert_eq!(result.unwrap().error.as_deref(), Some("attempt 3 failed"));
 }
 

@@ -55,7 +55,10 @@ async fn a_timeout() {
         })
     );
     let error = SandboxError::from(failure);
-    assert!(error.is_timeout() && !error.is_circuit_open() && !error.is_panic());
+    assert!(
+        error.is_timeout() && !error.is_circuit_open() && !error.is_panic(),
+        "an error of another kind: {error:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -75,7 +78,8 @@ async fn a_refusal() {
         (&json!("circuit_breaker_open"), &json!(1)),
         "flat: {json}"
     );
-    assert!(SandboxError::from(failure).is_circuit_open());
+    let error = SandboxError::from(failure);
+    assert!(error.is_circuit_open(), "an error of another kind: {error:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -93,7 +97,7 @@ async fn a_deadline() {
     );
     let error = SandboxError::from(failure);
     assert_eq!(error.to_string(), "deadline exceeded: no answer within 1200 ms");
-    assert!(error.is_deadline_exceeded());
+    assert!(error.is_deadline_exceeded(), "an error of another kind: {error:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -16,7 +16,8 @@ async fn a_timeout_is_not_retried() {
     let breaker = CircuitBreaker::new(10);
     let script = Script::new(&[Step::Hang, Step::Answer]);
     let (result, elapsed) = timed(execute_with_controls(POLICY, &breaker, || script.run())).await;
-    assert!(result.unwrap_err().is_timeout());
+    let error = result.unwrap_err();
+    assert!(error.is_timeout(), "ended by something else: {error}");
     assert_eq!((script.attempts(), elapsed), (1, 1_000));
 }
 
@@ -33,6 +34,7 @@ async fn a_panic_is_not_retried() {
     let breaker = CircuitBreaker::new(10);
     let script = Script::new(&[Step::Panic, Step::Answer]);
     let result = execute_with_controls(POLICY, &breaker, || script.run()).await;
-    assert!(result.unwrap_err().is_panic());
+    let error = result.unwrap_err();
+    assert!(error.is_panic(), "ended by something else: {error}");
     assert_eq!(script.attempts(), 1);
 }

@@ -32,7 +32,8 @@ async fn a_panic_before_the_first_await_is_caught_too() {
     let breaker = CircuitBreaker::new(5);
     let tool = || -> std::future::Ready<Result<Value, String>> { panic!("no future at all") };
     let result = execute_with_controls(&POLICY, &breaker, tool).await;
-    assert!(result.unwrap_err().is_panic());
+    let error = result.unwrap_err();
+    assert!(error.is_panic(), "the panic is reported as something else: {error}");
     assert_eq!(breaker.failure_count(), 1);
 }
 
@@ -73,7 +74,8 @@ async fn a_panic_while_a_finished_attempt_is_dropped_is_caught_too() {
     }
     let breaker = CircuitBreaker::new(5);
     let result = execute_with_controls(&POLICY, &breaker, || Finished).await;
-    assert!(result.unwrap_err().is_panic());
+    let error = result.unwrap_err();
+    assert!(error.is_panic(), "the panic is reported as something else: {error}");
     assert_eq!(breaker.failure_count(), 1);
 }
 
@@ -97,7 +99,8 @@ async fn a_panicking_probe_does_not_keep_its_place() {
     for _ in 0..3 {
         let script = Script::new(&[Step::Panic]);
         let result = execute_with_controls(&POLICY, &breaker, || script.run()).await;
-        assert!(result.unwrap_err().is_panic());
+        let error = result.unwrap_err();
+        assert!(error.is_panic(), "a probe was refused: {error}");
         tokio::time::advance(Duration::from_secs(1)).await;
     }
     breaker.admit().expect("half-open with its place free").success();

@@ -25,8 +25,8 @@ async fn there_is_one_attempt_and_as_many_more_as_there_are_retries() {
         let breaker = CircuitBreaker::new(100);
         let script = Script::new(&[Step::Fail]);
         let result = execute_with_controls(POLICY.max_retries(max_retries), &breaker, || script.run()).await;
-        assert_eq!(result.unwrap().attempts, max_retries + 1);
-        assert_eq!(script.attempts(), max_retries as usize + 1);
+        assert_eq!(result.unwrap().attempts, max_retries + 1, "reported");
+        assert_eq!(script.attempts(), max_retries as usize + 1, "made");
     }
 }
 

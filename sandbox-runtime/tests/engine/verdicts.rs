@@ -75,7 +75,7 @@ async fn ignore_is_given_back_and_leaves_no_mark() {
     breaker.record_failure();
     for _ in 0..10 {
         let outcome = call(POLICY, &breaker, &[Err(FetchError::BadRequest)]).await;
-        assert_eq!(outcome, (Err(FetchError::BadRequest), 1, 0));
+        assert_eq!(outcome, (Err(FetchError::BadRequest), 1, 0), "retried or refused");
     }
     assert_eq!(
         breaker.failure_count(),
@@ -91,8 +91,8 @@ async fn an_ignored_probe_frees_its_place_and_decides_nothing() {
     tokio::time::advance(Duration::from_secs(1)).await;
     for _ in 0..10 {
         let outcome = call(POLICY, &breaker, &[Err(FetchError::BadRequest)]).await;
-        assert_eq!(outcome.0, Err(FetchError::BadRequest));
-        assert_eq!(breaker.state(), BreakerState::HalfOpen);
+        assert_eq!(outcome.0, Err(FetchError::BadRequest), "a probe's place was lost");
+        assert_eq!(breaker.state(), BreakerState::HalfOpen, "an ignored probe decided");
     }
     assert_eq!(call(POLICY, &breaker, &[Ok(1)]).await.0, Ok(1));
     assert_eq!(breaker.state(), BreakerState::Closed);
@@ -137,7 +137,7 @@ async fn retry_if_makes_other_errors_final() {
         })
         .retry_if(|error| *error == FetchError::Down);
         assert_eq!(execute_with_controls(POLICY, &breaker, tool).await, Err(error));
-        assert_eq!(count.get(), attempts);
+        assert_eq!(count.get(), attempts, "attempts that fail with {error:?}");
         assert_eq!(breaker.failure_count(), attempts, "a final error is a failure too");
     }
 }
