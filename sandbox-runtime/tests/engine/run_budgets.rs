@@ -45,7 +45,7 @@ async fn attempts_of_call(failing: u32) -> u32 {
 async fn a_deadline_cuts_the_call_under_way() {
     let start = Instant::now();
     let failure = Budget::new().deadline(SECOND * 3 / 2).scope(hang(POLICY)).await;
-    assert_eq!((failure.kind, failure.attempts), (FailureKind::Deadline, 2));
+    assert_eq!((failure.kind, failure.attempts), (FailureKind::DeadlineExceeded, 2));
     assert_eq!((failure.deadline_ms, failure.elapsed_ms), (Some(1_500), 1_500));
     assert_eq!(start.elapsed().as_millis(), 1_500);
 }
@@ -65,9 +65,13 @@ async fn a_call_has_what_the_calls_before_it_have_left() {
     assert_eq!(first.kind, FailureKind::Timeout);
     assert_eq!(
         (second.kind, second.deadline_ms, second.elapsed_ms),
-        (FailureKind::Deadline, Some(500), 500)
+        (FailureKind::DeadlineExceeded, Some(500), 500)
     );
-    assert_eq!((third.kind, third.attempts), (FailureKind::Deadline, 0), "not begun");
+    assert_eq!(
+        (third.kind, third.attempts),
+        (FailureKind::DeadlineExceeded, 0),
+        "not begun"
+    );
     assert!(
         !third.may_have_executed,
         "a call that was not begun may have taken effect"
@@ -186,7 +190,7 @@ async fn extremes() {
         .await;
     assert_eq!((failure.kind, failure.attempts), (FailureKind::Timeout, 4));
     let failure = Budget::new().deadline(Duration::ZERO).scope(hang(POLICY)).await;
-    assert_eq!((failure.kind, failure.attempts), (FailureKind::Deadline, 0));
+    assert_eq!((failure.kind, failure.attempts), (FailureKind::DeadlineExceeded, 0));
 }
 
 #[test]
