@@ -10,6 +10,12 @@ async fn get(&self, host: String, token: CancellationToken) -> Answer {
     const _: () = crate::sandbox::private::check(&__SANDBOXED_POLICY, "timeout_ms");
     const _: () = crate::sandbox::private::check(&__SANDBOXED_POLICY, "backoff_max_ms");
     const _: () = crate::sandbox::private::check(&__SANDBOXED_POLICY, "deadline_ms");
+    static __SANDBOXED_SITE: crate::sandbox::private::ToolSite = crate::sandbox::private::ToolSite::new(
+        "get",
+        crate::sandbox::private::module_path!(),
+        __SANDBOXED_POLICY,
+        crate::sandbox::private::CircuitBreaker::disabled(),
+    );
     match crate::sandbox::private::Clone::clone(&token) {
         __sandboxed_token => {
             match crate::sandbox::private::given_breaker(self.breakers.of(&host)) {
@@ -18,35 +24,26 @@ async fn get(&self, host: String, token: CancellationToken) -> Answer {
                     crate::sandbox::private::execute_with_controls(
                             crate::sandbox::private::constant(|| __SANDBOXED_POLICY),
                             __sandboxed_breaker,
-                            crate::sandbox::private::tool(
-                                    || crate::sandbox::private::Text("get"),
-                                    move |__sandboxed_more| {
-                                        let host = crate::sandbox::private::argument::<
-                                            true,
-                                            _,
-                                        >(&mut __sandboxed_argument_0, __sandboxed_more);
-                                        async move {
-                                            if false {
-                                                return crate::sandbox::private::returned::<Answer>();
+                            crate::sandbox::private::classify(
+                                    crate::sandbox::private::tool_beside_breaker(
+                                        || crate::sandbox::private::SiteRef(&__SANDBOXED_SITE),
+                                        move |__sandboxed_retry_possible| {
+                                            let host = crate::sandbox::private::take_or_clone::<
+                                                true,
+                                                _,
+                                            >(&mut __sandboxed_argument_0, __sandboxed_retry_possible);
+                                            async move {
+                                                if false {
+                                                    return crate::sandbox::private::returned::<Answer>();
+                                                }
+                                                let host = host;
+                                                '_body: { self.ask(host).await }
                                             }
-                                            let host = host;
-                                            '_body: { self.ask(host).await }
-                                        }
-                                    },
+                                        },
+                                        crate::sandbox::private::handler!([; on_failure] Answer),
+                                    ),
+                                    verdict,
                                 )
-                                .handled_by({
-                                    #[allow(unused_imports)]
-                                    use crate::sandbox::private::handlers::*;
-                                    (&&&&&&crate::sandbox::private::Answers::<Answer>::NEW)
-                                        .__sandboxed_handler()
-                                })
-                                .classify(verdict)
-                                .noted({
-                                    #[allow(unused_imports)]
-                                    use crate::sandbox::private::notes::*;
-                                    (&&&crate::sandbox::private::Answers::<Answer>::NEW)
-                                        .__sandboxed_note()
-                                })
                                 .on_failure(|failure| Answer::from(failure))
                                 .cancelled_by(__sandboxed_token.cancelled()),
                         )

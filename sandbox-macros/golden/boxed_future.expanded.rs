@@ -3,19 +3,24 @@ fn read<'a>(
     path: &'a str,
 ) -> Pin<Box<dyn Future<Output = Result<String, Error>> + Send + 'a>> {
     const __SANDBOXED_POLICY: ::sandbox_runtime::private::Policy = ::sandbox_runtime::private::Policy::new();
-    static __SANDBOXED_BREAKER: ::sandbox_runtime::private::CircuitBreaker = ::sandbox_runtime::private::breaker();
+    static __SANDBOXED_SITE: ::sandbox_runtime::private::ToolSite = ::sandbox_runtime::private::ToolSite::new(
+        "read",
+        ::sandbox_runtime::private::module_path!(),
+        __SANDBOXED_POLICY,
+        ::sandbox_runtime::private::breaker(),
+    );
     ::sandbox_runtime::private::Box::pin(async move {
         let mut __sandboxed_argument_0 = ::sandbox_runtime::private::Some(path);
         ::sandbox_runtime::private::execute_with_controls(
                 ::sandbox_runtime::private::constant(|| __SANDBOXED_POLICY),
-                &__SANDBOXED_BREAKER,
+                __SANDBOXED_SITE.breaker(),
                 ::sandbox_runtime::private::tool(
-                    || ::sandbox_runtime::private::Text("read"),
-                    move |__sandboxed_more| {
-                        let path = ::sandbox_runtime::private::argument::<
+                    || ::sandbox_runtime::private::SiteRef(&__SANDBOXED_SITE),
+                    move |__sandboxed_retry_possible| {
+                        let path = ::sandbox_runtime::private::take_or_clone::<
                             true,
                             _,
-                        >(&mut __sandboxed_argument_0, __sandboxed_more);
+                        >(&mut __sandboxed_argument_0, __sandboxed_retry_possible);
                         async move {
                             (move || -> Pin<
                                 Box<dyn Future<Output = Result<String, Error>> + Send + '_>,
@@ -28,6 +33,7 @@ fn read<'a>(
                                 .await
                         }
                     },
+                    ::sandbox_runtime::private::handler!([tool] Result < String, Error >),
                 ),
             )
             .await

@@ -3,23 +3,28 @@ pub async fn search(query: String, limit: usize) -> Result<Vec<Hit>, SearchError
         .timeout(::sandbox_runtime::private::millis(5_000))
         .max_retries(2)
         .backoff_base(::sandbox_runtime::private::millis(100));
-    static __SANDBOXED_BREAKER: ::sandbox_runtime::private::CircuitBreaker = ::sandbox_runtime::private::breaker();
+    static __SANDBOXED_SITE: ::sandbox_runtime::private::ToolSite = ::sandbox_runtime::private::ToolSite::new(
+        "search",
+        ::sandbox_runtime::private::module_path!(),
+        __SANDBOXED_POLICY,
+        ::sandbox_runtime::private::breaker(),
+    );
     let mut __sandboxed_argument_0 = ::sandbox_runtime::private::Some(query);
     let mut __sandboxed_argument_1 = ::sandbox_runtime::private::Some(limit);
     ::sandbox_runtime::private::execute_with_controls(
             ::sandbox_runtime::private::constant(|| __SANDBOXED_POLICY),
-            &__SANDBOXED_BREAKER,
+            __SANDBOXED_SITE.breaker(),
             ::sandbox_runtime::private::tool(
-                || ::sandbox_runtime::private::Text("search"),
-                move |__sandboxed_more| {
-                    let query = ::sandbox_runtime::private::argument::<
+                || ::sandbox_runtime::private::SiteRef(&__SANDBOXED_SITE),
+                move |__sandboxed_retry_possible| {
+                    let query = ::sandbox_runtime::private::take_or_clone::<
                         true,
                         _,
-                    >(&mut __sandboxed_argument_0, __sandboxed_more);
-                    let limit = ::sandbox_runtime::private::argument::<
+                    >(&mut __sandboxed_argument_0, __sandboxed_retry_possible);
+                    let limit = ::sandbox_runtime::private::take_or_clone::<
                         true,
                         _,
-                    >(&mut __sandboxed_argument_1, __sandboxed_more);
+                    >(&mut __sandboxed_argument_1, __sandboxed_retry_possible);
                     async move {
                         if false {
                             return ::sandbox_runtime::private::returned::<
@@ -31,6 +36,9 @@ pub async fn search(query: String, limit: usize) -> Result<Vec<Hit>, SearchError
                         '_body: { index().find(&query, limit).await }
                     }
                 },
+                ::sandbox_runtime::private::handler!(
+                    [] Result < Vec < Hit >, SearchError >
+                ),
             ),
         )
         .await

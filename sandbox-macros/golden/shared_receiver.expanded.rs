@@ -1,15 +1,18 @@
 async fn fetch(&self) -> std::io::Result<Page> {
     const __SANDBOXED_POLICY: ::sandbox_runtime::private::Policy = ::sandbox_runtime::private::Policy::new();
-    static __SANDBOXED_BREAKER: ::sandbox_runtime::private::CircuitBreaker = ::sandbox_runtime::private::threshold(
-            3,
-        )
-        .cooldown(::sandbox_runtime::private::millis(1_000));
+    static __SANDBOXED_SITE: ::sandbox_runtime::private::ToolSite = ::sandbox_runtime::private::ToolSite::new(
+        "fetch",
+        ::sandbox_runtime::private::module_path!(),
+        __SANDBOXED_POLICY,
+        ::sandbox_runtime::private::threshold(3)
+            .cooldown(::sandbox_runtime::private::millis(1_000)),
+    );
     ::sandbox_runtime::private::execute_with_controls(
             ::sandbox_runtime::private::constant(|| __SANDBOXED_POLICY),
-            &__SANDBOXED_BREAKER,
+            __SANDBOXED_SITE.breaker(),
             ::sandbox_runtime::private::tool(
-                || ::sandbox_runtime::private::Text("fetch"),
-                move |__sandboxed_more| {
+                || ::sandbox_runtime::private::SiteRef(&__SANDBOXED_SITE),
+                move |__sandboxed_retry_possible| {
                     async move {
                         if false {
                             return ::sandbox_runtime::private::returned::<
@@ -19,6 +22,7 @@ async fn fetch(&self) -> std::io::Result<Page> {
                         '_body: { self.client.get().await?.parse() }
                     }
                 },
+                ::sandbox_runtime::private::handler!([] std::io::Result < Page >),
             ),
         )
         .await
