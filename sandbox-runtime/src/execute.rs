@@ -8,7 +8,7 @@ use crate::policy::Policy;
 use crate::tool::{Function, Handler, IntoTool};
 
 /// What one attempt of a tool resolves to.
-type Outcome<T> = <<<T as IntoTool>::Function as Function>::Attempt as Future>::Output;
+type AttemptOutput<T> = <<<T as IntoTool>::Function as Function>::Attempt as Future>::Output;
 
 /// Runs a tool with a time limit for each attempt, retries with exponential backoff, and a circuit breaker.
 ///
@@ -61,12 +61,12 @@ pub fn execute_with_controls<'b, C, T>(
     config: C,
     breaker: &'b CircuitBreaker,
     tool: T,
-) -> impl Future<Output = <T::Handler as Handler<Outcome<T>>>::Returned> + use<'b, C, T>
+) -> impl Future<Output = <T::Handler as Handler<AttemptOutput<T>>>::Returned> + use<'b, C, T>
 where
     C: Into<Policy> + Copy,
     T: IntoTool,
     // Here and not in `IntoTool`, so that an unfit return type is told as such.
-    T::Handler: Handler<Outcome<T>>,
+    T::Handler: Handler<AttemptOutput<T>>,
 {
     let (controls, function) = CallControls::new(config, breaker, tool.into_tool());
     Call::new(controls, function)

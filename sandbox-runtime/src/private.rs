@@ -24,5 +24,5 @@ pub use crate::__sandboxed_handler as handler;
 pub use crate::breaker::CircuitBreaker;
 pub use crate::execute::execute_with_controls;
 pub use crate::policy::Policy;
-pub use crate::site::{SiteRef, ToolSite};
+pub use crate::site::{SiteRef, ToolInfo, ToolSite};
 pub use crate::tool::{FromReturnType, TypedHandler};

@@ -50,8 +50,8 @@ impl FromFailure for String {
 #[diagnostic::on_unimplemented(
     message = "a sandboxed tool cannot return a failure in `{Self}`",
     label = "cannot hold a failure",
-    note = "return `Result<{Self}, E>` where `E` is `String`, or any type that implements `From<SandboxError>`; or say with \
-            `on_failure` what to return",
+    note = "return `Result<{Self}, E>` where `E` is `String`, or any type that implements `From<SandboxError>`; or let \
+            `on_failure` make what to return",
     note = "the usual answers of rmcp's tools can hold a failure with the feature `rmcp` of sandbox-runtime"
 )]
 pub trait HoldFailure: Outcome {
