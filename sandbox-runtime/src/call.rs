@@ -19,8 +19,9 @@ use pin_project_lite::pin_project;
 use attempt::{Attempt, PollEnd};
 use retry::{Decision, Situation, decide};
 
-pub(crate) use controls::{CallControls, Controls};
+pub use controls::{CallControls, Controls};
 pub(crate) use deadline::saturating_add;
+pub use lent::LentAttempt;
 pub(crate) use retry::{AttemptEnd, Stop};
 
 use crate::breaker::{Admission, Refusal};

@@ -100,7 +100,7 @@
 //! `context: RequestContext<RoleServer>` among the tool's arguments, `cancel = context.ct` does that.
 
 mod answer;
-mod reader;
+pub(crate) mod reader;
 mod server;
 
 use rmcp::ErrorData;
@@ -111,9 +111,6 @@ use serde_json::Value;
 use crate::failure::Failure;
 use crate::tool::FromFailure;
 
-pub(crate) use reader::{
-    AlwaysRetry, AlwaysRetryDescribed, AsResult, AsText, FrameworkResult, FromIsError, Text, ToServer,
-};
 pub use server::TellFailures;
 
 /// Where in `_meta` of a result the [`Failure`] stands.

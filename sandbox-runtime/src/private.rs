@@ -22,7 +22,16 @@ pub use probe::{Opaque, Probe, rungs};
 
 pub use crate::__sandboxed_handler as handler;
 pub use crate::breaker::CircuitBreaker;
+pub use crate::call::{CallControls, CallState, Controls, LentAttempt};
 pub use crate::execute::execute_with_controls;
+#[cfg(feature = "rmcp")]
+pub use crate::mcp::reader::{
+    AlwaysRetry, AlwaysRetryDescribed, AsResult, AsText, FrameworkResult, FromIsError, Text, ToServer,
+};
 pub use crate::policy::Policy;
 pub use crate::site::{SiteRef, ToolInfo, ToolSite};
+#[cfg(any(feature = "rmcp", feature = "rig"))]
+pub use crate::tool::framework::{FrameworkError, FromErrorType, PerVariant};
+pub use crate::tool::label::{SiteLabel, SiteLabelBesideBreaker};
+pub use crate::tool::reader::{AlwaysSuccess, Classified};
 pub use crate::tool::{FromReturnType, TypedHandler};

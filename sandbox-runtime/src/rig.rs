@@ -77,7 +77,8 @@ use rig_core::tool::{ToolErrorKind, ToolExecutionError};
 
 use crate::failure::{Failure, FailureKind};
 use crate::sanitize::sanitized;
-use crate::tool::{FrameworkError, FromFailure};
+use crate::tool::FromFailure;
+use crate::tool::framework::FrameworkError;
 use crate::verdict::Verdict;
 
 /// With its kind, whether another call may help, and texts for the model and for the log; the failure itself is the source.

@@ -1,5 +1,7 @@
 //! Supertraits that other crates cannot name, and so cannot implement: of traits that stand in bounds only.
 
+#![expect(unnameable_types, reason = "what cannot be named cannot be implemented")]
+
 use std::future::Future;
 
 use serde_json::Value;

@@ -7,9 +7,10 @@
 pub(crate) mod budget;
 pub(crate) mod report;
 mod scope;
+#[cfg(test)]
+mod tests;
 
 use std::fmt::Debug;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -49,6 +50,7 @@ pub(crate) trait Attachment: Debug + Send + Sync {
     }
 
     /// Keeps a failure that the return type of its tool cannot hold; gives it back if the attachment has no use for it.
+    #[cfg(feature = "rmcp")]
     fn keep_unreturnable(&self, failure: Failure) -> Result<(), Failure> {
         Err(failure)
     }
@@ -161,6 +163,7 @@ impl Drop for Surroundings {
 
 /// Leaves a failure to what surrounds the caller, for a tool whose return type cannot hold it; gives it back if nothing there
 /// has a use for it.
+#[cfg(feature = "rmcp")]
 pub(crate) fn keep_unreturnable(failure: Failure) -> Result<(), Failure> {
     let Some(scope) = current() else {
         return Err(failure);
@@ -169,8 +172,8 @@ pub(crate) fn keep_unreturnable(failure: Failure) -> Result<(), Failure> {
     attachments
         .try_fold(failure, |failure, attachment| {
             match attachment.keep_unreturnable(failure) {
-                Ok(()) => ControlFlow::Break(()),
-                Err(failure) => ControlFlow::Continue(failure),
+                Ok(()) => std::ops::ControlFlow::Break(()),
+                Err(failure) => std::ops::ControlFlow::Continue(failure),
             }
         })
         .continue_value()

@@ -10,12 +10,12 @@
 //! }
 //! ```
 
-mod failure_return;
+pub(crate) mod failure_return;
 #[cfg(any(feature = "rmcp", feature = "rig"))]
-mod framework;
-mod handler;
-mod label;
-mod reader;
+pub(crate) mod framework;
+pub(crate) mod handler;
+pub(crate) mod label;
+pub(crate) mod reader;
 
 use std::fmt;
 use std::future::{Future, IntoFuture, Pending};
@@ -27,14 +27,9 @@ use crate::sealed;
 use crate::verdict::Verdict;
 
 pub use failure_return::{FailureReturn, FromFailure, HoldFailure};
-#[cfg(any(feature = "rmcp", feature = "rig"))]
-pub use framework::{FrameworkError, FromErrorType, PerVariant};
 pub use handler::{Handler, JsonHandler, TypedHandler};
-pub(crate) use label::BreakerRef;
-pub use label::{NameLabel, SiteLabel, SiteLabelBesideBreaker, ToolLabel};
-pub use reader::{
-    AlwaysSuccess, Classified, DescribeError, FromReturnType, IgnoreIf, Outcome, Reader, RetryIf, UserFn,
-};
+pub use label::{NameLabel, ToolLabel};
+pub use reader::{DescribeError, FromReturnType, IgnoreIf, Outcome, Reader, RetryIf, UserFn};
 
 /// A named tool with its own types: what the attribute makes of a function, to write by hand.
 ///

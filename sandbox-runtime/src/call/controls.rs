@@ -8,15 +8,20 @@ use pin_project_lite::pin_project;
 
 use crate::breaker::CircuitBreaker;
 use crate::policy::Policy;
-use crate::tool::{BreakerRef, Tool, ToolLabel};
+use crate::tool::label::BreakerRef;
+use crate::tool::{Tool, ToolLabel};
 
 /// The policy, breaker, label, handler and cancellation of a call, in one type for the engine to carry.
 pub trait Controls {
-    /// Reads the outcomes.
+    /// See [`handler`](Self::handler).
     type Handler;
+    /// The settings; the same at every call of this.
     fn policy(&self) -> Policy;
+    /// Admits the attempts.
     fn breaker(&self) -> &CircuitBreaker;
+    /// The name that failures have for the tool.
     fn name(&self) -> &'static str;
+    /// Reads the outcomes, and makes what the caller gets.
     fn handler(&self) -> &Self::Handler;
     /// Resolves when the call is to end.
     fn poll_cancelled(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()>;

@@ -9,7 +9,8 @@ use crate::failure::Failure;
 use crate::mcp::server;
 use crate::sanitize::sanitized;
 use crate::sealed;
-use crate::tool::{FailureReturn, FrameworkError, HoldFailure, Outcome, Reader};
+use crate::tool::framework::FrameworkError;
+use crate::tool::{FailureReturn, HoldFailure, Outcome, Reader};
 use crate::verdict::Verdict;
 
 /// An answer that can hold a failure, and often holds one of the tool's own.
@@ -151,6 +152,7 @@ impl<T: FrameworkResult, E> FailureReturn<Result<T, E>> for AsResult {
 
 /// An answer that is a text and nothing else.
 pub trait Text {
+    /// The answer with this text.
     fn from_text(text: String) -> Self;
 }
 

@@ -7,7 +7,9 @@ use crate::call::{CallControls, CallState};
 use crate::policy::Policy;
 use crate::sealed;
 use crate::site::SiteRef;
-use crate::tool::{Classified, Function, SiteLabel, SiteLabelBesideBreaker, Tool, ToolLabel, TypedHandler};
+use crate::tool::label::{SiteLabel, SiteLabelBesideBreaker};
+use crate::tool::reader::Classified;
+use crate::tool::{Function, Tool, ToolLabel, TypedHandler};
 use crate::verdict::Verdict;
 
 /// The tool of an annotated function that has a breaker of its own.

@@ -5,9 +5,10 @@
 use std::fmt::Display;
 use std::marker::PhantomData;
 
-use crate::tool::{AlwaysSuccess, DescribeError, FromReturnType, Outcome, TypedHandler};
 #[cfg(any(feature = "rmcp", feature = "rig"))]
-use crate::tool::{FrameworkError, FromErrorType, PerVariant};
+use crate::tool::framework::{FrameworkError, FromErrorType, PerVariant};
+use crate::tool::reader::AlwaysSuccess;
+use crate::tool::{DescribeError, FromReturnType, Outcome, TypedHandler};
 
 /// The handler of a return type. Before the type stands what the expansion knows beside it: `tool` if the function is, or may
 /// be, the tool of an MCP server, and `on_failure` if a function of the user makes what there is to return.
@@ -146,10 +147,12 @@ mod mcp {
     use std::fmt::Display;
 
     use super::Probe;
-    use crate::mcp::{
+    use crate::mcp::reader::{
         AlwaysRetry, AlwaysRetryDescribed, AsResult, AsText, FrameworkResult, FromIsError, Text, ToServer,
     };
-    use crate::tool::{AlwaysSuccess, FrameworkError, FromErrorType, FromReturnType, PerVariant, TypedHandler};
+    use crate::tool::framework::{FrameworkError, FromErrorType, PerVariant};
+    use crate::tool::reader::AlwaysSuccess;
+    use crate::tool::{FromReturnType, TypedHandler};
 
     /// A result that holds a failure of the engine, and often one of the tool.
     pub trait ResultType {
