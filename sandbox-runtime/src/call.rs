@@ -20,7 +20,6 @@ use attempt::{Attempt, PollEnd};
 use retry::{Decision, Situation, decide};
 
 pub use controls::{CallControls, Controls};
-pub(crate) use deadline::saturating_add;
 pub use lent::LentAttempt;
 pub(crate) use retry::{AttemptEnd, Stop};
 

@@ -1,4 +1,4 @@
-//! tokio's time as small numbers: one for the breaker that fits into an atomic word, one for calls.
+//! tokio's time as small numbers: a [`Tick`] fits into the breaker's atomic word, a [`Moment`] into every call's future.
 
 use std::num::NonZeroU64;
 use std::sync::OnceLock;
@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A moment, or a length of time, in whole milliseconds; moments count from an arbitrary origin.
+/// A moment or a duration in whole milliseconds; moments count from an arbitrary origin.
 ///
-/// Forty bits, about 34 years, so that a moment shares a 64-bit word with the state it belongs to. Everything saturates:
-/// a moment that would lie past the last one is the last one, and is never reached.
+/// Forty bits, about 34 years, so that a moment shares a 64-bit word with the state it belongs to. All arithmetic
+/// saturates: a moment past the last one becomes the last one, which is never reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Tick(u64);
 
@@ -18,9 +18,12 @@ impl Tick {
     pub(crate) const MAX: Tick = Tick((1 << Self::BITS) - 1);
     pub(crate) const ZERO: Tick = Tick(0);
 
-    /// The length of `duration`, rounded up: a cooldown is never shorter than asked for.
-    #[expect(clippy::cast_possible_truncation, reason = "the maximum is compared against first")]
-    pub(crate) const fn length_of(duration: Duration) -> Tick {
+    /// Converts `duration`, rounded up: a cooldown is never shorter than requested.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the value is compared with the maximum first"
+    )]
+    pub(crate) const fn rounded_up(duration: Duration) -> Tick {
         let millis = duration.as_nanos().div_ceil(1_000_000);
         if millis >= Self::MAX.0 as u128 {
             Self::MAX
@@ -37,27 +40,27 @@ impl Tick {
         self.0
     }
 
-    pub(crate) const fn plus(self, length: Tick) -> Tick {
-        let sum = self.0.saturating_add(length.0);
+    pub(crate) const fn saturating_add(self, duration: Tick) -> Tick {
+        let sum = self.0.saturating_add(duration.0);
         if sum > Self::MAX.0 { Self::MAX } else { Tick(sum) }
     }
 
-    /// `self` doubled `times` times.
-    pub(crate) const fn doubled(self, times: u32) -> Tick {
+    /// Doubles `self` `times` times.
+    pub(crate) const fn saturating_doubled(self, times: u32) -> Tick {
         if self.0 != 0 && times >= self.0.leading_zeros() {
             return Self::MAX;
         }
-        // Zero stays zero however often it is doubled, and so may be shifted by any allowed amount.
+        // Zero stays zero however often it is doubled; shifting by all of `times` could overflow.
         let shift = if self.0 == 0 { 0 } else { times };
-        Tick::ZERO.plus(Tick(self.0 << shift))
+        Tick::ZERO.saturating_add(Tick(self.0 << shift))
     }
 
     pub(crate) fn min(self, other: Tick) -> Tick {
         Ord::min(self, other)
     }
 
-    /// How long from `earlier` to `self`; zero when it has passed.
-    pub(crate) fn since(self, earlier: Tick) -> Duration {
+    /// Returns the time from `earlier` to `self`; zero when `earlier` is later.
+    pub(crate) fn duration_since(self, earlier: Tick) -> Duration {
         Duration::from_millis(self.millis_since(earlier))
     }
 
@@ -66,53 +69,53 @@ impl Tick {
     }
 }
 
-/// The process's first reading of the clock, from which all others are counted.
-fn first() -> Instant {
-    static FIRST: OnceLock<std::time::Instant> = OnceLock::new();
-    Instant::from_std(*FIRST.get_or_init(std::time::Instant::now))
+/// Returns the process's first reading of the clock, from which all others are counted.
+fn epoch() -> Instant {
+    static EPOCH: OnceLock<std::time::Instant> = OnceLock::new();
+    Instant::from_std(*EPOCH.get_or_init(std::time::Instant::now))
 }
 
-/// How many nanoseconds lie between the first reading and `now`. Before it, fewer than none: each of tokio's paused
-/// runtimes has a clock of its own, and a `static` breaker may meet several.
-fn nanos_since_first(now: Instant) -> i64 {
-    let first = first();
+/// Returns the nanoseconds from the epoch to `now`. They may be negative: each of tokio's paused runtimes has a clock of
+/// its own, and a `static` breaker may meet several.
+fn nanos_since_epoch(now: Instant) -> i64 {
+    let epoch = epoch();
     let saturating = |duration: Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
-    match now.checked_duration_since(first) {
+    match now.checked_duration_since(epoch) {
         Some(after) => saturating(after),
-        None => -saturating(first - now),
+        None => -saturating(epoch - now),
     }
 }
 
-/// The current moment of tokio's clock, rounded down. Works outside a runtime too.
+/// Returns the current moment of tokio's clock, rounded down. Works outside a runtime too.
 pub(crate) fn now() -> Tick {
-    // Two years in, so that clocks behind the first reading fit as well.
-    const ORIGIN: u64 = 1 << 36;
-    // In seconds: a later moment would not fit.
-    const LONGEST: u64 = (Tick::MAX.0 - ORIGIN) / 1_000 - 1;
-    let (now, first) = (Instant::now(), first());
-    match now.checked_duration_since(first) {
-        // By parts, and so without a division of all nanoseconds: every refusal waits for this.
+    // The epoch is two years after the origin, so that clocks behind the epoch fit as well.
+    const EPOCH: u64 = 1 << 36;
+    // In seconds after the epoch. Later moments do not fit.
+    const LAST: u64 = (Tick::MAX.0 - EPOCH) / 1_000 - 1;
+    let (now, epoch) = (Instant::now(), epoch());
+    match now.checked_duration_since(epoch) {
+        // Seconds and milliseconds apart: dividing all nanoseconds takes longer, and every refusal waits for this.
         Some(after) => {
-            let seconds = after.as_secs().min(LONGEST);
-            Tick(ORIGIN + seconds * 1_000 + u64::from(after.subsec_millis()))
+            let seconds = after.as_secs().min(LAST);
+            Tick(EPOCH + seconds * 1_000 + u64::from(after.subsec_millis()))
         }
-        None => Tick(ORIGIN.saturating_sub(Tick::length_of(first - now).0)),
+        None => Tick(EPOCH.saturating_sub(Tick::rounded_up(epoch - now).0)),
     }
 }
 
-/// A moment to the nanosecond in eight bytes, half of what an `Instant` takes: there is one in every call's future.
+/// A moment to the nanosecond in eight bytes, half the size of an `Instant`: every call's future stores one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Moment(NonZeroU64);
 
 impl Moment {
     pub(crate) fn of(instant: Instant) -> Moment {
-        // A century in, for clocks behind the first reading.
-        const ORIGIN: u64 = 1 << 62;
-        let nanos = ORIGIN.saturating_add_signed(nanos_since_first(instant));
+        // The epoch is more than a century after the origin, so that clocks behind the epoch fit as well.
+        const EPOCH: u64 = 1 << 62;
+        let nanos = EPOCH.saturating_add_signed(nanos_since_epoch(instant));
         Moment(NonZeroU64::MIN.saturating_add(nanos))
     }
 
-    /// How long from `self` to `later`; zero when that has passed.
+    /// Returns the time from `self` to `later`; zero when `later` is earlier.
     pub(crate) fn until(self, later: Instant) -> Duration {
         Duration::from_nanos(Moment::of(later).0.get().saturating_sub(self.0.get()))
     }
@@ -122,10 +125,16 @@ impl Moment {
     }
 }
 
+/// Returns the moment `delay` after `now`; beyond the range of the clock, one that is never reached.
+pub(crate) fn saturating_add(now: Instant, delay: Duration) -> Instant {
+    const THIRTY_YEARS: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
+    now + delay.min(THIRTY_YEARS)
+}
+
 #[cfg(test)]
 impl Tick {
     pub(crate) const fn at(millis: u64) -> Tick {
-        Tick::ZERO.plus(Tick(millis))
+        Tick::ZERO.saturating_add(Tick(millis))
     }
 }
 
@@ -135,22 +144,22 @@ mod tests {
 
     #[test]
     fn lengths_round_up_and_saturate() {
-        assert_eq!(Tick::length_of(Duration::ZERO), Tick(0));
-        assert_eq!(Tick::length_of(Duration::from_nanos(1)), Tick(1));
-        assert_eq!(Tick::length_of(Duration::from_micros(1_001)), Tick(2));
-        assert_eq!(Tick::length_of(Duration::from_secs(30)), Tick(30_000));
-        assert_eq!(Tick::length_of(Duration::MAX), Tick::MAX);
+        assert_eq!(Tick::rounded_up(Duration::ZERO), Tick(0));
+        assert_eq!(Tick::rounded_up(Duration::from_nanos(1)), Tick(1));
+        assert_eq!(Tick::rounded_up(Duration::from_micros(1_001)), Tick(2));
+        assert_eq!(Tick::rounded_up(Duration::from_secs(30)), Tick(30_000));
+        assert_eq!(Tick::rounded_up(Duration::MAX), Tick::MAX);
     }
 
     #[test]
     fn sums_and_doublings_saturate() {
-        assert_eq!(Tick(1).plus(Tick::MAX), Tick::MAX);
-        assert_eq!(Tick(3).doubled(2), Tick(12));
-        assert_eq!(Tick(1).doubled(39), Tick(1 << 39));
+        assert_eq!(Tick(1).saturating_add(Tick::MAX), Tick::MAX);
+        assert_eq!(Tick(3).saturating_doubled(2), Tick(12));
+        assert_eq!(Tick(1).saturating_doubled(39), Tick(1 << 39));
         for times in [40, 63, 64, u32::MAX] {
-            assert_eq!(Tick(1).doubled(times), Tick::MAX, "doubled {times} times");
-            assert_eq!(Tick(0).doubled(times), Tick(0), "zero doubled {times} times");
-            assert_eq!(Tick::MAX.doubled(times), Tick::MAX);
+            assert_eq!(Tick(1).saturating_doubled(times), Tick::MAX, "doubled {times} times");
+            assert_eq!(Tick(0).saturating_doubled(times), Tick(0), "zero doubled {times} times");
+            assert_eq!(Tick::MAX.saturating_doubled(times), Tick::MAX);
         }
     }
 
@@ -158,7 +167,7 @@ mod tests {
     async fn follows_tokio_to_the_millisecond() {
         let before = now();
         tokio::time::advance(Duration::from_millis(1_234)).await;
-        assert_eq!(now().since(before), Duration::from_millis(1_234));
+        assert_eq!(now().duration_since(before), Duration::from_millis(1_234));
     }
 
     #[tokio::test(start_paused = true)]

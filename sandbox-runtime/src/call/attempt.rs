@@ -11,7 +11,8 @@ use pin_project_lite::pin_project;
 use tokio::task::coop;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::{AttemptEnd, CallState, Controls, Decision, Stop, saturating_add};
+use super::{AttemptEnd, CallState, Controls, Decision, Stop};
+use crate::clock::saturating_add;
 use crate::failure::FailureKind;
 use crate::sanitize::sanitized;
 use crate::tool::Handler;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{CallState, Controls};
-use crate::clock::Moment;
+use crate::clock::{Moment, saturating_add};
 
 impl<S: Controls> CallState<S> {
     /// Notes that the call begins now, if it has a deadline, and tells whether everything around it is over already. Comes
@@ -56,10 +56,4 @@ impl<S: Controls> CallState<S> {
     pub(super) fn elapsed(&self) -> Duration {
         self.started.map_or(Duration::ZERO, Moment::elapsed)
     }
-}
-
-/// `delay` after `now`; beyond the range of the clock, a time that never comes.
-pub(crate) fn saturating_add(now: Instant, delay: Duration) -> Instant {
-    const NEVER: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
-    now + delay.min(NEVER)
 }
