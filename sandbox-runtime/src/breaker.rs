@@ -5,6 +5,7 @@ mod loom_tests;
 mod machine;
 #[cfg(test)]
 mod model_tests;
+mod refusal;
 mod settings;
 mod window;
 mod words;
@@ -17,7 +18,7 @@ use settings::{Settings, Trip};
 use words::Kind;
 
 pub(crate) use machine::Admission;
-pub use machine::Refusal;
+pub use refusal::Refusal;
 
 use crate::clock::{self, Tick};
 use crate::failure::SandboxError;
@@ -82,7 +83,7 @@ impl fmt::Display for BreakerState {
 
 impl CircuitBreaker {
     /// The default length of a cooldown.
-    const COOLDOWN: Tick = Tick::length_of(Duration::from_secs(30));
+    const COOLDOWN: Tick = Tick::rounded_up(Duration::from_secs(30));
 
     /// The threshold of [`CircuitBreaker::default`]: 5.
     pub const DEFAULT_THRESHOLD: u32 = 5;
@@ -152,7 +153,7 @@ impl CircuitBreaker {
     #[must_use]
     pub const fn cooldown(self, cooldown: Duration) -> Self {
         let settings = Settings {
-            cooldown: Tick::length_of(cooldown),
+            cooldown: Tick::rounded_up(cooldown),
             ..self.machine.settings()
         };
         self.with(settings)
@@ -164,7 +165,7 @@ impl CircuitBreaker {
     #[must_use]
     pub const fn cooldown_max(self, longest: Duration) -> Self {
         let settings = Settings {
-            cooldown_max: Tick::length_of(longest),
+            cooldown_max: Tick::rounded_up(longest),
             ..self.machine.settings()
         };
         self.with(settings)
@@ -244,12 +245,6 @@ impl CircuitBreaker {
             Verdict::Retry { .. } | Verdict::Fail => self.machine.fail(admission, clock::now),
             Verdict::Ignore => self.machine.release(admission),
         }
-    }
-
-    /// Takes the success of an attempt that [`request_if_closed`](Self::request_if_closed) admitted, in line.
-    #[inline]
-    pub(crate) fn succeed(&self, admission: Admission) {
-        self.machine.succeed(admission, clock::now);
     }
 
     /// Why an attempt would be refused now.

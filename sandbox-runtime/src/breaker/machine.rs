@@ -25,7 +25,6 @@ use super::words::{Generation, Kind, Phase, Tally, Trial, Word};
 use crate::clock::Tick;
 
 pub(crate) use admission::Admission;
-pub use admission::Refusal;
 
 #[derive(Debug)]
 pub(super) struct Machine<W = AtomicU64> {
@@ -175,7 +174,7 @@ impl<W: Word> Machine<W> {
                 kind: Kind::Open,
                 generation: generation.next(),
                 level,
-                until: now.plus(self.settings.cooldown_at(level)),
+                until: now.saturating_add(self.settings.cooldown_at(level)),
             }
         })
     }
@@ -250,7 +249,7 @@ impl<W: Word> Machine<W> {
         match phase.kind {
             Kind::Open => {
                 let now = now();
-                let left = phase.until.since(now);
+                let left = phase.until.duration_since(now);
                 let kind = if now < phase.until { Kind::Open } else { Kind::HalfOpen };
                 (kind, left)
             }

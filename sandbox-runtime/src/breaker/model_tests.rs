@@ -13,9 +13,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::test_runner::{FileFailurePersistence, RngAlgorithm, TestCaseResult};
 
-use super::CircuitBreaker;
-use super::machine::{Admission, Machine, Refusal};
+use super::machine::{Admission, Machine};
 use super::words::{Generation, Kind};
+use super::{CircuitBreaker, Refusal};
 use crate::clock::Tick;
 use model::{Model, NEVER, Opens, Outcome, Rules};
 
@@ -339,7 +339,7 @@ fn a_cooldown_grows_through_31_failed_probes_and_never_past_the_clock() {
         for _ in 0..40 {
             let (_, left) = machine.view(|| Tick::ZERO);
             let probe = machine
-                .admit(Duration::ZERO, || Tick::length_of(left))
+                .admit(Duration::ZERO, || Tick::rounded_up(left))
                 .expect("the cooldown is over");
             machine.fail(probe, || Tick::ZERO);
         }

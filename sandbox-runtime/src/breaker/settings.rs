@@ -45,11 +45,11 @@ impl Settings {
 
     pub(super) fn cooldown_at(&self, level: u32) -> Tick {
         let longest = Ord::max(self.cooldown, self.cooldown_max);
-        self.cooldown.doubled(level).min(longest)
+        self.cooldown.saturating_doubled(level).min(longest)
     }
 
     /// How long an unresolved probe keeps its place beyond the time that it has. Never nothing, or places would be free while they are taken.
     pub(super) fn lease(&self) -> Tick {
-        Ord::max(self.cooldown, Tick::length_of(Duration::from_millis(1)))
+        Ord::max(self.cooldown, Tick::rounded_up(Duration::from_millis(1)))
     }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::Machine;
+use crate::breaker::refusal::Refusal;
 use crate::breaker::words::{Generation, Kind, Phase, Trial, Word};
 use crate::clock::Tick;
 
@@ -30,16 +31,6 @@ impl Admission {
     pub(crate) fn is_probe(self) -> bool {
         (self.0.get() - 1) & 1 == 1
     }
-}
-
-/// The answer of a breaker that lets nobody in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[non_exhaustive]
-pub struct Refusal {
-    pub consecutive_failures: u32,
-    pub threshold: u32,
-    /// In milliseconds, as the breaker counts and as errors tell; `None`: not before a reset.
-    pub retry_after_ms: Option<u64>,
 }
 
 impl<W: Word> Machine<W> {
@@ -71,14 +62,14 @@ impl<W: Word> Machine<W> {
                 return Err(refusal);
             }
             let generation = phase.generation;
-            let lease = self.settings.lease().plus(Tick::length_of(limit));
+            let lease = self.settings.lease().saturating_add(Tick::rounded_up(limit));
             match phase.kind {
                 Kind::Closed => return Ok(Admission::new(generation, false)),
                 // Places taken since the look above are not lost ones: while the lease lasts, they are waited for.
                 Kind::HalfOpen
                     if now < phase.until || self.trial_of(generation).places_taken < self.settings.probes =>
                 {
-                    if self.take_place(phase, now.plus(lease)) {
+                    if self.take_place(phase, now.saturating_add(lease)) {
                         return Ok(Admission::new(generation, true));
                     }
                 }
@@ -88,7 +79,7 @@ impl<W: Word> Machine<W> {
                         kind: Kind::HalfOpen,
                         generation: generation.next(),
                         level: phase.level,
-                        until: now.plus(lease),
+                        until: now.saturating_add(lease),
                     };
                     self.move_on(phase, half_open);
                 }
@@ -134,10 +125,12 @@ impl<W: Word> Machine<W> {
             }
             Kind::Forced => true,
         };
-        refused.then(|| Refusal {
-            consecutive_failures: self.failures_in(phase),
-            threshold: self.settings.trip.failures(),
-            retry_after_ms: (phase.kind != Kind::Forced).then(|| phase.until.millis_since(now)),
+        refused.then(|| {
+            Refusal::new(
+                self.failures_in(phase),
+                self.settings.trip.failures(),
+                (phase.kind != Kind::Forced).then(|| phase.until.millis_since(now)),
+            )
         })
     }
 }
@@ -155,11 +148,5 @@ mod tests {
             }
         }
         assert_eq!(size_of::<Option<Admission>>(), 4);
-    }
-}
-
-impl std::fmt::Display for Refusal {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "open")
     }
 }

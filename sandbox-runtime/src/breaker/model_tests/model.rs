@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use crate::breaker::CircuitBreaker;
-use crate::breaker::machine::Refusal;
 use crate::breaker::settings::Settings;
 use crate::breaker::words::Kind;
+use crate::breaker::{CircuitBreaker, Refusal};
 
 /// The clock's last moment, in milliseconds: sums end there, and what would happen then never happens.
 pub(super) const NEVER: u64 = (1 << 40) - 1;
