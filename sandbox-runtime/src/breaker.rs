@@ -5,17 +5,17 @@ mod loom_tests;
 mod machine;
 #[cfg(test)]
 mod model_tests;
+mod packed;
 mod refusal;
 mod settings;
 mod window;
-mod words;
 
 use std::fmt;
 use std::time::Duration;
 
 use machine::Machine;
-use settings::{Settings, Trip};
-use words::Kind;
+use packed::Kind;
+use settings::{Settings, TripRule};
 
 pub(crate) use machine::Admission;
 pub use refusal::Refusal;
@@ -94,7 +94,7 @@ impl CircuitBreaker {
     /// it so.
     #[must_use]
     pub const fn new(threshold: u32) -> Self {
-        Self::tripping(Trip::Consecutive { failures: threshold })
+        Self::tripping(TripRule::Consecutive { failures: threshold })
     }
 
     /// A closed breaker that opens when at least `failure_rate` of the last `window` results are failures.
@@ -126,20 +126,20 @@ impl CircuitBreaker {
         while failures < size && (enough > failures as f64 || enough.is_nan()) {
             failures += 1;
         }
-        Self::tripping(Trip::Windowed { size, failures })
+        Self::tripping(TripRule::Windowed { size, failures })
     }
 
     /// A breaker that never opens by itself and counts nothing, for tools that are to have none.
     /// [`force_open`](Self::force_open) still switches them off.
     #[must_use]
     pub const fn disabled() -> Self {
-        Self::tripping(Trip::Never)
+        Self::tripping(TripRule::Disabled)
     }
 
-    const fn tripping(trip: Trip) -> Self {
+    const fn tripping(trip_rule: TripRule) -> Self {
         CircuitBreaker {
             machine: Machine::new(Settings {
-                trip,
+                trip_rule,
                 cooldown: Self::COOLDOWN,
                 cooldown_max: Tick::ZERO,
                 probes: 1,
@@ -297,7 +297,7 @@ impl CircuitBreaker {
     /// The number of failures that opens the breaker; `u32::MAX` for one that is [`disabled`](Self::disabled).
     #[must_use]
     pub const fn threshold(&self) -> u32 {
-        self.machine.settings().trip.failures()
+        self.machine.settings().trip_rule.failures()
     }
 
     /// Closes the breaker from any state and clears its counts. Attempts under way count for nothing afterwards. A breaker

@@ -21,7 +21,7 @@ use loom::thread;
 
 use super::CircuitBreaker;
 use super::machine::{Admission, Machine};
-use super::words::{Generation, Kind, Word};
+use super::packed::{Generation, Kind, Word};
 use crate::clock::Tick;
 
 impl Word for AtomicU64 {

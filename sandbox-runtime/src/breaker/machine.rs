@@ -19,9 +19,9 @@ mod admission;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::settings::{Settings, Trip};
+use super::packed::{Counts, Generation, Kind, PackedState, ProbeCounts, Word};
+use super::settings::{Settings, TripRule};
 use super::window::Window;
-use super::words::{Generation, Kind, Phase, Tally, Trial, Word};
 use crate::clock::Tick;
 
 pub(crate) use admission::Admission;
@@ -29,7 +29,7 @@ pub(crate) use admission::Admission;
 #[derive(Debug)]
 pub(super) struct Machine<W = AtomicU64> {
     phase: W,
-    tally: W,
+    counts: W,
     window: Window<W>,
     settings: Settings,
 }
@@ -37,8 +37,8 @@ pub(super) struct Machine<W = AtomicU64> {
 impl Machine {
     pub(super) const fn new(settings: Settings) -> Machine {
         Machine {
-            phase: AtomicU64::new(Phase::new(settings.initial(), Generation::FIRST).pack()),
-            tally: AtomicU64::new(0),
+            phase: AtomicU64::new(PackedState::new(settings.initial(), Generation::FIRST).pack()),
+            counts: AtomicU64::new(0),
             window: Window::empty(AtomicU64::new(0), AtomicU64::new(0)),
             settings,
         }
@@ -55,8 +55,8 @@ impl<W> Machine<W> {
     /// A machine of other words, after transitions that left nothing counted.
     pub(super) fn made_of(word: impl Fn(u64) -> W, settings: Settings, generation: Generation) -> Machine<W> {
         Machine {
-            phase: word(Phase::new(settings.initial(), generation).pack()),
-            tally: word(0),
+            phase: word(PackedState::new(settings.initial(), generation).pack()),
+            counts: word(0),
             window: Window::empty(word(0), word(0)),
             settings,
         }
@@ -68,8 +68,8 @@ impl<W: Word> Machine<W> {
         self.settings
     }
 
-    fn phase(&self) -> Phase {
-        Phase::unpack(self.phase.load(Ordering::SeqCst))
+    fn phase(&self) -> PackedState {
+        PackedState::unpack(self.phase.load(Ordering::SeqCst))
     }
 
     /// An admitted attempt succeeded.
@@ -86,15 +86,15 @@ impl<W: Word> Machine<W> {
 
     #[cold]
     fn succeed_probe(&self, generation: Generation) {
-        let trial = self.update_trial(generation, |trial| {
-            Some(Trial {
-                places_taken: trial.places_taken.saturating_sub(1),
-                successes: trial.successes.saturating_add(1),
+        let counts = self.update_probe_counts(generation, |counts| {
+            Some(ProbeCounts {
+                slots_taken: counts.slots_taken.saturating_sub(1),
+                successes: counts.successes.saturating_add(1),
             })
         });
-        if trial.is_some_and(|trial| trial.successes >= self.settings.probes) {
-            self.leave(Kind::HalfOpen, generation, |phase| {
-                Phase::new(Kind::Closed, phase.generation.next())
+        if counts.is_some_and(|counts| counts.successes >= self.settings.probes) {
+            self.transition_from(Kind::HalfOpen, generation, |phase| {
+                PackedState::new(Kind::Closed, phase.generation.next())
             });
         }
     }
@@ -113,10 +113,10 @@ impl<W: Word> Machine<W> {
     /// An admitted attempt came to nothing: nothing is counted, a probe's place is free.
     pub(super) fn release(&self, admission: Admission) {
         if admission.is_probe() {
-            self.update_trial(admission.generation(), |trial| {
-                Some(Trial {
-                    places_taken: trial.places_taken.saturating_sub(1),
-                    ..trial
+            self.update_probe_counts(admission.generation(), |counts| {
+                Some(ProbeCounts {
+                    slots_taken: counts.slots_taken.saturating_sub(1),
+                    ..counts
                 })
             });
         }
@@ -124,35 +124,35 @@ impl<W: Word> Machine<W> {
 
     #[inline]
     fn count_success(&self, generation: Generation, now: impl Fn() -> Tick) {
-        match self.settings.trip {
-            Trip::Windowed { .. } => self.count_in_window(generation, false, now),
+        match self.settings.trip_rule {
+            TripRule::Windowed { .. } => self.count_in_window(generation, false, now),
             // A breaker that never opens counts nothing: what holds for no failures holds for it.
-            Trip::Consecutive { .. } | Trip::Never => {
-                let count = Tally::unpack(self.tally.load(Ordering::Acquire)).count_of(generation);
+            TripRule::Consecutive { .. } | TripRule::Disabled => {
+                let count = Counts::unpack(self.counts.load(Ordering::Acquire)).count_of(generation);
                 if count.is_some_and(|failures| failures != 0) {
-                    self.update_tally(generation, |_| Some(0));
+                    self.update_counts(generation, |_| Some(0));
                 }
             }
         }
     }
 
     fn count_failure(&self, generation: Generation, now: impl Fn() -> Tick) {
-        match self.settings.trip {
-            Trip::Consecutive { failures } => {
-                let count = self.update_tally(generation, |count| Some(count.saturating_add(1)));
+        match self.settings.trip_rule {
+            TripRule::Consecutive { failures } => {
+                let count = self.update_counts(generation, |count| Some(count.saturating_add(1)));
                 if count.is_some_and(|count| count >= failures) {
                     self.open(Kind::Closed, generation, now());
                 }
             }
-            Trip::Windowed { .. } => self.count_in_window(generation, true, now),
-            Trip::Never => {}
+            TripRule::Windowed { .. } => self.count_in_window(generation, true, now),
+            TripRule::Disabled => {}
         }
     }
 
     /// Judges the window as it was when this result went in, whatever has been recorded since: no moment that deserves
     /// opening passes unseen.
     fn count_in_window(&self, generation: Generation, failed: bool, now: impl Fn() -> Tick) {
-        let Trip::Windowed { size, failures } = self.settings.trip else {
+        let TripRule::Windowed { size, failures } = self.settings.trip_rule else {
             return;
         };
         let results = self
@@ -165,16 +165,16 @@ impl<W: Word> Machine<W> {
 
     /// Returns whether it was this that opened it.
     fn open(&self, from: Kind, generation: Generation, now: Tick) -> bool {
-        self.leave(from, generation, |phase| {
-            let level = match from {
+        self.transition_from(from, generation, |phase| {
+            let backoff_exponent = match from {
                 Kind::Closed => 0,
-                _ => Ord::min(phase.level + 1, Phase::MAX_LEVEL),
+                _ => Ord::min(phase.backoff_exponent + 1, PackedState::MAX_EXPONENT),
             };
-            Phase {
+            PackedState {
                 kind: Kind::Open,
                 generation: generation.next(),
-                level,
-                until: now.saturating_add(self.settings.cooldown_at(level)),
+                backoff_exponent,
+                until: now.saturating_add(self.settings.cooldown_at(backoff_exponent)),
             }
         })
     }
@@ -183,7 +183,7 @@ impl<W: Word> Machine<W> {
     /// meets. Returns the failures counted.
     pub(super) fn record_failure(&self, now: impl Fn() -> Tick) -> u32 {
         loop {
-            let Phase {
+            let PackedState {
                 kind,
                 generation,
                 until,
@@ -204,11 +204,11 @@ impl<W: Word> Machine<W> {
     }
 
     fn count_by_hand(&self, generation: Generation) {
-        match self.settings.trip {
-            Trip::Consecutive { .. } | Trip::Windowed { .. } => {
-                self.update_tally(generation, |count| Some(count.saturating_add(1)));
+        match self.settings.trip_rule {
+            TripRule::Consecutive { .. } | TripRule::Windowed { .. } => {
+                self.update_counts(generation, |count| Some(count.saturating_add(1)));
             }
-            Trip::Never => {}
+            TripRule::Disabled => {}
         }
     }
 
@@ -220,7 +220,7 @@ impl<W: Word> Machine<W> {
                 Kind::Closed => return self.count_success(phase.generation, now),
                 Kind::Forced => return,
                 Kind::Open | Kind::HalfOpen => {
-                    if self.move_on(phase, Phase::new(Kind::Closed, phase.generation.next())) {
+                    if self.try_transition(phase, PackedState::new(Kind::Closed, phase.generation.next())) {
                         return;
                     }
                 }
@@ -232,11 +232,11 @@ impl<W: Word> Machine<W> {
         self.failures_in(self.phase())
     }
 
-    fn failures_in(&self, phase: Phase) -> u32 {
-        let tally = Tally::unpack(self.tally.load(Ordering::SeqCst));
-        let counted = tally.count_of(phase.generation).unwrap_or(0);
-        match (phase.kind, self.settings.trip) {
-            (Kind::Closed, Trip::Windowed { size, .. }) => self.window.failures_among(size, phase.generation),
+    fn failures_in(&self, phase: PackedState) -> u32 {
+        let counts = Counts::unpack(self.counts.load(Ordering::SeqCst));
+        let counted = counts.count_of(phase.generation).unwrap_or(0);
+        match (phase.kind, self.settings.trip_rule) {
+            (Kind::Closed, TripRule::Windowed { size, .. }) => self.window.failures_among(size, phase.generation),
             (Kind::Closed | Kind::Forced, _) => counted,
             (Kind::Open, trip) => trip.failures().saturating_add(counted),
             (Kind::HalfOpen, trip) => trip.failures(),
@@ -259,27 +259,27 @@ impl<W: Word> Machine<W> {
 
     pub(super) fn force(&self, kind: Kind) {
         let mut phase = self.phase();
-        while !self.move_on(phase, Phase::new(kind, phase.generation.next())) {
+        while !self.try_transition(phase, PackedState::new(kind, phase.generation.next())) {
             phase = self.phase();
         }
     }
 
     #[inline]
     fn is_at(&self, kind: Kind, generation: Generation) -> bool {
-        let phase = Phase::unpack(self.phase.load(Ordering::SeqCst));
+        let phase = PackedState::unpack(self.phase.load(Ordering::SeqCst));
         phase.kind == kind && phase.generation == generation
     }
 
-    fn move_on(&self, from: Phase, to: Phase) -> bool {
+    fn try_transition(&self, from: PackedState, to: PackedState) -> bool {
         self.phase.compare_exchange(from.pack(), to.pack()).is_ok()
     }
 
     /// Leaves `generation` of `kind` unless that is over already; only its lease may have changed meanwhile. Returns
     /// whether it was this that left it.
-    fn leave(&self, kind: Kind, generation: Generation, to: impl Fn(Phase) -> Phase) -> bool {
+    fn transition_from(&self, kind: Kind, generation: Generation, to: impl Fn(PackedState) -> PackedState) -> bool {
         let mut phase = self.phase();
         while phase.kind == kind && phase.generation == generation {
-            if self.move_on(phase, to(phase)) {
+            if self.try_transition(phase, to(phase)) {
                 return true;
             }
             phase = self.phase();
@@ -288,10 +288,10 @@ impl<W: Word> Machine<W> {
     }
 
     /// Changes what `generation` has counted and returns it; `None` when its counting is over or `change` declines.
-    fn update_tally(&self, generation: Generation, change: impl Fn(u32) -> Option<u32>) -> Option<u32> {
-        let mut word = self.tally.load(Ordering::SeqCst);
+    fn update_counts(&self, generation: Generation, change: impl Fn(u32) -> Option<u32>) -> Option<u32> {
+        let mut word = self.counts.load(Ordering::SeqCst);
         loop {
-            let counted = match Tally::unpack(word).count_of(generation) {
+            let counted = match Counts::unpack(word).count_of(generation) {
                 Some(count) => count,
                 // Another one's counts. Nobody counts for a generation before the phase has reached it: if the phase,
                 // read after them, is at `generation`, they are older, and nothing has been counted since.
@@ -299,21 +299,27 @@ impl<W: Word> Machine<W> {
                 None => return None,
             };
             let count = change(counted)?;
-            let tally = Tally { generation, count };
-            match self.tally.compare_exchange(word, tally.pack()) {
+            let counts = Counts { generation, count };
+            match self.counts.compare_exchange(word, counts.pack()) {
                 Ok(_) => return Some(count),
                 Err(current) => word = current,
             }
         }
     }
 
-    fn update_trial(&self, generation: Generation, change: impl Fn(Trial) -> Option<Trial>) -> Option<Trial> {
-        self.update_tally(generation, |count| change(Trial::unpack(count)).map(Trial::pack))
-            .map(Trial::unpack)
+    fn update_probe_counts(
+        &self,
+        generation: Generation,
+        change: impl Fn(ProbeCounts) -> Option<ProbeCounts>,
+    ) -> Option<ProbeCounts> {
+        self.update_counts(generation, |count| {
+            change(ProbeCounts::unpack(count)).map(ProbeCounts::pack)
+        })
+        .map(ProbeCounts::unpack)
     }
 
-    fn trial_of(&self, generation: Generation) -> Trial {
-        let tally = Tally::unpack(self.tally.load(Ordering::SeqCst));
-        Trial::unpack(tally.count_of(generation).unwrap_or(0))
+    fn probe_counts_of(&self, generation: Generation) -> ProbeCounts {
+        let counts = Counts::unpack(self.counts.load(Ordering::SeqCst));
+        ProbeCounts::unpack(counts.count_of(generation).unwrap_or(0))
     }
 }

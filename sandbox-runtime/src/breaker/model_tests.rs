@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{FileFailurePersistence, RngAlgorithm, TestCaseResult};
 
 use super::machine::{Admission, Machine};
-use super::words::{Generation, Kind};
+use super::packed::{Generation, Kind};
 use super::{CircuitBreaker, Refusal};
 use crate::clock::Tick;
 use model::{Model, NEVER, Opens, Outcome, Rules};

@@ -16,7 +16,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::words::{Generation, Word};
+use super::packed::{Generation, Word};
 
 #[derive(Debug)]
 pub(super) struct Window<W> {
@@ -47,7 +47,7 @@ impl<W: Word> Window<W> {
     ) -> Option<Results> {
         loop {
             let words = self.read();
-            let halves = words.map(Half::unpack);
+            let halves = words.map(HalfWindow::unpack);
             // Nobody records for a generation before the breaker has reached it. If the breaker, asked after the halves
             // were read, is at this one, then other tags are of earlier ones, and may be written over.
             if halves.iter().any(|half| half.generation != generation) && !is_present() {
@@ -73,7 +73,7 @@ impl<W: Word> Window<W> {
             let again = self.read();
             // The first has not changed while the second was read.
             if again[0] == words[0] {
-                return Results::of(generation, words.map(Half::unpack)).failures_among(size);
+                return Results::of(generation, words.map(HalfWindow::unpack)).failures_among(size);
             }
             words = again;
         }
@@ -90,18 +90,18 @@ impl<W: Word> Window<W> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Results {
     /// The half that took the latest result.
-    newer: Half,
+    newer: HalfWindow,
     /// The other one, whose turn it is.
-    older: Half,
+    older: HalfWindow,
     end_in_first: bool,
 }
 
 impl Results {
-    fn of(generation: Generation, [first, second]: [Half; 2]) -> Results {
+    fn of(generation: Generation, [first, second]: [HalfWindow; 2]) -> Results {
         // The first result goes into the first half: where that is of another generation, so is all else.
         let first = first.seen_in(generation);
         let second = match first.count {
-            0 => Half::empty(generation),
+            0 => HalfWindow::empty(generation),
             _ => second.seen_in(generation),
         };
         let end_in_first = first.count == second.count_after();
@@ -129,13 +129,13 @@ impl Results {
         let newer = self.newer.latest(latest.div_ceil(2));
         let older = self.older.latest(latest / 2);
         // Counted at once: x86-64 has no instruction for it that every processor knows.
-        (u64::from(newer) << Half::SIZE | u64::from(older)).count_ones()
+        (u64::from(newer) << HalfWindow::SIZE | u64::from(older)).count_ones()
     }
 }
 
 /// Every other result of a generation: generation (17 bits), count (15), results (32).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Half {
+struct HalfWindow {
     generation: Generation,
     /// How many results it has taken. When the bits are used up it goes on from [`SIZE`](Self::SIZE): a half that was full
     /// once remains so. To take the same count for the same moment, a recorder must be held up over 65,000 results.
@@ -144,13 +144,13 @@ struct Half {
     results: u32,
 }
 
-impl Half {
+impl HalfWindow {
     const SIZE: u32 = u32::BITS;
     const COUNT_BITS: u32 = u64::BITS - Generation::BITS - Self::SIZE;
     const MAX_COUNT: u32 = (1 << Self::COUNT_BITS) - 1;
 
-    const fn empty(generation: Generation) -> Half {
-        Half {
+    const fn empty(generation: Generation) -> HalfWindow {
+        HalfWindow {
             generation,
             count: 0,
             results: 0,
@@ -162,20 +162,20 @@ impl Half {
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "what lies above is cut off on purpose")]
-    const fn unpack(word: u64) -> Half {
+    const fn unpack(word: u64) -> HalfWindow {
         let above = word >> Self::SIZE;
-        Half {
+        HalfWindow {
             generation: Generation::from_bits(above >> Self::COUNT_BITS),
             count: above as u32 & Self::MAX_COUNT,
             results: word as u32,
         }
     }
 
-    fn seen_in(self, generation: Generation) -> Half {
+    fn seen_in(self, generation: Generation) -> HalfWindow {
         if self.generation == generation {
             self
         } else {
-            Half::empty(generation)
+            HalfWindow::empty(generation)
         }
     }
 
@@ -186,8 +186,8 @@ impl Half {
         }
     }
 
-    fn with(self, failed: bool) -> Half {
-        Half {
+    fn with(self, failed: bool) -> HalfWindow {
+        HalfWindow {
             count: self.count_after(),
             results: self.results << 1 | u32::from(failed),
             ..self
@@ -220,14 +220,14 @@ mod tests {
     #[test]
     fn halves_survive_packing_at_the_extremes() {
         for generation in [Generation::FIRST, Generation::FIRST.next(), LAST] {
-            for count in [0, 1, Half::MAX_COUNT] {
+            for count in [0, 1, HalfWindow::MAX_COUNT] {
                 for results in [0, 1, 1 << 31, u32::MAX] {
-                    let half = Half {
+                    let half = HalfWindow {
                         generation,
                         count,
                         results,
                     };
-                    assert_eq!(Half::unpack(half.pack()), half);
+                    assert_eq!(HalfWindow::unpack(half.pack()), half);
                 }
             }
         }
@@ -239,13 +239,13 @@ mod tests {
         let sizes = [1, 2, 3, 31, 32, 33, 63, 64];
         let window = empty();
         let mut latest_first = VecDeque::new();
-        for number in 1..=5 * Half::MAX_COUNT {
+        for number in 1..=5 * HalfWindow::MAX_COUNT {
             let failed = number.wrapping_mul(0x9e37_79b9).count_ones() % 2 == 1;
             latest_first.push_front(failed);
             latest_first.truncate(64);
             let results = record(&window, LAST, failed);
             // All of them while it fills and around the wraps, few in between.
-            if (64..Half::MAX_COUNT).contains(&(number / 2 % Half::MAX_COUNT)) && number % 101 != 0 {
+            if (64..HalfWindow::MAX_COUNT).contains(&(number / 2 % HalfWindow::MAX_COUNT)) && number % 101 != 0 {
                 continue;
             }
             for size in sizes {
@@ -269,7 +269,7 @@ mod tests {
     fn results_go_into_the_halves_by_turns() {
         let window = empty();
         let mut words = window.read();
-        for number in 0..3 * Half::MAX_COUNT {
+        for number in 0..3 * HalfWindow::MAX_COUNT {
             record(&window, LAST, true);
             let after = window.read();
             let turn = number as usize % 2;
@@ -315,9 +315,9 @@ mod tests {
     /// It is wrong for a while then, but a recorder must not wait for halves that fit together.
     #[test]
     fn a_half_of_the_same_number_from_before_the_generations_wrapped_holds_nobody_up() {
-        let left_over = Half {
+        let left_over = HalfWindow {
             count: 5,
-            ..Half::empty(LAST)
+            ..HalfWindow::empty(LAST)
         };
         let window = Window::empty(AtomicU64::new(0), AtomicU64::new(left_over.pack()));
         for _ in 0..64 {

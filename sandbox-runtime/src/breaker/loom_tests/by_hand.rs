@@ -2,7 +2,7 @@
 
 use super::{State, Watched, at_once, explore, explore_with_few_preemptions};
 use crate::breaker::CircuitBreaker;
-use crate::breaker::words::Kind;
+use crate::breaker::packed::Kind;
 
 #[test]
 fn a_reset_wins_over_probes_under_way() {

@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::Machine;
+use crate::breaker::packed::{Generation, Kind, PackedState, ProbeCounts, Word};
 use crate::breaker::refusal::Refusal;
-use crate::breaker::words::{Generation, Kind, Phase, Trial, Word};
 use crate::clock::Tick;
 
 /// Leave to make one attempt, and what its result will count for: the generation and whether it is a probe, plus one, so
@@ -46,7 +46,7 @@ impl<W: Word> Machine<W> {
 
     #[inline]
     pub(in crate::breaker) fn admit_if_closed(&self) -> Option<Admission> {
-        let phase = Phase::unpack(self.phase.load(Ordering::Acquire));
+        let phase = PackedState::unpack(self.phase.load(Ordering::Acquire));
         match phase.kind {
             Kind::Closed => Some(Admission::new(phase.generation, false)),
             _ => None,
@@ -67,21 +67,21 @@ impl<W: Word> Machine<W> {
                 Kind::Closed => return Ok(Admission::new(generation, false)),
                 // Places taken since the look above are not lost ones: while the lease lasts, they are waited for.
                 Kind::HalfOpen
-                    if now < phase.until || self.trial_of(generation).places_taken < self.settings.probes =>
+                    if now < phase.until || self.probe_counts_of(generation).slots_taken < self.settings.probes =>
                 {
-                    if self.take_place(phase, now.saturating_add(lease)) {
+                    if self.acquire_probe_slot(phase, now.saturating_add(lease)) {
                         return Ok(Admission::new(generation, true));
                     }
                 }
                 // The cooldown is over, or every place has been lost.
                 _ => {
-                    let half_open = Phase {
+                    let half_open = PackedState {
                         kind: Kind::HalfOpen,
                         generation: generation.next(),
-                        level: phase.level,
+                        backoff_exponent: phase.backoff_exponent,
                         until: now.saturating_add(lease),
                     };
-                    self.move_on(phase, half_open);
+                    self.try_transition(phase, half_open);
                 }
             }
         }
@@ -89,18 +89,18 @@ impl<W: Word> Machine<W> {
 
     /// The lease first, then the place: whoever finds all places taken then finds the latest lease as well. The last look
     /// tells whether the places still were this generation's when one was taken.
-    fn take_place(&self, phase: Phase, until: Tick) -> bool {
-        let leased = Phase {
+    fn acquire_probe_slot(&self, phase: PackedState, until: Tick) -> bool {
+        let leased = PackedState {
             until: Ord::max(phase.until, until),
             ..phase
         };
-        if leased != phase && !self.move_on(phase, leased) {
+        if leased != phase && !self.try_transition(phase, leased) {
             return false;
         }
-        let taken = self.update_trial(phase.generation, |trial| {
-            (trial.places_taken < self.settings.probes).then(|| Trial {
-                places_taken: trial.places_taken + 1,
-                ..trial
+        let taken = self.update_probe_counts(phase.generation, |counts| {
+            (counts.slots_taken < self.settings.probes).then(|| ProbeCounts {
+                slots_taken: counts.slots_taken + 1,
+                ..counts
             })
         });
         taken.is_some() && self.is_at(Kind::HalfOpen, phase.generation)
@@ -115,12 +115,12 @@ impl<W: Word> Machine<W> {
         }
     }
 
-    fn refusal_in(&self, phase: Phase, now: Tick) -> Option<Refusal> {
+    fn refusal_in(&self, phase: PackedState, now: Tick) -> Option<Refusal> {
         let refused = match phase.kind {
             Kind::Closed => false,
             Kind::Open => now < phase.until,
             Kind::HalfOpen => {
-                let full = self.trial_of(phase.generation).places_taken >= self.settings.probes;
+                let full = self.probe_counts_of(phase.generation).slots_taken >= self.settings.probes;
                 full && now < phase.until
             }
             Kind::Forced => true,
@@ -128,7 +128,7 @@ impl<W: Word> Machine<W> {
         refused.then(|| {
             Refusal::new(
                 self.failures_in(phase),
-                self.settings.trip.failures(),
+                self.settings.trip_rule.failures(),
                 (phase.kind != Kind::Forced).then(|| phase.until.millis_since(now)),
             )
         })

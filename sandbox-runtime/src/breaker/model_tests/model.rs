@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::breaker::packed::Kind;
 use crate::breaker::settings::Settings;
-use crate::breaker::words::Kind;
 use crate::breaker::{CircuitBreaker, Refusal};
 
 /// The clock's last moment, in milliseconds: sums end there, and what would happen then never happens.
@@ -159,12 +159,12 @@ impl Model {
         (self.now + length).min(NEVER)
     }
 
-    fn places_taken(&self) -> usize {
+    fn slots_taken(&self) -> usize {
         self.permits.iter().filter(|era| **era == self.era).count()
     }
 
-    fn all_places_are_taken(&self) -> bool {
-        self.places_taken() >= self.rules.probes
+    fn all_slots_are_taken(&self) -> bool {
+        self.slots_taken() >= self.rules.probes
     }
 
     /// When the places that are taken count as lost: one cooldown after the last of them was given.
@@ -178,7 +178,7 @@ impl Model {
             State::Closed => return None,
             State::Forced => None,
             State::Open { until } => Some(until),
-            State::HalfOpen if self.all_places_are_taken() => Some(self.lease_end()),
+            State::HalfOpen if self.all_slots_are_taken() => Some(self.lease_end()),
             State::HalfOpen => return None,
         };
         if until.is_some_and(|until| self.now >= until) {
@@ -196,7 +196,7 @@ impl Model {
         if let Some(refusal) = self.refusal() {
             return Err(refusal);
         }
-        let places_are_lost = self.state == State::HalfOpen && self.all_places_are_taken();
+        let places_are_lost = self.state == State::HalfOpen && self.all_slots_are_taken();
         if places_are_lost || matches!(self.state, State::Open { .. }) {
             self.turn(State::HalfOpen);
         }

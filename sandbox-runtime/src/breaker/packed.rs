@@ -1,7 +1,7 @@
 //! The breaker's words: how its state is packed into atomics. Those of the window have a module of their own.
 //!
-//! Every transition is one compare-and-swap of the [`Phase`], which carries a generation that each transition moves on.
-//! The [`Tally`] carries the generation that its counts belong to; counts of another generation read as zero, so a
+//! Every transition is one compare-and-swap of the [`PackedState`], which carries a generation that each transition moves on.
+//! The [`Counts`] carries the generation that its counts belong to; counts of another generation read as zero, so a
 //! transition clears them without a second write.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -64,27 +64,27 @@ pub(super) enum Kind {
     Forced,
 }
 
-/// The state itself: `until` (40 bits), generation (17), level (5), kind (2).
+/// The state itself: `until` (40 bits), generation (17), backoff_exponent (5), kind (2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Phase {
+pub(super) struct PackedState {
     pub(super) kind: Kind,
     pub(super) generation: Generation,
     /// Probes failed in a row since the breaker last closed: how often the cooldown has doubled.
-    pub(super) level: u32,
+    pub(super) backoff_exponent: u32,
     /// Open: when the cooldown ends. Half-open: when places that never came back are free again.
     pub(super) until: Tick,
 }
 
-impl Phase {
-    const LEVEL_BITS: u32 = 5;
+impl PackedState {
+    const EXPONENT_BITS: u32 = 5;
     /// More doublings are not made: even a cooldown of a millisecond lasts over three weeks by then.
-    pub(super) const MAX_LEVEL: u32 = (1 << Self::LEVEL_BITS) - 1;
+    pub(super) const MAX_EXPONENT: u32 = (1 << Self::EXPONENT_BITS) - 1;
 
-    pub(super) const fn new(kind: Kind, generation: Generation) -> Phase {
-        Phase {
+    pub(super) const fn new(kind: Kind, generation: Generation) -> PackedState {
+        PackedState {
             kind,
             generation,
-            level: 0,
+            backoff_exponent: 0,
             until: Tick::ZERO,
         }
     }
@@ -104,11 +104,11 @@ impl Phase {
             Kind::HalfOpen => 2,
             Kind::Forced => 3,
         };
-        let above = (self.generation.bits() << Self::LEVEL_BITS | self.level as u64) << 2 | kind;
+        let above = (self.generation.bits() << Self::EXPONENT_BITS | self.backoff_exponent as u64) << 2 | kind;
         above << Tick::BITS | self.until.bits()
     }
 
-    pub(super) const fn unpack(word: u64) -> Phase {
+    pub(super) const fn unpack(word: u64) -> PackedState {
         let above = word >> Tick::BITS;
         let kind = match above & 3 {
             0 => Kind::Closed,
@@ -116,10 +116,10 @@ impl Phase {
             2 => Kind::HalfOpen,
             _ => Kind::Forced,
         };
-        Phase {
+        PackedState {
             kind,
-            generation: Generation::from_bits(above >> (2 + Self::LEVEL_BITS)),
-            level: (above >> 2) as u32 & Self::MAX_LEVEL,
+            generation: Generation::from_bits(above >> (2 + Self::EXPONENT_BITS)),
+            backoff_exponent: (above >> 2) as u32 & Self::MAX_EXPONENT,
             until: Tick::from_bits(word),
         }
     }
@@ -130,19 +130,19 @@ impl Phase {
 /// Closed: the count of failures in a row; none when there is a window, which counts for itself. Open: failures recorded
 /// by hand. Half-open: places taken (upper half of the counts) and successes (lower half).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Tally {
+pub(super) struct Counts {
     pub(super) generation: Generation,
     pub(super) count: u32,
 }
 
-impl Tally {
+impl Counts {
     pub(super) const fn pack(self) -> u64 {
         self.generation.bits() << 32 | self.count as u64
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "the upper half is cut off on purpose")]
-    pub(super) const fn unpack(word: u64) -> Tally {
-        Tally {
+    pub(super) const fn unpack(word: u64) -> Counts {
+        Counts {
             generation: Generation::from_bits(word >> 32),
             count: word as u32,
         }
@@ -156,19 +156,19 @@ impl Tally {
 
 /// The count of a half-open generation, taken apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Trial {
-    pub(super) places_taken: u16,
+pub(super) struct ProbeCounts {
+    pub(super) slots_taken: u16,
     pub(super) successes: u16,
 }
 
-impl Trial {
+impl ProbeCounts {
     pub(super) const fn pack(self) -> u32 {
-        (self.places_taken as u32) << 16 | self.successes as u32
+        (self.slots_taken as u32) << 16 | self.successes as u32
     }
 
-    pub(super) const fn unpack(count: u32) -> Trial {
-        Trial {
-            places_taken: (count >> 16) as u16,
+    pub(super) const fn unpack(count: u32) -> ProbeCounts {
+        ProbeCounts {
+            slots_taken: (count >> 16) as u16,
             successes: (count & 0xffff) as u16,
         }
     }
@@ -182,15 +182,15 @@ mod tests {
     fn phases_survive_packing_at_the_extremes() {
         for kind in [Kind::Closed, Kind::Open, Kind::HalfOpen, Kind::Forced] {
             for generation in [0, 1, Generation::MASK] {
-                for level in [0, Phase::MAX_LEVEL] {
+                for backoff_exponent in [0, PackedState::MAX_EXPONENT] {
                     for until in [Tick::ZERO, Tick::MAX] {
-                        let phase = Phase {
+                        let phase = PackedState {
                             kind,
                             generation: Generation(generation),
-                            level,
+                            backoff_exponent,
                             until,
                         };
-                        assert_eq!(Phase::unpack(phase.pack()), phase);
+                        assert_eq!(PackedState::unpack(phase.pack()), phase);
                     }
                 }
             }
@@ -200,21 +200,18 @@ mod tests {
     #[test]
     fn a_tally_has_counts_for_its_own_generation_only() {
         for generation in [0, 1, Generation::MASK].map(Generation) {
-            let tally = Tally { generation, count: 7 };
-            assert_eq!(Tally::unpack(tally.pack()), tally);
-            assert_eq!(tally.count_of(generation), Some(7));
-            assert_eq!(tally.count_of(generation.next()), None, "the counts of an earlier one");
+            let counts = Counts { generation, count: 7 };
+            assert_eq!(Counts::unpack(counts.pack()), counts);
+            assert_eq!(counts.count_of(generation), Some(7));
+            assert_eq!(counts.count_of(generation.next()), None, "the counts of an earlier one");
         }
     }
 
     #[test]
     fn trials_survive_packing() {
-        for (places_taken, successes) in [(0, 0), (1, 0), (0, 1), (u16::MAX, u16::MAX)] {
-            let trial = Trial {
-                places_taken,
-                successes,
-            };
-            assert_eq!(Trial::unpack(trial.pack()), trial);
+        for (slots_taken, successes) in [(0, 0), (1, 0), (0, 1), (u16::MAX, u16::MAX)] {
+            let counts = ProbeCounts { slots_taken, successes };
+            assert_eq!(ProbeCounts::unpack(counts.pack()), counts);
         }
     }
 }
