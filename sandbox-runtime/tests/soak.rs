@@ -1,5 +1,5 @@
-//! A few hundred thousand random calls on many threads, with faults, cancellations and panics. At the end every attempt
-//! that was begun has ended once, no place in the breaker is lost, and it still admits.
+//! A few hundred thousand random calls on several threads, with faults, cancellations and panics. At the end every attempt
+//! that began has ended once, the breaker has lost no probe slot, and it still admits.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
@@ -16,8 +16,8 @@ const THREADS: u64 = 4;
 const CALLS: u64 = 75_000;
 const PROBES: u32 = 3;
 
-/// No time at all for an attempt, a delay or a cooldown: whatever has to wait times out at its first look at the clock,
-/// so that nothing here sleeps.
+/// Zero time for an attempt and for a delay: whatever has to wait times out when it first reads the clock, so that nothing
+/// here sleeps.
 const POLICY: Policy = Policy::new()
     .timeout(Duration::ZERO)
     .max_retries(2)
@@ -46,7 +46,7 @@ impl Drop for Attempt<'_> {
     }
 }
 
-/// A small generator of its own for each thread (xorshift): the standard library has none.
+/// A small random generator (xorshift), one for each thread: the standard library has none.
 struct Random(u64);
 
 impl Random {
@@ -130,7 +130,7 @@ fn soak(breaker: &CircuitBreaker) {
     let (begun, ended) = (counts.begun.into_inner(), counts.ended.into_inner());
     assert_eq!(
         begun, ended,
-        "attempts were begun and did not end, or ended twice (seed {seed})"
+        "attempts began and did not end, or ended twice (seed {seed})"
     );
     assert!(begun > CALLS / 10, "hardly any attempt was admitted (seed {seed})");
     assert!(
@@ -138,22 +138,22 @@ fn soak(breaker: &CircuitBreaker) {
         "nothing was ever refused (seed {seed})"
     );
 
-    // Straight to half-open, with a cooldown of nothing: all its places must be there.
+    // Straight to half-open, with a cooldown of zero: every probe slot must be free.
     breaker.reset();
     while !matches!(breaker.state(), BreakerState::HalfOpen) {
         breaker.record_failure();
     }
-    let places: Vec<_> = (0..PROBES).map(|_| breaker.admit()).collect();
-    assert!(places.iter().all(Result::is_ok), "a place is lost (seed {seed})");
-    for place in places {
-        place.unwrap().success();
+    let probes: Vec<_> = (0..PROBES).map(|_| breaker.admit()).collect();
+    assert!(probes.iter().all(Result::is_ok), "a probe slot is lost (seed {seed})");
+    for probe in probes {
+        probe.unwrap().success();
     }
     assert_eq!(breaker.state(), BreakerState::Closed, "seed {seed}");
 }
 
 #[test]
 fn nothing_is_lost_and_nothing_wedges() {
-    // Tens of thousands of expected panics are nobody's reading.
+    // Hides the messages of tens of thousands of expected panics.
     std::panic::set_hook(Box::new(|info| {
         if info.payload_as_str() != Some("soaked") {
             eprintln!("{info}");
