@@ -8,14 +8,16 @@ mod model_tests;
 mod packed;
 mod refusal;
 mod settings;
+mod transition;
 mod window;
 
 use std::fmt;
 use std::time::Duration;
 
 use machine::Machine;
-use packed::Kind;
+use packed::State;
 use settings::{Settings, TripRule};
+use transition::Transition;
 
 pub(crate) use machine::Admission;
 pub use refusal::Refusal;
@@ -26,20 +28,20 @@ use crate::verdict::Verdict;
 
 /// A circuit breaker: opens after failures, refuses attempts for a cooldown, then lets probes decide.
 ///
-/// - **Closed**: attempts pass. So many failures in a row as the threshold says open it, or so many among the last
-///   results when it is [`windowed`](Self::windowed).
-/// - **Open**: attempts are refused until the cooldown has passed.
-/// - **Half-open**: as many attempts at a time as there are [`probes`](Self::probes) are let in. As many successes close
-///   the breaker; one failure opens it again.
+/// - **Closed**: attempts pass. The breaker opens when the failures in a row reach the [`threshold`](Self::threshold), or,
+///   if it is [`windowed`](Self::windowed), the failures among the latest results.
+/// - **Open**: attempts are refused until the cooldown is over.
+/// - **Half-open**: attempts pass as probes, at most [`probes`](Self::probes) at a time; each takes a probe slot. That
+///   many successes close the breaker; one failure opens it again.
 ///
-/// It has no lock and allocates nothing, and it can be a `static`: one breaker stands for one dependency, for all
-/// threads and callers. While it is closed and the attempts succeed, it is only read.
+/// The breaker has no lock and allocates nothing, and it can be a `static`: one breaker stands for one dependency, for
+/// all threads and callers. While it is closed and the attempts succeed, it is only read.
 ///
-/// Results count for the state they were admitted in: an attempt that began before the breaker opened says nothing about
-/// it afterwards. A probe that never reports loses its place, when all are taken and have been kept for long enough: in the
-/// engine's calls for the time limit of an attempt and one cooldown, by hand for one cooldown. So no hung probe keeps the
-/// breaker from closing again. By hand, make the cooldown longer than a probe takes: a probe that outlasts it counts for
-/// nothing.
+/// A result counts only for the state in which its attempt was admitted: one that began before the breaker opened does not
+/// matter afterwards. A probe that never reports does not keep the breaker from closing: once every probe slot is taken
+/// and none has been taken for long enough, all of them are given away. Long enough is the time limit of an attempt plus
+/// one cooldown in the engine's calls, and one cooldown for permits taken by hand. For those, make the cooldown longer
+/// than a probe takes: a probe that outlasts it counts for nothing.
 ///
 /// Time is tokio's, in whole milliseconds: under a paused clock the breaker is deterministic.
 ///
@@ -54,17 +56,17 @@ pub struct CircuitBreaker {
     machine: Machine,
 }
 
-/// What a [`CircuitBreaker`] would do with an attempt now.
+/// The state of a [`CircuitBreaker`], as the next attempt would meet it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BreakerState {
     /// Attempts pass.
     Closed,
     /// Attempts are refused.
     Open {
-        /// How long the cooldown still lasts.
+        /// The rest of the cooldown.
         retry_after: Duration,
     },
-    /// The cooldown is over: attempts pass as probes while there is a place.
+    /// The cooldown is over: attempts pass as probes while a probe slot is free.
     HalfOpen,
     /// Attempts are refused until [`reset`](CircuitBreaker::reset); with a threshold of 0, always.
     ForcedOpen,
@@ -88,24 +90,23 @@ impl CircuitBreaker {
     /// The threshold of [`CircuitBreaker::default`]: 5.
     pub const DEFAULT_THRESHOLD: u32 = 5;
 
-    /// A closed breaker that opens after `threshold` failures in a row, with a cooldown of 30 s and one probe.
+    /// Creates a closed breaker that opens after `threshold` failures in a row, with a cooldown of 30 s and one probe.
     ///
-    /// A `threshold` of 0 is reached from the start: such a breaker is always open, and a [`reset`](Self::reset) leaves
-    /// it so.
+    /// A `threshold` of 0 is reached from the start: such a breaker is always open, even after a [`reset`](Self::reset).
     #[must_use]
     pub const fn new(threshold: u32) -> Self {
-        Self::tripping(TripRule::Consecutive { failures: threshold })
+        Self::tripping(TripRule::Consecutive { threshold })
     }
 
-    /// A closed breaker that opens when at least `failure_rate` of the last `window` results are failures.
+    /// Creates a closed breaker that opens when at least `failure_rate` of the last `window` results are failures.
     ///
-    /// It judges after every result, successes included, once the window is full, and opens at
-    /// `failure_rate · window` failures, rounded up. Opening and closing empty the window; a probe's result is not part
-    /// of the next one. (These are the rules of MicroProfile Fault Tolerance.) Unlike a breaker for failures in a row it
-    /// writes to its window at every result.
+    /// Once the window is full, every result is judged, successes included: the breaker opens at
+    /// `failure_rate · window` failures, rounded up. Opening and closing empty the window, and the results of probes do
+    /// not enter it. (These are the rules of MicroProfile Fault Tolerance.) Unlike a breaker that counts failures in a
+    /// row, a windowed one writes at every result.
     ///
-    /// `window` is 1 to 64 and `failure_rate` is above 0 and at most 1; what lies outside is taken as the nearest value
-    /// inside, and a rate that is not a number as 1.
+    /// `window` is 1 to 64 and `failure_rate` is above 0 and at most 1; other values become the nearest allowed one, and a
+    /// rate that is not a number becomes 1.
     ///
     /// ```
     /// # use sandbox_runtime::CircuitBreaker;
@@ -119,17 +120,17 @@ impl CircuitBreaker {
             1..=64 => window,
             _ => 64,
         };
-        // A little less than the product, for ones such as 0.55 · 20 come out above the whole number that is meant. Written
-        // so that a rate that is not a number reaches the end.
+        // Slightly less than the product, because products such as 0.55 · 20 exceed the whole number that is meant.
         let enough = failure_rate * (size as f64) - 1e-9;
-        let mut failures = 1;
-        while failures < size && (enough > failures as f64 || enough.is_nan()) {
-            failures += 1;
+        let mut threshold = 1;
+        // With a rate that is not a number, the loop runs to its end.
+        while threshold < size && (enough > threshold as f64 || enough.is_nan()) {
+            threshold += 1;
         }
-        Self::tripping(TripRule::Windowed { size, failures })
+        Self::tripping(TripRule::Windowed { size, threshold })
     }
 
-    /// A breaker that never opens by itself and counts nothing, for tools that are to have none.
+    /// Creates a breaker that never opens by itself and counts nothing, for tools without a breaker.
     /// [`force_open`](Self::force_open) still switches them off.
     #[must_use]
     pub const fn disabled() -> Self {
@@ -147,9 +148,9 @@ impl CircuitBreaker {
         }
     }
 
-    /// Sets for how long the breaker stays open, in whole milliseconds rounded up. Default: 30 s.
+    /// Sets how long the breaker stays open, in whole milliseconds rounded up. Default: 30 s.
     ///
-    /// Cooldowns beyond some thirty years last for ever.
+    /// A cooldown of more than about thirty years never ends.
     #[must_use]
     pub const fn cooldown(self, cooldown: Duration) -> Self {
         let settings = Settings {
@@ -159,9 +160,10 @@ impl CircuitBreaker {
         self.with(settings)
     }
 
-    /// Lets the cooldown double at each failed probe, up to this length. Default: it does not grow.
+    /// Doubles the cooldown at each failed probe, up to `longest`. Default: the cooldown does not grow.
     ///
-    /// A breaker that closes starts again from [`cooldown`](Self::cooldown). A length below that means no growth.
+    /// A breaker that closes starts again from [`cooldown`](Self::cooldown). If `longest` is shorter than that, the
+    /// cooldown does not grow.
     #[must_use]
     pub const fn cooldown_max(self, longest: Duration) -> Self {
         let settings = Settings {
@@ -171,7 +173,7 @@ impl CircuitBreaker {
         self.with(settings)
     }
 
-    /// Sets how many successes close a half-open breaker, and how many attempts it lets in at a time. Default: 1.
+    /// Sets how many successes close a half-open breaker, and how many probes it admits at a time. Default: 1.
     ///
     /// 0 means 1; more than 65,535 means 65,535.
     #[must_use]
@@ -195,7 +197,7 @@ impl CircuitBreaker {
         }
     }
 
-    /// Asks to make one attempt. The permit that is given takes its result.
+    /// Admits one attempt. The returned permit takes its result.
     ///
     /// ```
     /// # use sandbox_runtime::{CircuitBreaker, SandboxError};
@@ -212,10 +214,10 @@ impl CircuitBreaker {
     ///
     /// # Errors
     ///
-    /// [`SandboxError::CircuitBreakerOpen`] when the breaker is open, or half-open with every place taken.
+    /// [`SandboxError::CircuitBreakerOpen`] when the breaker is open, or half-open with every probe slot taken.
     #[inline]
     pub fn admit(&self) -> Result<Permit<'_>, SandboxError> {
-        // Nobody knows how long an attempt by hand may take.
+        // The time limit of an attempt by hand is unknown.
         match self.request(Duration::ZERO) {
             Ok(admission) => Ok(Permit {
                 breaker: self,
@@ -225,13 +227,15 @@ impl CircuitBreaker {
         }
     }
 
-    /// [`admit`](Self::admit) for the engine, which keeps the admission itself, and whose attempts end within `limit`.
+    /// Does what [`admit`](Self::admit) does, for the engine, which stores the admission itself and whose attempts end
+    /// within `limit`.
     #[inline]
     pub(crate) fn request(&self, limit: Duration) -> Result<Admission, Refusal> {
-        self.machine.admit(limit, clock::now)
+        self.machine
+            .admit(limit, clock::now, |transition| self.on_transition(Some(transition)))
     }
 
-    /// [`request`](Self::request) to a closed breaker; `None` when it is not closed, and has to be asked in full.
+    /// Admits an attempt if the breaker is closed; `None` if it is not, and [`request`](Self::request) has to decide.
     #[inline]
     pub(crate) fn request_if_closed(&self) -> Option<Admission> {
         self.machine.admit_if_closed()
@@ -241,29 +245,40 @@ impl CircuitBreaker {
     #[inline]
     pub(crate) fn resolve(&self, admission: Admission, verdict: Verdict) {
         match verdict {
-            Verdict::Success => self.machine.succeed(admission, clock::now),
-            Verdict::Retry { .. } | Verdict::Fail => self.machine.fail(admission, clock::now),
+            Verdict::Success => self.on_transition(self.machine.succeed(admission, clock::now)),
+            Verdict::Retry { .. } | Verdict::Fail => self.fail(admission),
             Verdict::Ignore => self.machine.release(admission),
         }
     }
 
-    /// Why an attempt would be refused now.
+    // The machine's part is inlined here, so that a failure without a transition pays nothing for returning none.
+    #[cold]
+    fn fail(&self, admission: Admission) {
+        self.on_transition(self.machine.fail(admission, clock::now));
+    }
+
+    /// Receives every transition once, from the caller that made it. This is where an observer will be attached; until
+    /// then transitions are dropped.
+    #[inline]
+    fn on_transition(&self, _: Option<Transition>) {}
+
+    /// Returns why an attempt would be refused now.
     pub(crate) fn refusal(&self) -> Option<Refusal> {
         self.machine.refusal(clock::now)
     }
 
-    /// The state that an attempt would meet now. An open breaker whose cooldown has passed is half-open.
+    /// Returns the state that an attempt would meet now. An open breaker whose cooldown is over is half-open.
     #[must_use]
     pub fn state(&self) -> BreakerState {
-        match self.machine.view(clock::now) {
-            (Kind::Closed, _) => BreakerState::Closed,
-            (Kind::Open, retry_after) => BreakerState::Open { retry_after },
-            (Kind::HalfOpen, _) => BreakerState::HalfOpen,
-            (Kind::Forced, _) => BreakerState::ForcedOpen,
+        match self.machine.state_at(clock::now) {
+            (State::Closed, _) => BreakerState::Closed,
+            (State::Open, retry_after) => BreakerState::Open { retry_after },
+            (State::HalfOpen, _) => BreakerState::HalfOpen,
+            (State::ForcedOpen, _) => BreakerState::ForcedOpen,
         }
     }
 
-    /// Whether an attempt would be refused now. Changes nothing and takes no place; to make an attempt, use
+    /// Returns whether an attempt would be refused now. Changes nothing and takes no probe slot; to make an attempt, use
     /// [`admit`](Self::admit).
     #[must_use]
     pub fn is_open(&self) -> bool {
@@ -272,43 +287,45 @@ impl CircuitBreaker {
 
     /// Records a failure by hand and returns [`failure_count`](Self::failure_count).
     ///
-    /// For callers that ask with [`is_open`](Self::is_open) instead of holding a permit. When the breaker is half-open,
-    /// or its cooldown has passed, the failure opens it again; while it is open it is only counted.
+    /// For callers that check [`is_open`](Self::is_open) instead of holding a permit. If the breaker is half-open, or its
+    /// cooldown is over, the failure opens it again; while the breaker is open, the failure is only counted.
     pub fn record_failure(&self) -> u32 {
-        self.machine.record_failure(clock::now)
+        self.on_transition(self.machine.record_failure(clock::now));
+        self.failure_count()
     }
 
-    /// Records a success by hand: no failure is counted any more, and an open or half-open breaker closes.
+    /// Records a success by hand: a row of failures ends, a window takes the success in, and an open or half-open breaker
+    /// closes.
     ///
-    /// A success without a permit is taken at its word, also while the breaker is open: it may come from a health check.
-    /// Only a breaker that was [forced open](Self::force_open) stays as it is.
+    /// A success without a permit is trusted even while the breaker is open: it may come from a health check. Only a
+    /// breaker that was [forced open](Self::force_open) does not change.
     pub fn record_success(&self) {
-        self.machine.record_success(clock::now);
+        self.on_transition(self.machine.record_success(clock::now));
     }
 
-    /// The failures that are counted now. Closed: those in a row, or in the window. Open: the
-    /// [`threshold`](Self::threshold), and those recorded by hand since it opened. Half-open: the threshold. Forced open:
-    /// those recorded by hand since.
+    /// Returns the failures counted now. Closed: those in a row, or in the window. Open: the
+    /// [`threshold`](Self::threshold) plus those recorded by hand since the breaker opened. Half-open: the threshold.
+    /// Forced open: those recorded by hand since then.
     #[must_use]
     pub fn failure_count(&self) -> u32 {
         self.machine.failure_count()
     }
 
-    /// The number of failures that opens the breaker; `u32::MAX` for one that is [`disabled`](Self::disabled).
+    /// Returns the number of failures that opens the breaker; `u32::MAX` if it is [`disabled`](Self::disabled).
     #[must_use]
     pub const fn threshold(&self) -> u32 {
-        self.machine.settings().trip_rule.failures()
+        self.machine.settings().trip_rule.threshold()
     }
 
-    /// Closes the breaker from any state and clears its counts. Attempts under way count for nothing afterwards. A breaker
-    /// with a threshold of 0 stays open.
+    /// Closes the breaker from any state and clears its counts. The results of attempts under way no longer count. A
+    /// breaker with a threshold of 0 stays open.
     pub fn reset(&self) {
-        self.machine.force(self.machine.settings().initial());
+        self.on_transition(self.machine.reset());
     }
 
     /// Refuses every attempt until [`reset`](Self::reset): for maintenance, or to switch a tool off.
     pub fn force_open(&self) {
-        self.machine.force(Kind::Forced);
+        self.on_transition(self.machine.force_open());
     }
 }
 
@@ -328,10 +345,10 @@ impl fmt::Debug for CircuitBreaker {
     }
 }
 
-/// Leave to make one attempt, given by [`CircuitBreaker::admit`].
+/// The right to make one attempt, returned by [`CircuitBreaker::admit`].
 ///
-/// Takes the attempt's result once. A permit that is dropped counts for nothing and frees its place at once: the
-/// caller went away, or the attempt said nothing about the dependency's health.
+/// Takes the attempt's result once. A permit that is dropped counts for nothing and frees its probe slot at once: the
+/// caller went away, or the attempt has not shown whether the dependency works.
 #[must_use = "a permit that is dropped counts for nothing"]
 pub struct Permit<'a> {
     breaker: &'a CircuitBreaker,
@@ -339,13 +356,13 @@ pub struct Permit<'a> {
 }
 
 impl Permit<'_> {
-    /// The attempt succeeded.
+    /// Records that the attempt succeeded.
     #[inline]
     pub fn success(self) {
         self.resolve(Verdict::Success);
     }
 
-    /// The attempt failed.
+    /// Records that the attempt failed.
     pub fn failure(self) {
         self.resolve(Verdict::Fail);
     }
@@ -357,7 +374,7 @@ impl Permit<'_> {
         }
     }
 
-    /// Whether the breaker was half-open: this attempt decides whether it closes.
+    /// Returns whether the attempt is a probe: the breaker was half-open, and the attempt decides whether it closes.
     #[must_use]
     pub fn is_probe(&self) -> bool {
         self.pending.is_some_and(Admission::is_probe)

@@ -1,14 +1,15 @@
 //! The machine under all schedules of two and three threads.
 //!
-//! [loom] runs a scenario again and again until it has seen every order in which the threads can reach the words, and
-//! every value that a load may return. It gives sequentially consistent accesses only the guarantees of acquire and
-//! release: what holds here does not hang on more than that.
+//! [loom] runs a scenario until it has seen every order in which the threads can access the words, and every value that a
+//! load may return. It gives sequentially consistent accesses only the guarantees of acquire and release: what holds here
+//! does not depend on more than that.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod by_hand;
 mod closed;
 mod half_open;
+mod transitions;
 mod windowed;
 
 use std::sync::{Mutex, MutexGuard};
@@ -21,7 +22,8 @@ use loom::thread;
 
 use super::CircuitBreaker;
 use super::machine::{Admission, Machine};
-use super::packed::{Generation, Kind, Word};
+use super::packed::{self, Generation, Word};
+use super::transition::Transition;
 use crate::clock::Tick;
 
 impl Word for AtomicU64 {
@@ -33,18 +35,22 @@ impl Word for AtomicU64 {
     }
 }
 
-/// A machine that watches over its places at every admission, whatever else a scenario is about.
+/// A machine whose probe slots are checked at every admission, whatever else a scenario is about.
+///
+/// The mutexes are the standard library's, which loom does not see: its own would order the threads' accesses to the
+/// words.
 struct Watched {
     machine: Machine<AtomicU64>,
-    /// An admission is noted after it was given and struck out before it is resolved: what is in here is live. In the
-    /// standard library's mutex, which loom does not see: loom's own would order the threads' accesses to the words.
+    /// The admissions that are live: each is added after it was given and removed before it is resolved.
     live: Mutex<Vec<Admission>>,
+    /// The transitions returned so far, to whichever thread.
+    transitions: Mutex<Vec<Transition>>,
 }
 
 const COOLDOWN: u64 = 10;
 
 impl Watched {
-    /// A closed breaker. A second transition to open would show: its cooldown would be doubled.
+    /// Creates a closed breaker. A second transition to open would show in its doubled cooldown.
     fn new(breaker: CircuitBreaker, probes: u32) -> Arc<Watched> {
         let settings = breaker
             .cooldown(Duration::from_millis(COOLDOWN))
@@ -55,10 +61,11 @@ impl Watched {
         Arc::new(Watched {
             machine: Machine::made_of(AtomicU64::new, settings, Generation::FIRST),
             live: Mutex::default(),
+            transitions: Mutex::default(),
         })
     }
 
-    /// A breaker that opens at the first failure, and has done so at 0: its cooldown is over at 10.
+    /// Creates a breaker that opens at the first failure, and has done so at 0: its cooldown is over at 10.
     fn opened(probes: u32) -> Arc<Watched> {
         let watched = Watched::new(CircuitBreaker::new(1), probes);
         watched.record_failure(0);
@@ -70,24 +77,27 @@ impl Watched {
     }
 
     fn admit(&self, at: u64) -> Option<Admission> {
-        let admission = self.machine.admit(Duration::ZERO, || Tick::at(at)).ok()?;
+        let admission = self
+            .machine
+            .admit(Duration::ZERO, || Tick::at(at), |made| self.log(Some(made)))
+            .ok()?;
         let mut live = self.live();
         live.push(admission);
         let of_this_generation = live.iter().filter(|other| **other == admission).count();
-        let places = usize::from(self.machine.settings().probes);
+        let slots = usize::from(self.machine.settings().probes);
         assert!(
-            !admission.is_probe() || of_this_generation <= places,
+            !admission.is_probe() || of_this_generation <= slots,
             "{of_this_generation} probes at a time"
         );
         Some(admission)
     }
 
     fn admit_now(&self, at: u64) -> Admission {
-        self.admit(at).expect("nothing stands in the way")
+        self.admit(at).expect("the attempt is admitted")
     }
 
-    fn strike_out(&self, admission: Admission) {
-        // An attempt takes its time. loom lets other threads run at an access only.
+    fn remove_live(&self, admission: Admission) {
+        // An attempt takes time, but loom switches threads only at an access.
         self.machine.failure_count();
         let mut live = self.live();
         let position = live.iter().position(|other| *other == admission).unwrap();
@@ -95,39 +105,51 @@ impl Watched {
     }
 
     fn succeed(&self, admission: Admission, at: u64) {
-        self.strike_out(admission);
-        self.machine.succeed(admission, || Tick::at(at));
+        self.remove_live(admission);
+        self.log(self.machine.succeed(admission, || Tick::at(at)));
     }
 
     fn fail(&self, admission: Admission, at: u64) {
-        self.strike_out(admission);
-        self.machine.fail(admission, || Tick::at(at));
+        self.remove_live(admission);
+        self.log(self.machine.fail(admission, || Tick::at(at)));
     }
 
     fn release(&self, admission: Admission) {
-        self.strike_out(admission);
+        self.remove_live(admission);
         self.machine.release(admission);
     }
 
     fn record_failure(&self, at: u64) {
-        self.machine.record_failure(|| Tick::at(at));
+        self.log(self.machine.record_failure(|| Tick::at(at)));
     }
 
     fn record_success(&self, at: u64) {
-        self.machine.record_success(|| Tick::at(at));
+        self.log(self.machine.record_success(|| Tick::at(at)));
     }
 
     fn reset(&self) {
-        self.machine.force(self.machine.settings().initial());
+        self.log(self.machine.reset());
     }
 
-    /// The state at `at`, with the failures counted, and how long it lasts yet when open.
+    fn force_open(&self) {
+        self.log(self.machine.force_open());
+    }
+
+    fn log(&self, transition: Option<Transition>) {
+        self.transitions.lock().unwrap().extend(transition);
+    }
+
+    fn take_transitions(&self) -> Vec<Transition> {
+        std::mem::take(&mut self.transitions.lock().unwrap())
+    }
+
+    /// Returns the state at `at`, with the failures counted, or with the rest of the cooldown.
     fn state(&self, at: u64) -> State {
-        match self.machine.view(|| Tick::at(at)) {
-            (Kind::Closed, _) => State::Closed(self.machine.failure_count()),
-            (Kind::Open, left) => State::Open(left.as_millis()),
-            (Kind::HalfOpen, _) => State::HalfOpen,
-            (Kind::Forced, _) => State::Forced,
+        match self.machine.state_at(|| Tick::at(at)) {
+            (packed::State::Closed, _) => State::Closed(self.machine.failure_count()),
+            (packed::State::Open, left) => State::Open(left.as_millis()),
+            (packed::State::HalfOpen, _) => State::HalfOpen,
+            (packed::State::ForcedOpen, _) => State::ForcedOpen,
         }
     }
 }
@@ -137,7 +159,7 @@ enum State {
     Closed(u32),
     Open(u128),
     HalfOpen,
-    Forced,
+    ForcedOpen,
 }
 
 /// Runs `scenario` under all schedules.
@@ -145,15 +167,15 @@ fn explore(scenario: impl Fn() + Sync + Send + 'static) {
     Builder::new().check(scenario);
 }
 
-/// Runs `scenario` under all schedules in which a running thread is put aside for another one at most three times: for
-/// three threads, some of which take minutes without a bound. Two are enough for most of what can go wrong at all.
+/// Runs `scenario` under all schedules with at most three preemptions: for three threads, some of which take minutes
+/// without a bound. Most errors need no more than two.
 fn explore_with_few_preemptions(scenario: impl Fn() + Sync + Send + 'static) {
     let mut builder = Builder::new();
     builder.preemption_bound = Some(3);
     builder.check(scenario);
 }
 
-/// Does both at once and waits for both.
+/// Runs `one` and `other` concurrently and waits for both.
 fn at_once<A: 'static, B>(
     watched: &Arc<Watched>,
     one: impl FnOnce(&Watched) -> A + 'static,

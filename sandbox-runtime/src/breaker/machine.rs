@@ -1,26 +1,28 @@
-//! The breaker's state machine: pure but for its atomics, with the time passed in.
+//! The breaker's state machine. It is pure except for its atomics: the time is passed in, and every [`Transition`] is
+//! returned to the caller that made it.
 //!
 //! ```text
-//!              threshold reached               cooldown over
-//!   Closed ───────────────────────▶ Open ─────────────────────▶ HalfOpen
-//!      ▲                              ▲                          │  │  ▲
-//!      │                              └───── a probe failed ─────┘  │  └─ every place lost: a new generation
-//!      └─────────────── as many successes as `probes` ──────────────┘
+//!            threshold reached               cooldown over
+//!   Closed ─────────────────────▶ Open ─────────────────────▶ HalfOpen
+//!      ▲                            ▲                          │  │  ▲
+//!      │                            └────── probe failed ──────┘  │  └─ probe slots lost: a new generation
+//!      └──────────────────── probes succeeded ────────────────────┘
 //! ```
 //!
 //! `now` is a function, so that the closed state never reads a clock.
 //!
-//! Orderings: the words guard no other memory. The closed state loads with `Acquire` and trusts only what it reads; all
-//! that moves the state on is `SeqCst`, because half-open admission writes one word and then reads the other. The window
-//! has reasons of its own.
+//! Orderings: the words guard no other memory. The closed state loads with `Acquire` and relies only on what it reads;
+//! everything that changes the state is `SeqCst`, because half-open admission writes one word and then reads the other.
+//! The window explains its own orderings.
 
 mod admission;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::packed::{Counts, Generation, Kind, PackedState, ProbeCounts, Word};
+use super::packed::{Counts, Generation, PackedState, ProbeCounts, State, Word};
 use super::settings::{Settings, TripRule};
+use super::transition::{Cause, Transition};
 use super::window::Window;
 use crate::clock::Tick;
 
@@ -28,7 +30,7 @@ pub(crate) use admission::Admission;
 
 #[derive(Debug)]
 pub(super) struct Machine<W = AtomicU64> {
-    phase: W,
+    state: W,
     counts: W,
     window: Window<W>,
     settings: Settings,
@@ -37,14 +39,14 @@ pub(super) struct Machine<W = AtomicU64> {
 impl Machine {
     pub(super) const fn new(settings: Settings) -> Machine {
         Machine {
-            phase: AtomicU64::new(PackedState::new(settings.initial(), Generation::FIRST).pack()),
+            state: AtomicU64::new(PackedState::new(settings.initial_state(), Generation::FIRST).word()),
             counts: AtomicU64::new(0),
             window: Window::empty(AtomicU64::new(0), AtomicU64::new(0)),
             settings,
         }
     }
 
-    /// The same machine with other settings; for builders, before the first use.
+    /// Replaces the settings; for builders, before the first use.
     pub(super) const fn with(self, settings: Settings) -> Machine {
         Machine { settings, ..self }
     }
@@ -52,10 +54,10 @@ impl Machine {
 
 #[cfg(test)]
 impl<W> Machine<W> {
-    /// A machine of other words, after transitions that left nothing counted.
+    /// Creates a machine of other words that has reached `generation` and has counted nothing.
     pub(super) fn made_of(word: impl Fn(u64) -> W, settings: Settings, generation: Generation) -> Machine<W> {
         Machine {
-            phase: word(PackedState::new(settings.initial(), generation).pack()),
+            state: word(PackedState::new(settings.initial_state(), generation).word()),
             counts: word(0),
             window: Window::empty(word(0), word(0)),
             settings,
@@ -63,54 +65,52 @@ impl<W> Machine<W> {
     }
 }
 
+// Results of attempts, with and without an admission.
 impl<W: Word> Machine<W> {
-    pub(super) const fn settings(&self) -> Settings {
-        self.settings
-    }
-
-    fn phase(&self) -> PackedState {
-        PackedState::unpack(self.phase.load(Ordering::SeqCst))
-    }
-
-    /// An admitted attempt succeeded.
+    /// Takes the success of an admitted attempt.
     #[inline]
-    pub(super) fn succeed(&self, admission: Admission, now: impl Fn() -> Tick) {
+    pub(super) fn succeed(&self, admission: Admission, now: impl Fn() -> Tick) -> Option<Transition> {
         let generation = admission.generation();
         if admission.is_probe() {
-            self.succeed_probe(generation);
+            self.succeed_probe(generation)
         } else {
-            // Whether its generation is over is left to what it would change: mostly there is nothing to change.
-            self.count_success(generation, now);
+            // Whether its generation is over is checked only where the success changes something: mostly it does not.
+            self.count_success(generation, now)
         }
     }
 
     #[cold]
-    fn succeed_probe(&self, generation: Generation) {
+    fn succeed_probe(&self, generation: Generation) -> Option<Transition> {
         let counts = self.update_probe_counts(generation, |counts| {
             Some(ProbeCounts {
                 slots_taken: counts.slots_taken.saturating_sub(1),
                 successes: counts.successes.saturating_add(1),
             })
-        });
-        if counts.is_some_and(|counts| counts.successes >= self.settings.probes) {
-            self.transition_from(Kind::HalfOpen, generation, |phase| {
-                PackedState::new(Kind::Closed, phase.generation.next())
-            });
+        })?;
+        if counts.successes < self.settings.probes {
+            return None;
         }
+        self.transition_from_half_open(generation, Cause::ProbesSucceeded, |_| {
+            PackedState::new(State::Closed, generation.next())
+        })
     }
 
-    /// An admitted attempt failed.
-    #[cold]
-    pub(super) fn fail(&self, admission: Admission, now: impl Fn() -> Tick) {
+    /// Takes the failure of an admitted attempt.
+    #[inline]
+    pub(super) fn fail(&self, admission: Admission, now: impl Fn() -> Tick) -> Option<Transition> {
         let generation = admission.generation();
         if admission.is_probe() {
-            self.open(Kind::HalfOpen, generation, now());
-        } else if self.is_at(Kind::Closed, generation) {
-            self.count_failure(generation, now);
+            let now = now();
+            self.transition_from_half_open(generation, Cause::ProbeFailed, |current| self.reopened(current, now))
+        } else if self.is_at(State::Closed, generation) {
+            self.count_failure(generation, now)
+        } else {
+            None
         }
     }
 
-    /// An admitted attempt came to nothing: nothing is counted, a probe's place is free.
+    /// Takes back an admission whose attempt had no result: nothing is counted, and a probe's slot is free. This never
+    /// makes a transition.
     pub(super) fn release(&self, admission: Admission) {
         if admission.is_probe() {
             self.update_probe_counts(admission.generation(), |counts| {
@@ -122,88 +122,110 @@ impl<W: Word> Machine<W> {
         }
     }
 
+    /// Records a failure without an admission: it belongs to no generation, and counts for the one that it meets.
+    pub(super) fn record_failure(&self, now: impl Fn() -> Tick) -> Option<Transition> {
+        loop {
+            let current = self.load_state();
+            match current.state() {
+                State::Closed => return self.count_failure(current.generation(), now),
+                State::ForcedOpen => {
+                    self.count_while_open(current.generation());
+                    return None;
+                }
+                State::Open if now() < current.until() => {
+                    self.count_while_open(current.generation());
+                    return None;
+                }
+                State::Open | State::HalfOpen => {
+                    let reopened = self.reopened(current, now());
+                    let failures = self.failures_in(current);
+                    let transition = self.try_transition(current, reopened, Cause::RecordedByHand, failures);
+                    if transition.is_some() {
+                        return transition;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Records a success without an admission: like a failure, it counts for the generation that it meets.
+    pub(super) fn record_success(&self, now: impl Fn() -> Tick) -> Option<Transition> {
+        loop {
+            let current = self.load_state();
+            match current.state() {
+                State::Closed => return self.count_success(current.generation(), now),
+                State::ForcedOpen => return None,
+                State::Open | State::HalfOpen => {
+                    let closed = PackedState::new(State::Closed, current.generation().next());
+                    let failures = self.failures_in(current);
+                    let transition = self.try_transition(current, closed, Cause::RecordedByHand, failures);
+                    if transition.is_some() {
+                        return transition;
+                    }
+                }
+            }
+        }
+    }
+}
+
+// Counting, within one generation.
+impl<W: Word> Machine<W> {
     #[inline]
-    fn count_success(&self, generation: Generation, now: impl Fn() -> Tick) {
+    fn count_success(&self, generation: Generation, now: impl Fn() -> Tick) -> Option<Transition> {
         match self.settings.trip_rule {
-            TripRule::Windowed { .. } => self.count_in_window(generation, false, now),
-            // A breaker that never opens counts nothing: what holds for no failures holds for it.
+            TripRule::Windowed { size, threshold } => self.count_in_window(size, threshold, generation, false, now),
+            // A disabled breaker counts no failures, so that a success of it never finds any.
             TripRule::Consecutive { .. } | TripRule::Disabled => {
                 let count = Counts::unpack(self.counts.load(Ordering::Acquire)).count_of(generation);
                 if count.is_some_and(|failures| failures != 0) {
                     self.update_counts(generation, |_| Some(0));
                 }
+                None
             }
         }
     }
 
-    fn count_failure(&self, generation: Generation, now: impl Fn() -> Tick) {
+    #[inline]
+    fn count_failure(&self, generation: Generation, now: impl Fn() -> Tick) -> Option<Transition> {
         match self.settings.trip_rule {
-            TripRule::Consecutive { failures } => {
-                let count = self.update_counts(generation, |count| Some(count.saturating_add(1)));
-                if count.is_some_and(|count| count >= failures) {
-                    self.open(Kind::Closed, generation, now());
+            TripRule::Consecutive { threshold } => {
+                let failures = self.update_counts(generation, |count| Some(count.saturating_add(1)))?;
+                if failures < threshold {
+                    return None;
                 }
+                self.trip(generation, failures, now())
             }
-            TripRule::Windowed { .. } => self.count_in_window(generation, true, now),
-            TripRule::Disabled => {}
+            TripRule::Windowed { size, threshold } => self.count_in_window(size, threshold, generation, true, now),
+            TripRule::Disabled => None,
         }
     }
 
-    /// Judges the window as it was when this result went in, whatever has been recorded since: no moment that deserves
-    /// opening passes unseen.
-    fn count_in_window(&self, generation: Generation, failed: bool, now: impl Fn() -> Tick) {
-        let TripRule::Windowed { size, failures } = self.settings.trip_rule else {
-            return;
-        };
-        let results = self
-            .window
-            .record(generation, failed, || self.phase().generation == generation);
-        if results.is_some_and(|results| results.are_at_least(size) && results.failures_among(size) >= failures) {
-            self.open(Kind::Closed, generation, now());
+    /// Judges the window as it was when this result went in, whatever has been recorded since: no window that deserves
+    /// opening is missed.
+    // Out of line: the shorter path, for failures in a row, then needs no stack frame.
+    #[inline(never)]
+    fn count_in_window(
+        &self,
+        size: u32,
+        threshold: u32,
+        generation: Generation,
+        failed: bool,
+        now: impl Fn() -> Tick,
+    ) -> Option<Transition> {
+        let is_current = || self.load_state().generation() == generation;
+        let results = self.window.record(generation, failed, is_current)?;
+        if !results.has_at_least(size) {
+            return None;
         }
-    }
-
-    /// Returns whether it was this that opened it.
-    fn open(&self, from: Kind, generation: Generation, now: Tick) -> bool {
-        self.transition_from(from, generation, |phase| {
-            let backoff_exponent = match from {
-                Kind::Closed => 0,
-                _ => Ord::min(phase.backoff_exponent + 1, PackedState::MAX_EXPONENT),
-            };
-            PackedState {
-                kind: Kind::Open,
-                generation: generation.next(),
-                backoff_exponent,
-                until: now.saturating_add(self.settings.cooldown_at(backoff_exponent)),
-            }
-        })
-    }
-
-    /// A failure seen by somebody without an admission: it belongs to no generation, and counts for the one that it
-    /// meets. Returns the failures counted.
-    pub(super) fn record_failure(&self, now: impl Fn() -> Tick) -> u32 {
-        loop {
-            let PackedState {
-                kind,
-                generation,
-                until,
-                ..
-            } = self.phase();
-            match kind {
-                Kind::Closed => self.count_failure(generation, &now),
-                Kind::Open if now() < until => self.count_by_hand(generation),
-                Kind::Forced => self.count_by_hand(generation),
-                Kind::Open | Kind::HalfOpen => {
-                    if !self.open(kind, generation, now()) {
-                        continue;
-                    }
-                }
-            }
-            return self.failure_count();
+        let failures = results.failures_among(size);
+        if failures < threshold {
+            return None;
         }
+        self.trip(generation, failures, now())
     }
 
-    fn count_by_hand(&self, generation: Generation) {
+    /// Counts a failure recorded by hand while the breaker is open or forced open.
+    fn count_while_open(&self, generation: Generation) {
         match self.settings.trip_rule {
             TripRule::Consecutive { .. } | TripRule::Windowed { .. } => {
                 self.update_counts(generation, |count| Some(count.saturating_add(1)));
@@ -212,90 +234,15 @@ impl<W: Word> Machine<W> {
         }
     }
 
-    /// A success seen by somebody without an admission: as with a failure, it counts for what it meets.
-    pub(super) fn record_success(&self, now: impl Fn() -> Tick) {
-        loop {
-            let phase = self.phase();
-            match phase.kind {
-                Kind::Closed => return self.count_success(phase.generation, now),
-                Kind::Forced => return,
-                Kind::Open | Kind::HalfOpen => {
-                    if self.try_transition(phase, PackedState::new(Kind::Closed, phase.generation.next())) {
-                        return;
-                    }
-                }
-            }
-        }
-    }
-
-    pub(super) fn failure_count(&self) -> u32 {
-        self.failures_in(self.phase())
-    }
-
-    fn failures_in(&self, phase: PackedState) -> u32 {
-        let counts = Counts::unpack(self.counts.load(Ordering::SeqCst));
-        let counted = counts.count_of(phase.generation).unwrap_or(0);
-        match (phase.kind, self.settings.trip_rule) {
-            (Kind::Closed, TripRule::Windowed { size, .. }) => self.window.failures_among(size, phase.generation),
-            (Kind::Closed | Kind::Forced, _) => counted,
-            (Kind::Open, trip) => trip.failures().saturating_add(counted),
-            (Kind::HalfOpen, trip) => trip.failures(),
-        }
-    }
-
-    /// Which state an attempt would meet at `now`, and until when.
-    pub(super) fn view(&self, now: impl Fn() -> Tick) -> (Kind, Duration) {
-        let phase = self.phase();
-        match phase.kind {
-            Kind::Open => {
-                let now = now();
-                let left = phase.until.duration_since(now);
-                let kind = if now < phase.until { Kind::Open } else { Kind::HalfOpen };
-                (kind, left)
-            }
-            kind => (kind, Duration::ZERO),
-        }
-    }
-
-    pub(super) fn force(&self, kind: Kind) {
-        let mut phase = self.phase();
-        while !self.try_transition(phase, PackedState::new(kind, phase.generation.next())) {
-            phase = self.phase();
-        }
-    }
-
-    #[inline]
-    fn is_at(&self, kind: Kind, generation: Generation) -> bool {
-        let phase = PackedState::unpack(self.phase.load(Ordering::SeqCst));
-        phase.kind == kind && phase.generation == generation
-    }
-
-    fn try_transition(&self, from: PackedState, to: PackedState) -> bool {
-        self.phase.compare_exchange(from.pack(), to.pack()).is_ok()
-    }
-
-    /// Leaves `generation` of `kind` unless that is over already; only its lease may have changed meanwhile. Returns
-    /// whether it was this that left it.
-    fn transition_from(&self, kind: Kind, generation: Generation, to: impl Fn(PackedState) -> PackedState) -> bool {
-        let mut phase = self.phase();
-        while phase.kind == kind && phase.generation == generation {
-            if self.try_transition(phase, to(phase)) {
-                return true;
-            }
-            phase = self.phase();
-        }
-        false
-    }
-
-    /// Changes what `generation` has counted and returns it; `None` when its counting is over or `change` declines.
+    /// Changes the count of `generation` and returns it; `None` when that generation is over or `change` declines.
     fn update_counts(&self, generation: Generation, change: impl Fn(u32) -> Option<u32>) -> Option<u32> {
         let mut word = self.counts.load(Ordering::SeqCst);
         loop {
             let counted = match Counts::unpack(word).count_of(generation) {
                 Some(count) => count,
-                // Another one's counts. Nobody counts for a generation before the phase has reached it: if the phase,
-                // read after them, is at `generation`, they are older, and nothing has been counted since.
-                None if self.phase().generation == generation => 0,
+                // The counts of another generation. Nobody counts for a generation before the state has reached it: if
+                // the state, read after the counts, is at `generation`, they are older, and its own count is zero.
+                None if self.load_state().generation() == generation => 0,
                 None => return None,
             };
             let count = change(counted)?;
@@ -319,7 +266,140 @@ impl<W: Word> Machine<W> {
     }
 
     fn probe_counts_of(&self, generation: Generation) -> ProbeCounts {
+        ProbeCounts::unpack(self.count_of(generation))
+    }
+
+    fn count_of(&self, generation: Generation) -> u32 {
         let counts = Counts::unpack(self.counts.load(Ordering::SeqCst));
-        ProbeCounts::unpack(counts.count_of(generation).unwrap_or(0))
+        counts.count_of(generation).unwrap_or(0)
+    }
+}
+
+// Transitions, from one generation to the next.
+impl<W: Word> Machine<W> {
+    /// Closes the breaker from any state; with a threshold of zero it is forced open.
+    pub(super) fn reset(&self) -> Option<Transition> {
+        self.force(self.settings.initial_state(), Cause::Reset)
+    }
+
+    pub(super) fn force_open(&self) -> Option<Transition> {
+        self.force(State::ForcedOpen, Cause::ForcedOpen)
+    }
+
+    /// Begins a new generation in any case, which clears the counts; if the state stays the same, that is not a
+    /// transition.
+    fn force(&self, state: State, cause: Cause) -> Option<Transition> {
+        loop {
+            let current = self.load_state();
+            let forced = PackedState::new(state, current.generation().next());
+            let failures = self.failures_in(current);
+            let transition = self.try_transition(current, forced, cause, failures);
+            if transition.is_some() {
+                return transition.filter(|transition| transition.from != transition.to);
+            }
+        }
+    }
+
+    /// Opens the closed breaker of `generation` after `failures`.
+    #[cold]
+    fn trip(&self, generation: Generation, failures: u32, now: Tick) -> Option<Transition> {
+        let closed = PackedState::new(State::Closed, generation);
+        let open = self.open_after(closed, 0, now);
+        self.try_transition(closed, open, Cause::ThresholdReached, failures)
+    }
+
+    /// Returns the open state that follows a failure in `current`, with the cooldown doubled.
+    fn reopened(&self, current: PackedState, now: Tick) -> PackedState {
+        let backoff_exponent = Ord::min(current.backoff_exponent() + 1, PackedState::MAX_EXPONENT);
+        self.open_after(current, backoff_exponent, now)
+    }
+
+    fn open_after(&self, current: PackedState, backoff_exponent: u32, now: Tick) -> PackedState {
+        let until = now.saturating_add(self.settings.cooldown_at(backoff_exponent));
+        PackedState::with_end(State::Open, current.generation().next(), backoff_exponent, until)
+    }
+
+    /// Leaves the half-open `generation` unless it is over; while it lasts, only its lease may change.
+    #[cold]
+    fn transition_from_half_open(
+        &self,
+        generation: Generation,
+        cause: Cause,
+        to: impl Fn(PackedState) -> PackedState,
+    ) -> Option<Transition> {
+        loop {
+            let current = self.load_state();
+            if current.state() != State::HalfOpen || current.generation() != generation {
+                return None;
+            }
+            let transition = self.try_transition(current, to(current), cause, self.failures_in(current));
+            if transition.is_some() {
+                return transition;
+            }
+        }
+    }
+
+    /// Makes the transition unless the state is no longer `from`, where `failures` were counted.
+    #[expect(clippy::cast_possible_truncation, reason = "the exponent has 5 bits")]
+    fn try_transition(&self, from: PackedState, to: PackedState, cause: Cause, failures: u32) -> Option<Transition> {
+        self.state.compare_exchange(from.word(), to.word()).ok()?;
+        Some(Transition {
+            from: from.state(),
+            to: to.state(),
+            cause,
+            failures,
+            failed_probes: Ord::max(from.backoff_exponent(), to.backoff_exponent()) as u8,
+        })
+    }
+}
+
+// Reading.
+impl<W: Word> Machine<W> {
+    pub(super) const fn settings(&self) -> Settings {
+        self.settings
+    }
+
+    fn load_state(&self) -> PackedState {
+        PackedState::from_word(self.state.load(Ordering::SeqCst))
+    }
+
+    #[inline]
+    fn is_at(&self, state: State, generation: Generation) -> bool {
+        let current = self.load_state();
+        current.state() == state && current.generation() == generation
+    }
+
+    pub(super) fn failure_count(&self) -> u32 {
+        self.failures_in(self.load_state())
+    }
+
+    // Inlined everywhere: a refusal has matched on the state already.
+    #[inline(always)]
+    fn failures_in(&self, current: PackedState) -> u32 {
+        let threshold = self.settings.trip_rule.threshold();
+        match current.state() {
+            State::Closed => self.failures_while_closed(current.generation()),
+            State::Open => threshold.saturating_add(self.count_of(current.generation())),
+            State::HalfOpen => threshold,
+            State::ForcedOpen => self.count_of(current.generation()),
+        }
+    }
+
+    fn failures_while_closed(&self, generation: Generation) -> u32 {
+        match self.settings.trip_rule {
+            TripRule::Windowed { size, .. } => self.window.failures_among(size, generation),
+            TripRule::Consecutive { .. } | TripRule::Disabled => self.count_of(generation),
+        }
+    }
+
+    /// Returns the state that an attempt would meet at `now`, and how much longer it is open.
+    pub(super) fn state_at(&self, now: impl Fn() -> Tick) -> (State, Duration) {
+        let current = self.load_state();
+        let now = current.now_if_timed(now);
+        match current.state() {
+            State::Open if now < current.until() => (State::Open, current.until().duration_since(now)),
+            State::Open => (State::HalfOpen, Duration::ZERO),
+            state => (state, Duration::ZERO),
+        }
     }
 }

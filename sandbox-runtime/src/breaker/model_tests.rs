@@ -1,7 +1,7 @@
-//! The machine, step by step, against a model that keeps plain lists and has no bit of the machine's cleverness.
+//! The machine, step by step, against a model that keeps plain lists and packs nothing.
 //!
-//! After every step of a random schedule both must have given the same answer and show the same state. What lies beyond
-//! the reach of a short schedule has tests of its own at the end.
+//! After every step of a random schedule both must have returned the same answer and the same transitions, and be in the
+//! same state. What a short schedule cannot reach has tests of its own at the end.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -14,7 +14,8 @@ use proptest::prelude::*;
 use proptest::test_runner::{FileFailurePersistence, RngAlgorithm, TestCaseResult};
 
 use super::machine::{Admission, Machine};
-use super::packed::{Generation, Kind};
+use super::packed::{Generation, State};
+use super::transition::{Cause, Transition};
 use super::{CircuitBreaker, Refusal};
 use crate::clock::Tick;
 use model::{Model, NEVER, Opens, Outcome, Rules};
@@ -22,7 +23,7 @@ use model::{Model, NEVER, Opens, Outcome, Rules};
 #[derive(Debug, Clone, Copy)]
 enum Step {
     Admit,
-    /// Of the permits that are out, which, counted round.
+    /// Resolves one of the permits that are out: the index is taken modulo their number.
     Resolve(usize, Outcome),
     /// Attempts one after the other, each resolved before the next.
     Calls {
@@ -30,7 +31,7 @@ enum Step {
         failures: usize,
     },
     Wait(u64),
-    /// The next callers read a clock that is so much behind: every paused runtime has its own.
+    /// Turns the clock back for the next callers: every paused runtime has its own.
     TurnBack(u64),
     RecordFailure,
     RecordSuccess,
@@ -42,7 +43,8 @@ enum Step {
 #[derive(Debug, PartialEq)]
 struct Seen {
     answer: Option<Result<bool, Refusal>>,
-    state: (Kind, Duration),
+    transitions: Vec<Transition>,
+    state: (State, Duration),
     failure_count: u32,
     refusal: Option<Refusal>,
 }
@@ -51,6 +53,8 @@ struct Seen {
 struct Pair {
     machine: Machine,
     held: Vec<Admission>,
+    /// The transitions that the machine has returned in this step.
+    transitions: Vec<Transition>,
     model: Model,
 }
 
@@ -59,6 +63,7 @@ impl Pair {
         Pair {
             machine: Machine::made_of(AtomicU64::new, rules.settings(), generation),
             held: Vec::new(),
+            transitions: Vec::new(),
             model: Model::new(rules, now),
         }
     }
@@ -80,24 +85,19 @@ impl Pair {
             Step::Wait(millis) => self.model.now = self.model.later(millis).min(NEVER - 1),
             Step::TurnBack(millis) => self.model.now = self.model.now.saturating_sub(millis),
             Step::RecordFailure => {
-                let counted = self.machine.record_failure(|| now);
+                self.transitions.extend(self.machine.record_failure(|| now));
                 self.model.record_failure();
-                prop_assert_eq!(
-                    counted,
-                    self.model.failure_count(),
-                    "record_failure returned what it should not"
-                );
             }
             Step::RecordSuccess => {
-                self.machine.record_success(|| now);
+                self.transitions.extend(self.machine.record_success(|| now));
                 self.model.record_success();
             }
             Step::Reset => {
-                self.machine.force(self.machine.settings().initial());
+                self.transitions.extend(self.machine.reset());
                 self.model.reset();
             }
             Step::ForceOpen => {
-                self.machine.force(Kind::Forced);
+                self.transitions.extend(self.machine.force_open());
                 self.model.force_open();
             }
         }
@@ -106,7 +106,10 @@ impl Pair {
 
     fn admit(&mut self) -> TestCaseResult {
         let now = Tick::at(self.model.now);
-        let answer = self.machine.admit(Duration::ZERO, || now);
+        let transitions = &mut self.transitions;
+        let answer = self
+            .machine
+            .admit(Duration::ZERO, || now, |made| transitions.push(made));
         self.held.extend(answer);
         let expected = self.model.admit();
         self.compare(Some(answer.map(Admission::is_probe)), Some(expected))
@@ -115,11 +118,15 @@ impl Pair {
     fn resolve(&mut self, position: usize, outcome: Outcome) {
         let now = Tick::at(self.model.now);
         let admission = self.held.remove(position);
-        match outcome {
+        let transition = match outcome {
             Outcome::Success => self.machine.succeed(admission, || now),
             Outcome::Failure => self.machine.fail(admission, || now),
-            Outcome::Dropped => self.machine.release(admission),
-        }
+            Outcome::Dropped => {
+                self.machine.release(admission);
+                None
+            }
+        };
+        self.transitions.extend(transition);
         self.model.resolve(position, outcome);
     }
 
@@ -133,19 +140,21 @@ impl Pair {
     }
 
     fn compare(
-        &self,
+        &mut self,
         answer: Option<Result<bool, Refusal>>,
         expected: Option<Result<bool, Refusal>>,
     ) -> TestCaseResult {
         let now = Tick::at(self.model.now);
         let seen = Seen {
             answer,
-            state: self.machine.view(|| now),
+            transitions: std::mem::take(&mut self.transitions),
+            state: self.machine.state_at(|| now),
             failure_count: self.machine.failure_count(),
             refusal: self.machine.refusal(|| now),
         };
         let expected = Seen {
             answer: expected,
+            transitions: self.model.take_transitions(),
             state: self.model.view(),
             failure_count: self.model.failure_count(),
             refusal: self.model.refusal(),
@@ -153,7 +162,7 @@ impl Pair {
         prop_assert_eq!(
             seen,
             expected,
-            "the machine (left) is not where the model (right) is: {:?}",
+            "the machine (left) differs from the model (right): {:?}",
             self.model
         );
         Ok(())
@@ -211,7 +220,7 @@ fn start() -> impl Strategy<Value = u64> {
     prop::sample::select(vec![0, 1 << 36, NEVER - 10_000])
 }
 
-/// The first one, one that is far from the first by either way round, and one shortly before the wrap.
+/// The first one, the one opposite to it on the ring, and one shortly before the wrap.
 fn generation() -> impl Strategy<Value = Generation> {
     prop::sample::select(vec![0, 1 << 16, (1 << 17) - 5]).prop_map(Generation::after)
 }
@@ -249,19 +258,68 @@ fn machine(breaker: CircuitBreaker) -> Machine {
 
 fn reset(machine: &Machine, times: u32) {
     for _ in 0..times {
-        machine.force(Kind::Closed);
+        machine.reset();
     }
 }
 
 fn record_failure(machine: &Machine, at: u64) -> u32 {
-    machine.record_failure(|| Tick::at(at))
+    machine.record_failure(|| Tick::at(at));
+    machine.failure_count()
 }
 
 fn admit(machine: &Machine, at: u64) -> Option<Admission> {
-    machine.admit(Duration::ZERO, || Tick::at(at)).ok()
+    machine.admit(Duration::ZERO, || Tick::at(at), |_| ()).ok()
 }
 
-/// Half of all generations: from here on an old one looks like a later one to a comparison by the shorter way round.
+/// The schedules above compare every transition; this one shows what they look like.
+#[test]
+fn a_life_with_every_cause() {
+    let machine = machine(CircuitBreaker::new(2));
+    let mut life = Vec::new();
+    let admit = |at: u64, life: &mut Vec<Transition>| {
+        let admission = machine.admit(Duration::ZERO, || Tick::at(at), |made| life.push(made));
+        admission.expect("the cooldown is over")
+    };
+    life.extend(machine.record_failure(|| Tick::at(0)));
+    life.extend(machine.record_failure(|| Tick::at(0)));
+    let probe = admit(1, &mut life);
+    life.extend(machine.fail(probe, || Tick::at(1)));
+    let _silent = admit(2, &mut life);
+    let probe = admit(3, &mut life);
+    life.extend(machine.succeed(probe, || Tick::at(3)));
+    life.extend(machine.force_open());
+    life.extend(machine.force_open());
+    life.extend(machine.record_failure(|| Tick::at(3)));
+    life.extend(machine.reset());
+    life.extend(machine.reset());
+    for _ in 0..3 {
+        life.extend(machine.record_failure(|| Tick::at(4)));
+    }
+    life.extend(machine.record_success(|| Tick::at(4)));
+
+    let transition = |from, to, cause, failures, failed_probes| Transition {
+        from,
+        to,
+        cause,
+        failures,
+        failed_probes,
+    };
+    let expected = [
+        transition(State::Closed, State::Open, Cause::ThresholdReached, 2, 0),
+        transition(State::Open, State::HalfOpen, Cause::CooldownOver, 2, 0),
+        transition(State::HalfOpen, State::Open, Cause::ProbeFailed, 2, 1),
+        transition(State::Open, State::HalfOpen, Cause::CooldownOver, 2, 1),
+        transition(State::HalfOpen, State::HalfOpen, Cause::ProbeSlotsLost, 2, 1),
+        transition(State::HalfOpen, State::Closed, Cause::ProbesSucceeded, 2, 1),
+        transition(State::Closed, State::ForcedOpen, Cause::ForcedOpen, 0, 0),
+        transition(State::ForcedOpen, State::Closed, Cause::Reset, 1, 0),
+        transition(State::Closed, State::Open, Cause::ThresholdReached, 2, 0),
+        transition(State::Open, State::Closed, Cause::RecordedByHand, 3, 0),
+    ];
+    assert_eq!(life, expected);
+}
+
+/// Half of all generations: from here on, the shorter way round the ring leads from an old one to the current one backwards.
 const HALF_THE_GENERATIONS: u32 = 1 << 16;
 
 #[test]
@@ -270,7 +328,7 @@ fn many_resets_without_a_failure_do_not_blind_it() {
     reset(&machine, HALF_THE_GENERATIONS + 1);
     assert_eq!(record_failure(&machine, 0), 1);
     assert_eq!(record_failure(&machine, 0), 2);
-    assert_eq!(machine.view(|| Tick::at(0)).0, Kind::Open);
+    assert_eq!(machine.state_at(|| Tick::at(0)).0, State::Open);
 }
 
 #[test]
@@ -283,7 +341,7 @@ fn many_openings_by_hand_leave_it_admitting_probes() {
 }
 
 #[test]
-fn a_permit_dropped_many_transitions_later_frees_no_place_of_others() {
+fn a_permit_dropped_many_transitions_later_frees_no_slot_of_others() {
     let machine = machine(CircuitBreaker::new(1));
     record_failure(&machine, 0);
     let old = admit(&machine, 1).expect("the cooldown is over");
@@ -291,21 +349,21 @@ fn a_permit_dropped_many_transitions_later_frees_no_place_of_others() {
     record_failure(&machine, 1);
     admit(&machine, 2).expect("the cooldown is over");
     machine.release(old);
-    assert_eq!(admit(&machine, 2), None, "the only place is taken");
+    assert_eq!(admit(&machine, 2), None, "the only slot is taken");
 }
 
 #[test]
-fn as_many_probes_as_can_be_asked_for_have_a_place_each() {
+fn as_many_probes_as_can_be_asked_for_have_a_slot_each() {
     let machine = machine(CircuitBreaker::new(1).probes(u32::MAX));
     record_failure(&machine, 0);
     let probes: Vec<Admission> = (0..u16::MAX).map_while(|_| admit(&machine, 1)).collect();
     assert_eq!(probes.len(), usize::from(u16::MAX));
     assert_eq!(admit(&machine, 1), None);
     for probe in probes {
-        assert_eq!(machine.view(|| Tick::at(1)).0, Kind::HalfOpen);
+        assert_eq!(machine.state_at(|| Tick::at(1)).0, State::HalfOpen);
         machine.succeed(probe, || Tick::at(1));
     }
-    assert_eq!(machine.view(|| Tick::at(1)).0, Kind::Closed);
+    assert_eq!(machine.state_at(|| Tick::at(1)).0, State::Closed);
 }
 
 #[test]
@@ -316,14 +374,14 @@ fn the_longest_window_holds_64_results_and_no_more() {
         assert_eq!(record_failure(&machine, 0), failures);
     }
     assert_eq!(
-        machine.view(|| Tick::at(0)).0,
-        Kind::Closed,
+        machine.state_at(|| Tick::at(0)).0,
+        State::Closed,
         "63 failures and the success"
     );
     record_failure(&machine, 0);
     assert_eq!(
-        machine.view(|| Tick::at(0)).0,
-        Kind::Open,
+        machine.state_at(|| Tick::at(0)).0,
+        State::Open,
         "the success has left the window"
     );
 }
@@ -337,12 +395,12 @@ fn a_cooldown_grows_through_31_failed_probes_and_never_past_the_clock() {
         let machine = Machine::new(growing.machine.settings());
         record_failure(&machine, 0);
         for _ in 0..40 {
-            let (_, left) = machine.view(|| Tick::ZERO);
+            let (_, left) = machine.state_at(|| Tick::ZERO);
             let probe = machine
-                .admit(Duration::ZERO, || Tick::rounded_up(left))
+                .admit(Duration::ZERO, || Tick::rounded_up(left), |_| ())
                 .expect("the cooldown is over");
             machine.fail(probe, || Tick::ZERO);
         }
-        assert_eq!(machine.view(|| Tick::ZERO).1, Duration::from_millis(grown));
+        assert_eq!(machine.state_at(|| Tick::ZERO).1, Duration::from_millis(grown));
     }
 }

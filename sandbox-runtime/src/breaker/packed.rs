@@ -1,14 +1,14 @@
-//! The breaker's words: how its state is packed into atomics. Those of the window have a module of their own.
+//! How the breaker's state is packed into atomic words. The window packs its own.
 //!
-//! Every transition is one compare-and-swap of the [`PackedState`], which carries a generation that each transition moves on.
-//! The [`Counts`] carries the generation that its counts belong to; counts of another generation read as zero, so a
-//! transition clears them without a second write.
+//! Every transition is one compare-and-swap of the [`PackedState`], whose generation each transition increments. The
+//! [`Counts`] carry the generation that they belong to; counts of another generation read as zero, so a transition
+//! clears them without a second write.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::clock::Tick;
 
-/// What the machine needs of an atomic word; a model checker brings its own.
+/// The operations that the machine needs of an atomic word; a model checker brings its own type.
 pub(super) trait Word {
     fn load(&self, ordering: Ordering) -> u64;
     fn compare_exchange(&self, current: u64, new: u64) -> Result<u64, u64>;
@@ -25,8 +25,8 @@ impl Word for AtomicU64 {
     }
 }
 
-/// Which transition a state follows. Wraps; an older one, of a permit or in a word that was not written since, is told
-/// apart from the present one as long as fewer than 2^17 transitions lie between them.
+/// The number of transitions made so far, modulo 2^17. An older generation, of a permit or in a word that has not been
+/// written since, differs from the current one as long as fewer than 2^17 transitions lie between them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Generation(u32);
 
@@ -44,8 +44,8 @@ impl Generation {
         self.0 as u64
     }
 
-    /// From the lowest bits of `word`.
-    #[expect(clippy::cast_possible_truncation, reason = "what lies above is cut off on purpose")]
+    /// Takes the lowest bits of `word`.
+    #[expect(clippy::cast_possible_truncation, reason = "the bits above are cut off on purpose")]
     pub(super) const fn from_bits(word: u64) -> Generation {
         Generation(word as u32 & Self::MASK)
     }
@@ -57,78 +57,95 @@ impl Generation {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum State {
     Closed,
     Open,
     HalfOpen,
-    Forced,
+    ForcedOpen,
 }
 
-/// The state itself: `until` (40 bits), generation (17), backoff_exponent (5), kind (2).
+/// The state and what belongs to it in one word: generation (17 bits), backoff exponent (5), state (2), `until` (40).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct PackedState {
-    pub(super) kind: Kind,
-    pub(super) generation: Generation,
-    /// Probes failed in a row since the breaker last closed: how often the cooldown has doubled.
-    pub(super) backoff_exponent: u32,
-    /// Open: when the cooldown ends. Half-open: when places that never came back are free again.
-    pub(super) until: Tick,
-}
+pub(super) struct PackedState(u64);
 
 impl PackedState {
+    const STATE_BITS: u32 = 2;
     const EXPONENT_BITS: u32 = 5;
-    /// More doublings are not made: even a cooldown of a millisecond lasts over three weeks by then.
+    const EXPONENT_SHIFT: u32 = Tick::BITS + Self::STATE_BITS;
+    const GENERATION_SHIFT: u32 = Self::EXPONENT_SHIFT + Self::EXPONENT_BITS;
+
+    /// Enough: doubled this often, even a cooldown of one millisecond lasts over three weeks.
     pub(super) const MAX_EXPONENT: u32 = (1 << Self::EXPONENT_BITS) - 1;
 
-    pub(super) const fn new(kind: Kind, generation: Generation) -> PackedState {
-        PackedState {
-            kind,
-            generation,
-            backoff_exponent: 0,
-            until: Tick::ZERO,
+    /// Packs a state without an end and without backoff.
+    pub(super) const fn new(state: State, generation: Generation) -> PackedState {
+        Self::with_end(state, generation, 0, Tick::ZERO)
+    }
+
+    pub(super) const fn with_end(
+        state: State,
+        generation: Generation,
+        backoff_exponent: u32,
+        until: Tick,
+    ) -> PackedState {
+        let state = match state {
+            State::Closed => 0,
+            State::Open => 1,
+            State::HalfOpen => 2,
+            State::ForcedOpen => 3,
+        };
+        PackedState(
+            generation.bits() << Self::GENERATION_SHIFT
+                | (backoff_exponent as u64) << Self::EXPONENT_SHIFT
+                | state << Tick::BITS
+                | until.bits(),
+        )
+    }
+
+    pub(super) const fn from_word(word: u64) -> PackedState {
+        PackedState(word)
+    }
+
+    pub(super) const fn word(self) -> u64 {
+        self.0
+    }
+
+    pub(super) const fn state(self) -> State {
+        match self.0 >> Tick::BITS & 3 {
+            0 => State::Closed,
+            1 => State::Open,
+            2 => State::HalfOpen,
+            _ => State::ForcedOpen,
         }
     }
 
-    /// The moment that it takes to say what this phase means; any, without reading the clock, where time does not matter.
-    pub(super) fn needs(self, now: impl Fn() -> Tick) -> Tick {
-        match self.kind {
-            Kind::Closed | Kind::Forced => Tick::ZERO,
-            Kind::Open | Kind::HalfOpen => now(),
-        }
+    pub(super) const fn generation(self) -> Generation {
+        Generation::from_bits(self.0 >> Self::GENERATION_SHIFT)
     }
 
-    pub(super) const fn pack(self) -> u64 {
-        let kind = match self.kind {
-            Kind::Closed => 0,
-            Kind::Open => 1,
-            Kind::HalfOpen => 2,
-            Kind::Forced => 3,
-        };
-        let above = (self.generation.bits() << Self::EXPONENT_BITS | self.backoff_exponent as u64) << 2 | kind;
-        above << Tick::BITS | self.until.bits()
+    /// Returns how often the cooldown has doubled: the probes that failed in a row since the breaker last closed.
+    pub(super) const fn backoff_exponent(self) -> u32 {
+        (self.0 >> Self::EXPONENT_SHIFT) as u32 & Self::MAX_EXPONENT
     }
 
-    pub(super) const fn unpack(word: u64) -> PackedState {
-        let above = word >> Tick::BITS;
-        let kind = match above & 3 {
-            0 => Kind::Closed,
-            1 => Kind::Open,
-            2 => Kind::HalfOpen,
-            _ => Kind::Forced,
-        };
-        PackedState {
-            kind,
-            generation: Generation::from_bits(above >> (2 + Self::EXPONENT_BITS)),
-            backoff_exponent: (above >> 2) as u32 & Self::MAX_EXPONENT,
-            until: Tick::from_bits(word),
+    /// Open: returns the end of the cooldown. Half-open: the end of the lease, when the slots of silent probes become free.
+    pub(super) const fn until(self) -> Tick {
+        Tick::from_bits(self.0)
+    }
+
+    /// Reads the clock if this state changes with time; returns an arbitrary moment if it does not.
+    pub(super) fn now_if_timed(self, now: impl Fn() -> Tick) -> Tick {
+        match self.state() {
+            State::Closed | State::ForcedOpen => Tick::ZERO,
+            State::Open | State::HalfOpen => now(),
         }
     }
 }
 
-/// The counts of one generation: generation (upper half), counts (lower half).
+/// What one generation has counted: generation (upper half), count (lower half).
 ///
-/// Closed: the count of failures in a row; none when there is a window, which counts for itself. Open: failures recorded
-/// by hand. Half-open: places taken (upper half of the counts) and successes (lower half).
+/// Closed: failures in a row; unused with a window, which counts for itself. Open and forced open: failures recorded by
+/// hand. Half-open: [`ProbeCounts`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Counts {
     pub(super) generation: Generation,
@@ -148,13 +165,13 @@ impl Counts {
         }
     }
 
-    /// What `generation` has counted; `None` when these are the counts of another one, before or after it.
+    /// Returns the count of `generation`, or `None` when the counts are those of an earlier or a later one.
     pub(super) fn count_of(self, generation: Generation) -> Option<u32> {
         (self.generation == generation).then_some(self.count)
     }
 }
 
-/// The count of a half-open generation, taken apart.
+/// The count of a half-open generation: slots taken (upper half), successes (lower half).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ProbeCounts {
     pub(super) slots_taken: u16,
@@ -179,18 +196,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn phases_survive_packing_at_the_extremes() {
-        for kind in [Kind::Closed, Kind::Open, Kind::HalfOpen, Kind::Forced] {
+    fn states_survive_packing_at_the_extremes() {
+        for state in [State::Closed, State::Open, State::HalfOpen, State::ForcedOpen] {
             for generation in [0, 1, Generation::MASK] {
                 for backoff_exponent in [0, PackedState::MAX_EXPONENT] {
                     for until in [Tick::ZERO, Tick::MAX] {
-                        let phase = PackedState {
-                            kind,
-                            generation: Generation(generation),
-                            backoff_exponent,
-                            until,
-                        };
-                        assert_eq!(PackedState::unpack(phase.pack()), phase);
+                        let generation = Generation(generation);
+                        let packed = PackedState::with_end(state, generation, backoff_exponent, until);
+                        assert_eq!(packed.state(), state);
+                        assert_eq!(packed.generation(), generation);
+                        assert_eq!(packed.backoff_exponent(), backoff_exponent);
+                        assert_eq!(packed.until(), until);
                     }
                 }
             }
@@ -198,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tally_has_counts_for_its_own_generation_only() {
+    fn counts_belong_to_their_own_generation_only() {
         for generation in [0, 1, Generation::MASK].map(Generation) {
             let counts = Counts { generation, count: 7 };
             assert_eq!(Counts::unpack(counts.pack()), counts);
@@ -208,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn trials_survive_packing() {
+    fn probe_counts_survive_packing() {
         for (slots_taken, successes) in [(0, 0), (1, 0), (0, 1), (u16::MAX, u16::MAX)] {
             let counts = ProbeCounts { slots_taken, successes };
             assert_eq!(ProbeCounts::unpack(counts.pack()), counts);

@@ -1,31 +1,30 @@
-//! What a breaker has been told when it was built.
+//! The settings of a breaker, fixed once it is built.
 
 use std::time::Duration;
 
-use super::packed::Kind;
+use super::packed::State;
 use crate::clock::Tick;
 
 /// What opens a closed breaker.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum TripRule {
-    /// So many failures in a row.
-    Consecutive { failures: u32 },
-    /// So many failures among the last `size` results.
-    Windowed { size: u32, failures: u32 },
+    /// `threshold` failures in a row.
+    Consecutive { threshold: u32 },
+    /// `threshold` failures among the latest `size` results.
+    Windowed { size: u32, threshold: u32 },
     /// Nothing.
     Disabled,
 }
 
 impl TripRule {
-    pub(super) const fn failures(self) -> u32 {
+    pub(super) const fn threshold(self) -> u32 {
         match self {
-            TripRule::Consecutive { failures } | TripRule::Windowed { failures, .. } => failures,
+            TripRule::Consecutive { threshold } | TripRule::Windowed { threshold, .. } => threshold,
             TripRule::Disabled => u32::MAX,
         }
     }
 }
 
-/// All that does not change once the breaker is built.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Settings {
     pub(super) trip_rule: TripRule,
@@ -35,11 +34,11 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    /// The state after construction and after a reset. A threshold of zero has been reached before the first call.
-    pub(super) const fn initial(&self) -> Kind {
-        match self.trip_rule.failures() {
-            0 => Kind::Forced,
-            _ => Kind::Closed,
+    /// Returns the state after construction and after a reset. A threshold of zero is reached before the first call.
+    pub(super) const fn initial_state(&self) -> State {
+        match self.trip_rule.threshold() {
+            0 => State::ForcedOpen,
+            _ => State::Closed,
         }
     }
 
@@ -48,8 +47,9 @@ impl Settings {
         self.cooldown.saturating_doubled(backoff_exponent).min(longest)
     }
 
-    /// How long an unresolved probe keeps its place beyond the time that it has. Never nothing, or places would be free while they are taken.
-    pub(super) fn lease(&self) -> Tick {
+    /// Returns how long a silent probe keeps its slot after its time limit has passed. Never zero: the slot of a probe
+    /// that has just begun would be given away.
+    pub(super) fn probe_lease(&self) -> Tick {
         Ord::max(self.cooldown, Tick::rounded_up(Duration::from_millis(1)))
     }
 }

@@ -1,18 +1,19 @@
 //! The window: the latest results of a closed breaker.
 //!
-//! 64 results leave no room in their word for the generation that they belong to. So they go into two words, the halves,
-//! by turns: each holds every other result, its generation, and how many results it has taken. The counts tell whose turn
-//! it is: the second half's when the first is one ahead, else the first's. A half of another generation counts as empty,
-//! so a transition clears the window without a write.
+//! 64 results leave no room in their word for the generation that they belong to. So they go alternately into two words,
+//! the half windows: each holds every other result, its generation, and how many results it has taken. The counts show
+//! whose turn it is: the second half's when the first is one ahead, else the first's. A half of another generation counts
+//! as empty, so a transition clears the window without a write.
 //!
 //! A result is recorded by one compare-and-swap of the half whose turn it is, and that one proves both halves: it has not
-//! changed since it was read, and as long as it does not, it is not the other one's turn to change. What was worked out
-//! before the swap is the window at the moment of the swap, and every result is judged by the window that it makes.
+//! changed since it was read, and as long as it does not change, it is not the other one's turn to change. What was
+//! computed before the swap is the window at the moment of the swap, and every result is judged by the window that it
+//! makes.
 //!
-//! Orderings: who looks at the halves reads the first before the second. Whoever wrote the first had read the second, so
-//! what is read of the second is never too old for it. It may be too new, if results came in between; but then the first
-//! has changed since, and the swap of it fails. `Acquire` makes that so, and what is read after the second, be it the
-//! breaker's generation or the first half again, is not too old for either.
+//! Orderings: every reader loads the first half before the second. Whoever wrote the first had loaded the second, so the
+//! second as loaded is never too old for the first. It may be too new, if results came in between; but then the first
+//! has changed since, and a swap of it fails. `Acquire` guarantees this, and that what is loaded after the second (the
+//! breaker's generation, or the first half again) is not too old for either.
 
 use std::sync::atomic::Ordering;
 
@@ -25,55 +26,55 @@ pub(super) struct Window<W> {
 }
 
 impl<W> Window<W> {
-    /// Made of two words that are zero: it holds no results, whatever the generation.
+    /// Creates a window of two words that are zero: it is empty in every generation.
     pub(super) const fn empty(first: W, second: W) -> Window<W> {
         Window { first, second }
     }
 }
 
 impl<W: Word> Window<W> {
-    /// Records a result of `generation` and returns it with those before it; `None` when that generation is over, which
-    /// `is_present` tells.
+    /// Records a result of `generation` and returns the window with it; `None` when `is_current` denies that the
+    /// generation lasts.
     ///
-    /// A result whose generation ends meanwhile may still be written, where nobody of a later one has written yet. They
-    /// see by its tag that it is none of theirs.
-    // In line, what is not used of the results is not put together either.
+    /// A result whose generation ends meanwhile may still be written where no later generation has written yet. Later
+    /// ones see by its tag that it is not theirs.
+    // Inlined, so that parts of the results that the caller does not use are not computed.
     #[inline]
     pub(super) fn record(
         &self,
         generation: Generation,
         failed: bool,
-        is_present: impl Fn() -> bool,
+        is_current: impl Fn() -> bool,
     ) -> Option<Results> {
         loop {
             let words = self.read();
             let halves = words.map(HalfWindow::unpack);
-            // Nobody records for a generation before the breaker has reached it. If the breaker, asked after the halves
-            // were read, is at this one, then other tags are of earlier ones, and may be written over.
-            if halves.iter().any(|half| half.generation != generation) && !is_present() {
+            // Nobody records for a generation before the breaker has reached it. If the breaker, whose state is read after
+            // the halves, is at this one, then other tags are of earlier ones and may be overwritten.
+            if halves.iter().any(|half| half.generation != generation) && !is_current() {
                 return None;
             }
-            let before = Results::of(generation, halves);
-            let (half, word) = if before.end_in_first {
+            let before = Results::new(generation, halves);
+            let (half, word) = if before.newest_in_first {
                 (&self.second, words[1])
             } else {
                 (&self.first, words[0])
             };
-            let results = before.with(failed);
+            let results = before.push(failed);
             if half.compare_exchange(word, results.newer.pack()).is_ok() {
                 return Some(results);
             }
         }
     }
 
-    /// The failures among the latest `size` results of `generation`, as they were at one moment.
+    /// Counts the failures among the latest `size` results of `generation`, as they were at one moment.
     pub(super) fn failures_among(&self, size: u32, generation: Generation) -> u32 {
         let mut words = self.read();
         loop {
             let again = self.read();
-            // The first has not changed while the second was read.
+            // The first half has not changed while the second was read.
             if again[0] == words[0] {
-                return Results::of(generation, words.map(HalfWindow::unpack)).failures_among(size);
+                return Results::new(generation, words.map(HalfWindow::unpack)).failures_among(size);
             }
             words = again;
         }
@@ -89,46 +90,50 @@ impl<W: Word> Window<W> {
 /// The latest results of a generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Results {
-    /// The half that took the latest result.
+    /// The half that took the newest result.
     newer: HalfWindow,
-    /// The other one, whose turn it is.
+    /// The other half, whose turn it is.
     older: HalfWindow,
-    end_in_first: bool,
+    newest_in_first: bool,
 }
 
 impl Results {
-    fn of(generation: Generation, [first, second]: [HalfWindow; 2]) -> Results {
-        // The first result goes into the first half: where that is of another generation, so is all else.
-        let first = first.seen_in(generation);
+    fn new(generation: Generation, [first, second]: [HalfWindow; 2]) -> Results {
+        // The first result goes into the first half: if that half is of another generation, so is the second.
+        let first = first.in_generation(generation);
         let second = match first.count {
             0 => HalfWindow::empty(generation),
-            _ => second.seen_in(generation),
+            _ => second.in_generation(generation),
         };
-        let end_in_first = first.count == second.count_after();
-        let (newer, older) = if end_in_first { (first, second) } else { (second, first) };
+        let newest_in_first = first.count == second.count_after();
+        let (newer, older) = if newest_in_first {
+            (first, second)
+        } else {
+            (second, first)
+        };
         Results {
             newer,
             older,
-            end_in_first,
+            newest_in_first,
         }
     }
 
-    fn with(self, failed: bool) -> Results {
+    fn push(self, failed: bool) -> Results {
         Results {
-            newer: self.older.with(failed),
+            newer: self.older.push(failed),
             older: self.newer,
-            end_in_first: !self.end_in_first,
+            newest_in_first: !self.newest_in_first,
         }
     }
 
-    pub(super) fn are_at_least(self, number: u32) -> bool {
+    pub(super) fn has_at_least(self, number: u32) -> bool {
         self.newer.count + self.older.count >= number
     }
 
     pub(super) fn failures_among(self, latest: u32) -> u32 {
         let newer = self.newer.latest(latest.div_ceil(2));
         let older = self.older.latest(latest / 2);
-        // Counted at once: x86-64 has no instruction for it that every processor knows.
+        // Counted together: not every x86-64 processor has an instruction for it.
         (u64::from(newer) << HalfWindow::SIZE | u64::from(older)).count_ones()
     }
 }
@@ -137,10 +142,11 @@ impl Results {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct HalfWindow {
     generation: Generation,
-    /// How many results it has taken. When the bits are used up it goes on from [`SIZE`](Self::SIZE): a half that was full
-    /// once remains so. To take the same count for the same moment, a recorder must be held up over 65,000 results.
+    /// How many results it has taken. After the last value that fits it continues from [`SIZE`](Self::SIZE): a half that
+    /// has been full stays full. Only a recorder that is held up for 65,000 results can mistake a repeated count for an
+    /// unchanged half.
     count: u32,
-    /// The latest results, newest lowest, a one for a failure.
+    /// The latest results, the newest in the lowest bit; a failure is a one.
     results: u32,
 }
 
@@ -161,7 +167,7 @@ impl HalfWindow {
         (self.generation.bits() << Self::COUNT_BITS | self.count as u64) << Self::SIZE | self.results as u64
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "what lies above is cut off on purpose")]
+    #[expect(clippy::cast_possible_truncation, reason = "the bits above are cut off on purpose")]
     const fn unpack(word: u64) -> HalfWindow {
         let above = word >> Self::SIZE;
         HalfWindow {
@@ -171,7 +177,7 @@ impl HalfWindow {
         }
     }
 
-    fn seen_in(self, generation: Generation) -> HalfWindow {
+    fn in_generation(self, generation: Generation) -> HalfWindow {
         if self.generation == generation {
             self
         } else {
@@ -186,7 +192,7 @@ impl HalfWindow {
         }
     }
 
-    fn with(self, failed: bool) -> HalfWindow {
+    fn push(self, failed: bool) -> HalfWindow {
         HalfWindow {
             count: self.count_after(),
             results: self.results << 1 | u32::from(failed),
@@ -194,7 +200,7 @@ impl HalfWindow {
         }
     }
 
-    /// The latest `number` results, without the others.
+    /// Returns the latest `number` results and cuts off the others.
     fn latest(self, number: u32) -> u32 {
         self.results.checked_shl(Self::SIZE - number).unwrap_or(0)
     }
@@ -233,9 +239,9 @@ mod tests {
         }
     }
 
-    /// Over two wraps of the counts. The results are no pattern that repeats in a window.
+    /// Over two wraps of the counts. The pattern of the results does not repeat within a window.
     #[test]
-    fn the_latest_results_are_in_it_however_many_have_been() {
+    fn the_window_holds_the_latest_results_however_many_there_were() {
         let sizes = [1, 2, 3, 31, 32, 33, 63, 64];
         let window = empty();
         let mut latest_first = VecDeque::new();
@@ -244,7 +250,7 @@ mod tests {
             latest_first.push_front(failed);
             latest_first.truncate(64);
             let results = record(&window, LAST, failed);
-            // All of them while it fills and around the wraps, few in between.
+            // Checks every result while the window fills and around the wraps, and a few in between.
             if (64..HalfWindow::MAX_COUNT).contains(&(number / 2 % HalfWindow::MAX_COUNT)) && number % 101 != 0 {
                 continue;
             }
@@ -260,13 +266,13 @@ mod tests {
                     "of {size} after {number}"
                 );
                 assert_eq!(window.failures_among(size, LAST) as usize, expected);
-                assert_eq!(results.are_at_least(size), number >= size, "{number} are {size}");
+                assert_eq!(results.has_at_least(size), number >= size, "{number} are {size}");
             }
         }
     }
 
     #[test]
-    fn results_go_into_the_halves_by_turns() {
+    fn results_alternate_between_the_halves() {
         let window = empty();
         let mut words = window.read();
         for number in 0..3 * HalfWindow::MAX_COUNT {
@@ -292,16 +298,20 @@ mod tests {
             let next = LAST.next();
             assert_eq!(window.failures_among(64, next), 0);
             let results = record(&window, next, false);
-            assert_eq!((results.failures_among(64), results.are_at_least(2)), (0, false));
-            assert_eq!(window.failures_among(64, LAST), 0, "its second half is there yet");
+            assert_eq!((results.failures_among(64), results.has_at_least(2)), (0, false));
+            assert_eq!(
+                window.failures_among(64, LAST),
+                0,
+                "although its second half is still there"
+            );
             let results = record(&window, next, true);
-            assert_eq!((results.failures_among(64), results.are_at_least(2)), (1, true));
+            assert_eq!((results.failures_among(64), results.has_at_least(2)), (1, true));
             assert_eq!(window.failures_among(64, LAST), 0);
         }
     }
 
     #[test]
-    fn a_generation_that_is_over_writes_over_none_that_is_later() {
+    fn a_generation_that_is_over_overwrites_no_later_one() {
         let window = empty();
         record(&window, LAST, true);
         for later in 1..=2 {
@@ -312,9 +322,9 @@ mod tests {
         }
     }
 
-    /// It is wrong for a while then, but a recorder must not wait for halves that fit together.
+    /// The window is wrong for a while then, but a recorder must not wait for halves that fit together.
     #[test]
-    fn a_half_of_the_same_number_from_before_the_generations_wrapped_holds_nobody_up() {
+    fn a_half_left_over_from_before_the_generations_wrapped_does_not_block_recording() {
         let left_over = HalfWindow {
             count: 5,
             ..HalfWindow::empty(LAST)

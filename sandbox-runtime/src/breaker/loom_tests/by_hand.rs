@@ -2,7 +2,6 @@
 
 use super::{State, Watched, at_once, explore, explore_with_few_preemptions};
 use crate::breaker::CircuitBreaker;
-use crate::breaker::packed::Kind;
 
 #[test]
 fn a_reset_wins_over_probes_under_way() {
@@ -23,18 +22,16 @@ fn forced_open_wins_over_all_that_is_under_way() {
     explore_with_few_preemptions(|| {
         let watched = Watched::opened(1);
         let probe = watched.admit_now(10);
-        at_once(
-            &watched,
-            |it| it.machine.force(Kind::Forced),
-            move |it| at_once(it, move |it| it.succeed(probe, 10), |it| it.admit(20)),
-        );
-        assert_eq!(watched.state(20), State::Forced);
+        at_once(&watched, Watched::force_open, move |it| {
+            at_once(it, move |it| it.succeed(probe, 10), |it| it.admit(20))
+        });
+        assert_eq!(watched.state(20), State::ForcedOpen);
         assert_eq!(watched.admit(1_000), None);
     });
 }
 
-/// Both orders end so: the success closes, and the probe's failure is of a generation that is over; or it closes what
-/// the failure opened.
+/// In both orders: the success closes, and the probe's failure is of a generation that is over; or the success closes
+/// what the failure opened.
 #[test]
 fn a_success_by_hand_closes_although_a_probe_fails() {
     explore(|| {
@@ -54,7 +51,7 @@ fn a_success_by_hand_closes_although_a_probe_is_being_admitted() {
     });
 }
 
-/// The failure opens it again before the attempt, which is refused then, or after it.
+/// The failure opens it again before the attempt, which is then refused, or after it.
 #[test]
 fn a_failure_by_hand_opens_although_a_probe_is_being_admitted() {
     explore(|| {

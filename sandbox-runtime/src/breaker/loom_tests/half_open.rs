@@ -1,10 +1,10 @@
-//! Probes: who is let in, and whose result decides.
+//! Probes: which attempts are admitted, and whose result decides.
 
 use super::{State, Watched, at_once, explore, explore_with_few_preemptions};
 use crate::breaker::CircuitBreaker;
 
 #[test]
-fn two_attempts_at_once_do_not_both_get_the_only_place() {
+fn two_attempts_at_once_do_not_both_get_the_only_slot() {
     explore(|| {
         let watched = Watched::opened(1);
         let (one, other) = at_once(&watched, |it| it.admit(10), |it| it.admit(10));
@@ -13,7 +13,7 @@ fn two_attempts_at_once_do_not_both_get_the_only_place() {
 }
 
 #[test]
-fn two_of_three_attempts_at_once_get_the_two_places() {
+fn two_of_three_attempts_at_once_get_the_two_slots() {
     explore_with_few_preemptions(|| {
         let watched = Watched::opened(2);
         let (one, (two, three)) = at_once(
@@ -26,9 +26,9 @@ fn two_of_three_attempts_at_once_get_the_two_places() {
     });
 }
 
-/// At different moments, so that the lease moves on while places are taken.
+/// At different moments, so that the lease moves on while slots are taken.
 #[test]
-fn every_place_comes_back_when_its_permit_does() {
+fn every_slot_comes_back_when_its_permit_does() {
     fn come_and_go(watched: &Watched, at: u64) {
         if let Some(admission) = watched.admit(at) {
             watched.release(admission);
@@ -43,12 +43,12 @@ fn every_place_comes_back_when_its_permit_does() {
         );
         watched.admit_now(12);
         watched.admit_now(12);
-        assert_eq!(watched.admit(12), None, "there are two places, not more");
+        assert_eq!(watched.admit(12), None, "there are two slots only");
     });
 }
 
 #[test]
-fn a_place_is_free_again_or_not_yet_while_its_permit_is_dropped() {
+fn a_slot_is_free_again_or_not_yet_while_its_permit_is_dropped() {
     explore(|| {
         let watched = Watched::opened(1);
         let probe = watched.admit_now(10);
@@ -61,7 +61,7 @@ fn a_place_is_free_again_or_not_yet_while_its_permit_is_dropped() {
 }
 
 #[test]
-fn a_successful_probe_gives_its_place_back_too() {
+fn a_successful_probe_gives_its_slot_back_too() {
     explore(|| {
         let watched = Watched::opened(2);
         let (one, other) = (watched.admit_now(10), watched.admit_now(10));
@@ -75,7 +75,7 @@ fn a_successful_probe_gives_its_place_back_too() {
 }
 
 #[test]
-fn the_place_of_a_silent_probe_is_given_away_once() {
+fn the_slot_of_a_silent_probe_is_given_away_once() {
     explore(|| {
         let watched = Watched::opened(1);
         let silent = watched.admit_now(10);
@@ -83,14 +83,14 @@ fn the_place_of_a_silent_probe_is_given_away_once() {
         let (one, other) = at_once(&watched, |it| it.admit(20), |it| it.admit(20));
         assert!(one.is_some() != other.is_some(), "admitted: {one:?}, {other:?}");
         watched.succeed(silent, 20);
-        assert_eq!(watched.state(20), State::HalfOpen, "the silent probe has lost its say");
+        assert_eq!(watched.state(20), State::HalfOpen, "the silent probe no longer counts");
         watched.succeed(one.or(other).unwrap(), 20);
         assert_eq!(watched.state(20), State::Closed(0));
     });
 }
 
 #[test]
-fn a_place_given_after_the_lease_ran_out_is_not_lost_at_once() {
+fn a_slot_given_after_the_lease_ran_out_is_not_lost_at_once() {
     explore(|| {
         let watched = Watched::opened(1);
         let dropped = watched.admit_now(10);
@@ -101,7 +101,7 @@ fn a_place_given_after_the_lease_ran_out_is_not_lost_at_once() {
 }
 
 #[test]
-fn places_are_kept_for_a_cooldown_from_the_latest_admission() {
+fn slots_are_kept_for_a_cooldown_from_the_latest_admission() {
     explore(|| {
         let watched = Watched::opened(3);
         watched.admit_now(10);
@@ -111,9 +111,9 @@ fn places_are_kept_for_a_cooldown_from_the_latest_admission() {
     });
 }
 
-/// The success of a silent probe counts, or somebody else has its place: never both.
+/// The success of a silent probe counts, or somebody else has its slot: never both.
 #[test]
-fn a_silent_probe_succeeds_before_or_after_its_place_is_given_away() {
+fn a_silent_probe_succeeds_before_or_after_its_slot_is_given_away() {
     explore(|| {
         let watched = Watched::opened(1);
         let silent = watched.admit_now(10);
@@ -125,7 +125,7 @@ fn a_silent_probe_succeeds_before_or_after_its_place_is_given_away() {
 }
 
 #[test]
-fn a_silent_probe_fails_before_or_after_its_place_is_given_away() {
+fn a_silent_probe_fails_before_or_after_its_slot_is_given_away() {
     explore(|| {
         let watched = Watched::opened(1);
         let silent = watched.admit_now(10);
@@ -140,7 +140,7 @@ fn a_silent_probe_fails_before_or_after_its_place_is_given_away() {
 }
 
 #[test]
-fn a_dropped_probe_of_a_generation_that_is_over_frees_no_place() {
+fn a_dropped_probe_of_a_generation_that_is_over_frees_no_slot() {
     explore_with_few_preemptions(|| {
         let watched = Watched::opened(1);
         let silent = watched.admit_now(10);

@@ -122,7 +122,7 @@ fn a_failure_that_fills_a_window_of_one_opens_it_whatever_follows() {
     });
 }
 
-/// A window as a plain list has it.
+/// A window as a plain list would be judged.
 #[derive(Debug, Clone, Copy)]
 struct Rules {
     window: usize,
@@ -130,8 +130,8 @@ struct Rules {
 }
 
 impl Rules {
-    /// Every window of one to three results, with every list of results before that leaves it closed: as it fills and
-    /// full, and with either half to come.
+    /// Returns every window of one to three results, with every list of earlier results that leaves the breaker closed:
+    /// while the window fills and when it is full, and with either half next.
     fn all_with_results_before() -> Vec<(Rules, Vec<bool>)> {
         let all = (1..=3).flat_map(|window| (1..=window).map(move |failures| Rules { window, failures }));
         let with_results = all.flat_map(|rules| {
@@ -159,7 +159,8 @@ impl Rules {
         }
     }
 
-    /// The states while successes push all results out again: they tell which these are, and in which order.
+    /// Returns the states while successes push all results out again: they show which results these are, and in which
+    /// order.
     fn states_from(self, results: &[bool]) -> Vec<State> {
         let mut results = results.to_vec();
         let mut states = vec![self.state_after(&results)];
@@ -170,7 +171,7 @@ impl Rules {
         states
     }
 
-    /// [`states_from`](Self::states_from), by the breaker's own account.
+    /// Does what [`states_from`](Self::states_from) does, with the breaker itself.
     fn states_of(self, watched: &Watched) -> Vec<State> {
         let mut states = vec![watched.state(0)];
         for _ in 0..self.window {
@@ -191,12 +192,12 @@ fn record(watched: &Watched, failed: bool) {
     }
 }
 
-/// Without a look at what is live, which is about probes: it would multiply the schedules.
+/// Without the check of live admissions, which concerns probes: it would multiply the schedules.
 fn resolve(watched: &Watched, admission: Admission, failed: bool) {
     if failed {
-        watched.machine.fail(admission, || Tick::ZERO);
+        watched.log(watched.machine.fail(admission, || Tick::ZERO));
     } else {
-        watched.machine.succeed(admission, || Tick::ZERO);
+        watched.log(watched.machine.succeed(admission, || Tick::ZERO));
     }
 }
 
@@ -248,7 +249,7 @@ fn three_results_at_once_are_as_one_after_the_other() {
     }
 }
 
-/// One is held up while the other goes once round the halves and more.
+/// One is held up while the other writes to both halves and to the first one again.
 #[test]
 fn a_result_goes_between_those_of_another_thread() {
     for recorded in 0..=3 {
@@ -279,7 +280,7 @@ fn a_result_goes_between_those_of_another_thread() {
     }
 }
 
-/// There is one failure in the window, or none; never two, as a look at each half at another moment would have it.
+/// The window holds one failure or none; never two, as if the halves were read at different moments.
 #[test]
 fn the_failures_counted_were_in_the_window_at_one_moment() {
     explore(|| {
@@ -295,7 +296,7 @@ fn the_failures_counted_were_in_the_window_at_one_moment() {
     });
 }
 
-/// Whatever the halves held in the generation before and in its own, and whichever half it would have gone into.
+/// Whatever the halves held in the generation before and in its own, and whichever half was next.
 #[test]
 fn a_result_held_up_over_a_reset_is_none_of_the_new_ones() {
     let rules = Rules { window: 2, failures: 2 };

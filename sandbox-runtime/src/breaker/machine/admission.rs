@@ -1,16 +1,17 @@
-//! Who is let in, and why others are not.
+//! Admission: which attempts may be made, and why others are refused.
 
 use std::num::NonZeroU32;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::Machine;
-use crate::breaker::packed::{Generation, Kind, PackedState, ProbeCounts, Word};
+use crate::breaker::packed::{Generation, PackedState, ProbeCounts, State, Word};
 use crate::breaker::refusal::Refusal;
+use crate::breaker::transition::{Cause, Transition};
 use crate::clock::Tick;
 
-/// Leave to make one attempt, and what its result will count for: the generation and whether it is a probe, plus one, so
-/// that a call's future keeps an `Option` of it in four bytes.
+/// The right to make one attempt, and what its result will count for: the generation and whether it is a probe, plus one,
+/// so that a call's future stores an `Option` of it in four bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Admission(NonZeroU32);
 
@@ -34,102 +35,132 @@ impl Admission {
 }
 
 impl<W: Word> Machine<W> {
-    /// Asks to make an attempt that will have ended within `limit`, if that is known. A probe keeps its place until one
-    /// cooldown after that.
+    /// Admits an attempt that ends within `limit`, if that is known. A probe keeps its slot until one cooldown after that.
+    ///
+    /// Passes each transition to `on_transition` as it is made: beside quick threads, one admission may make several.
     #[inline]
-    pub(in crate::breaker) fn admit(&self, limit: Duration, now: impl Fn() -> Tick) -> Result<Admission, Refusal> {
+    pub(in crate::breaker) fn admit(
+        &self,
+        limit: Duration,
+        now: impl Fn() -> Tick,
+        on_transition: impl FnMut(Transition),
+    ) -> Result<Admission, Refusal> {
         match self.admit_if_closed() {
             Some(admission) => Ok(admission),
-            None => self.admit_unless_open(limit, now),
+            None => self.admit_unless_open(limit, now, on_transition),
         }
     }
 
     #[inline]
     pub(in crate::breaker) fn admit_if_closed(&self) -> Option<Admission> {
-        let phase = PackedState::unpack(self.phase.load(Ordering::Acquire));
-        match phase.kind {
-            Kind::Closed => Some(Admission::new(phase.generation, false)),
+        let current = PackedState::from_word(self.state.load(Ordering::Acquire));
+        match current.state() {
+            State::Closed => Some(Admission::new(current.generation(), false)),
             _ => None,
         }
     }
 
     #[cold]
-    fn admit_unless_open(&self, limit: Duration, now: impl Fn() -> Tick) -> Result<Admission, Refusal> {
+    fn admit_unless_open(
+        &self,
+        limit: Duration,
+        now: impl Fn() -> Tick,
+        mut on_transition: impl FnMut(Transition),
+    ) -> Result<Admission, Refusal> {
         loop {
-            let phase = self.phase();
-            let now = phase.needs(&now);
-            if let Some(refusal) = self.refusal_in(phase, now) {
+            let current = self.load_state();
+            let now = current.now_if_timed(&now);
+            if let Some(refusal) = self.refusal_in(current, now) {
                 return Err(refusal);
             }
-            let generation = phase.generation;
-            let lease = self.settings.lease().saturating_add(Tick::rounded_up(limit));
-            match phase.kind {
-                Kind::Closed => return Ok(Admission::new(generation, false)),
-                // Places taken since the look above are not lost ones: while the lease lasts, they are waited for.
-                Kind::HalfOpen
-                    if now < phase.until || self.probe_counts_of(generation).slots_taken < self.settings.probes =>
-                {
-                    if self.acquire_probe_slot(phase, now.saturating_add(lease)) {
-                        return Ok(Admission::new(generation, true));
-                    }
-                }
-                // The cooldown is over, or every place has been lost.
-                _ => {
-                    let half_open = PackedState {
-                        kind: Kind::HalfOpen,
-                        generation: generation.next(),
-                        backoff_exponent: phase.backoff_exponent,
-                        until: now.saturating_add(lease),
-                    };
-                    self.try_transition(phase, half_open);
-                }
+            if let Some(admission) = self.try_admit(current, now, limit, &mut on_transition) {
+                return Ok(admission);
             }
         }
     }
 
-    /// The lease first, then the place: whoever finds all places taken then finds the latest lease as well. The last look
-    /// tells whether the places still were this generation's when one was taken.
-    fn acquire_probe_slot(&self, phase: PackedState, until: Tick) -> bool {
-        let leased = PackedState {
-            until: Ord::max(phase.until, until),
-            ..phase
+    /// Admits an attempt that `current` does not refuse at `now`; `None` when the state has changed and must be read again.
+    #[cold]
+    fn try_admit(
+        &self,
+        current: PackedState,
+        now: Tick,
+        limit: Duration,
+        on_transition: impl FnOnce(Transition),
+    ) -> Option<Admission> {
+        let lease = self.settings.probe_lease().saturating_add(Tick::rounded_up(limit));
+        let lease_end = now.saturating_add(lease);
+        match current.state() {
+            State::Closed => Some(Admission::new(current.generation(), false)),
+            // Slots taken since `refusal_in` looked are not lost: while the lease lasts, they are waited for.
+            State::HalfOpen if now < current.until() || self.has_free_slot(current.generation()) => self
+                .acquire_probe_slot(current, lease_end)
+                .then(|| Admission::new(current.generation(), true)),
+            _ => {
+                if let Some(transition) = self.begin_probing(current, lease_end) {
+                    on_transition(transition);
+                }
+                None
+            }
+        }
+    }
+
+    /// Begins a half-open generation, because the cooldown is over or because every slot has been lost.
+    fn begin_probing(&self, current: PackedState, lease_end: Tick) -> Option<Transition> {
+        let cause = match current.state() {
+            State::HalfOpen => Cause::ProbeSlotsLost,
+            _ => Cause::CooldownOver,
         };
-        if leased != phase && !self.try_transition(phase, leased) {
+        let (next, exponent) = (current.generation().next(), current.backoff_exponent());
+        let half_open = PackedState::with_end(State::HalfOpen, next, exponent, lease_end);
+        self.try_transition(current, half_open, cause, self.failures_in(current))
+    }
+
+    /// Extends the lease first and takes the slot then: whoever finds all slots taken also finds the latest lease. The
+    /// last read checks that the slots still belonged to this generation when one was taken.
+    fn acquire_probe_slot(&self, current: PackedState, lease_end: Tick) -> bool {
+        let (generation, exponent) = (current.generation(), current.backoff_exponent());
+        let until = Ord::max(current.until(), lease_end);
+        let leased = PackedState::with_end(State::HalfOpen, generation, exponent, until);
+        if leased != current && self.state.compare_exchange(current.word(), leased.word()).is_err() {
             return false;
         }
-        let taken = self.update_probe_counts(phase.generation, |counts| {
+        let taken = self.update_probe_counts(generation, |counts| {
             (counts.slots_taken < self.settings.probes).then(|| ProbeCounts {
                 slots_taken: counts.slots_taken + 1,
                 ..counts
             })
         });
-        taken.is_some() && self.is_at(Kind::HalfOpen, phase.generation)
+        taken.is_some() && self.is_at(State::HalfOpen, generation)
     }
 
-    /// Why an attempt would not be admitted at `now`; changes nothing.
+    fn has_free_slot(&self, generation: Generation) -> bool {
+        self.probe_counts_of(generation).slots_taken < self.settings.probes
+    }
+
+    /// Returns why an attempt would not be admitted at `now`; changes nothing.
     pub(in crate::breaker) fn refusal(&self, now: impl Fn() -> Tick) -> Option<Refusal> {
-        let phase = self.phase();
-        match phase.kind {
-            Kind::Closed => None,
-            _ => self.refusal_in(phase, phase.needs(now)),
+        let current = self.load_state();
+        match current.state() {
+            State::Closed => None,
+            _ => self.refusal_in(current, current.now_if_timed(now)),
         }
     }
 
-    fn refusal_in(&self, phase: PackedState, now: Tick) -> Option<Refusal> {
-        let refused = match phase.kind {
-            Kind::Closed => false,
-            Kind::Open => now < phase.until,
-            Kind::HalfOpen => {
-                let full = self.probe_counts_of(phase.generation).slots_taken >= self.settings.probes;
-                full && now < phase.until
-            }
-            Kind::Forced => true,
+    fn refusal_in(&self, current: PackedState, now: Tick) -> Option<Refusal> {
+        let is_refused = match current.state() {
+            State::Closed => false,
+            State::Open | State::HalfOpen if now >= current.until() => false,
+            State::Open => true,
+            State::HalfOpen => !self.has_free_slot(current.generation()),
+            State::ForcedOpen => true,
         };
-        refused.then(|| {
+        is_refused.then(|| {
+            let ends = current.state() != State::ForcedOpen;
             Refusal::new(
-                self.failures_in(phase),
-                self.settings.trip_rule.failures(),
-                (phase.kind != Kind::Forced).then(|| phase.until.millis_since(now)),
+                self.failures_in(current),
+                self.settings.trip_rule.threshold(),
+                ends.then(|| current.until().millis_since(now)),
             )
         })
     }

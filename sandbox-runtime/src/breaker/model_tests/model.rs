@@ -1,15 +1,16 @@
-//! The breaker as its documentation tells it, in lists: slow, and right at a glance.
+//! The breaker as its documentation describes it, in plain lists: slow, and obviously right.
 
 use std::time::Duration;
 
-use crate::breaker::packed::Kind;
+use crate::breaker::packed::State;
 use crate::breaker::settings::Settings;
+use crate::breaker::transition::{Cause, Transition};
 use crate::breaker::{CircuitBreaker, Refusal};
 
-/// The clock's last moment, in milliseconds: sums end there, and what would happen then never happens.
+/// The clock's last moment, in milliseconds: sums saturate there, and what is due then never happens.
 pub(super) const NEVER: u64 = (1 << 40) - 1;
 
-/// What a test chooses of a breaker.
+/// The settings that a test chooses.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rules {
     pub(super) opens: Opens,
@@ -34,7 +35,7 @@ impl Rules {
         }
     }
 
-    /// The cooldown after so many failed probes in a row: doubled at each, up to the longest one allowed.
+    /// Returns the cooldown after `failed_probes` in a row: doubled at each, up to the longest one allowed.
     fn cooldown_after(&self, failed_probes: usize) -> u64 {
         let mut length = self.cooldown;
         for _ in 0..failed_probes {
@@ -43,12 +44,12 @@ impl Rules {
         length.min(self.cooldown.max(self.cooldown_max))
     }
 
-    /// How long a probe may be silent. Without a cooldown it still has this very millisecond to itself.
+    /// Returns how long a probe may be silent: without a cooldown, for the millisecond in which it was admitted.
     fn lease(&self) -> u64 {
         self.cooldown.max(1)
     }
 
-    /// The same rules, said to the real breaker.
+    /// Converts the rules for the real breaker.
     pub(super) fn settings(&self) -> Settings {
         let breaker = match self.opens {
             Opens::AfterFailuresInARow(failures) => CircuitBreaker::new(failures),
@@ -72,11 +73,22 @@ fn duration(millis: u64) -> Duration {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum ModelState {
     Closed,
     Open { until: u64 },
     HalfOpen,
-    Forced,
+    ForcedOpen,
+}
+
+impl ModelState {
+    fn without_end(self) -> State {
+        match self {
+            ModelState::Closed => State::Closed,
+            ModelState::Open { .. } => State::Open,
+            ModelState::HalfOpen => State::HalfOpen,
+            ModelState::ForcedOpen => State::ForcedOpen,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,21 +98,23 @@ pub(super) enum Outcome {
     Dropped,
 }
 
-/// The breaker as its documentation tells it.
+/// The breaker as its documentation describes it.
 #[derive(Debug)]
 pub(super) struct Model {
     rules: Rules,
     pub(super) now: u64,
-    state: State,
-    /// How many transitions there have been.
+    state: ModelState,
+    /// Counts the transitions, and the resets and forced openings that changed only the counts.
     era: usize,
-    /// What has been recorded since the last transition, oldest first; true for a failure.
+    /// The results recorded in this era, oldest first; true for a failure.
     failed: Vec<bool>,
-    /// When probes were admitted since the last transition, also those that are back: they have kept the others' places.
+    /// When probes were admitted in this era. Resolved ones are included: they have extended the lease of the others.
     probe_admissions: Vec<u64>,
     /// For each permit that is still out, the era in which it was given.
     permits: Vec<usize>,
     failed_probes: usize,
+    /// The transitions that the test has not taken yet.
+    transitions: Vec<Transition>,
 }
 
 impl Model {
@@ -108,51 +122,78 @@ impl Model {
         let mut model = Model {
             rules,
             now,
-            state: State::Closed,
+            state: ModelState::Closed,
             era: 0,
             failed: Vec::new(),
             probe_admissions: Vec::new(),
             permits: Vec::new(),
             failed_probes: 0,
+            transitions: Vec::new(),
         };
         model.reset();
+        model.transitions.clear();
         model
     }
 
-    /// Every transition clears the counts, and permits given before it are of another era: they say nothing any more.
-    fn turn(&mut self, state: State) {
+    pub(super) fn take_transitions(&mut self) -> Vec<Transition> {
+        std::mem::take(&mut self.transitions)
+    }
+
+    /// Every transition clears the counts, and permits given before it are of another era: their results do not count.
+    fn transition(&mut self, to: ModelState, cause: Cause) {
+        self.transitions.push(Transition {
+            from: self.state.without_end(),
+            to: to.without_end(),
+            cause,
+            failures: self.failure_count(),
+            failed_probes: u8::try_from(self.failed_probes.min(31)).unwrap(),
+        });
+        self.begin_era(to);
+    }
+
+    /// A reset of a closed breaker, and forcing open one that is forced open, change the counts, but not the state.
+    fn force(&mut self, to: ModelState, cause: Cause) {
+        if self.state == to {
+            self.begin_era(to);
+        } else {
+            self.transition(to, cause);
+        }
+        self.failed_probes = 0;
+    }
+
+    fn begin_era(&mut self, state: ModelState) {
         self.state = state;
         self.era += 1;
         self.failed.clear();
         self.probe_admissions.clear();
     }
 
-    fn close(&mut self) {
+    fn close(&mut self, cause: Cause) {
+        self.transition(ModelState::Closed, cause);
         self.failed_probes = 0;
-        self.turn(State::Closed);
     }
 
-    fn open(&mut self) {
+    fn open(&mut self, cause: Cause) {
         let until = self.later(self.rules.cooldown_after(self.failed_probes));
-        self.turn(State::Open { until });
+        self.transition(ModelState::Open { until }, cause);
     }
 
-    fn open_again(&mut self) {
+    fn reopen(&mut self, cause: Cause) {
         self.failed_probes += 1;
-        self.open();
+        self.open(cause);
     }
 
-    /// No failure at all is needed to reach a threshold of zero.
+    /// A threshold of zero is reached without a failure.
     pub(super) fn reset(&mut self) {
-        match self.rules.threshold() {
-            0 => self.force_open(),
-            _ => self.close(),
-        }
+        let initial = match self.rules.threshold() {
+            0 => ModelState::ForcedOpen,
+            _ => ModelState::Closed,
+        };
+        self.force(initial, Cause::Reset);
     }
 
     pub(super) fn force_open(&mut self) {
-        self.failed_probes = 0;
-        self.turn(State::Forced);
+        self.force(ModelState::ForcedOpen, Cause::ForcedOpen);
     }
 
     pub(super) fn later(&self, length: u64) -> u64 {
@@ -167,19 +208,19 @@ impl Model {
         self.slots_taken() >= self.rules.probes
     }
 
-    /// When the places that are taken count as lost: one cooldown after the last of them was given.
+    /// Returns when the slots that are taken count as lost: one cooldown after the last of them was taken.
     fn lease_end(&self) -> u64 {
-        let last = self.probe_admissions.iter().max().expect("places were given");
+        let last = self.probe_admissions.iter().max().expect("slots were taken");
         (last + self.rules.lease()).min(NEVER)
     }
 
     pub(super) fn refusal(&self) -> Option<Refusal> {
         let until = match self.state {
-            State::Closed => return None,
-            State::Forced => None,
-            State::Open { until } => Some(until),
-            State::HalfOpen if self.all_slots_are_taken() => Some(self.lease_end()),
-            State::HalfOpen => return None,
+            ModelState::Closed => return None,
+            ModelState::ForcedOpen => None,
+            ModelState::Open { until } => Some(until),
+            ModelState::HalfOpen if self.all_slots_are_taken() => Some(self.lease_end()),
+            ModelState::HalfOpen => return None,
         };
         if until.is_some_and(|until| self.now >= until) {
             return None;
@@ -191,16 +232,19 @@ impl Model {
         })
     }
 
-    /// Whether the attempt is a probe.
+    /// Returns whether the attempt is a probe.
     pub(super) fn admit(&mut self) -> Result<bool, Refusal> {
         if let Some(refusal) = self.refusal() {
             return Err(refusal);
         }
-        let places_are_lost = self.state == State::HalfOpen && self.all_slots_are_taken();
-        if places_are_lost || matches!(self.state, State::Open { .. }) {
-            self.turn(State::HalfOpen);
+        match self.state {
+            ModelState::Open { .. } => self.transition(ModelState::HalfOpen, Cause::CooldownOver),
+            ModelState::HalfOpen if self.all_slots_are_taken() => {
+                self.transition(ModelState::HalfOpen, Cause::ProbeSlotsLost);
+            }
+            _ => {}
         }
-        let probe = self.state == State::HalfOpen;
+        let probe = self.state == ModelState::HalfOpen;
         if probe {
             self.probe_admissions.push(self.now);
         }
@@ -210,24 +254,24 @@ impl Model {
 
     pub(super) fn resolve(&mut self, position: usize, outcome: Outcome) {
         let era = self.permits.remove(position);
-        // What began in another era says nothing about this one, and a dropped permit says nothing at all.
+        // A result of another era does not count, and a dropped permit has no result.
         if era != self.era || outcome == Outcome::Dropped {
             return;
         }
         match self.state {
-            State::Closed => self.record(outcome == Outcome::Failure),
-            State::HalfOpen if outcome == Outcome::Failure => self.open_again(),
-            State::HalfOpen => {
+            ModelState::Closed => self.record(outcome == Outcome::Failure),
+            ModelState::HalfOpen if outcome == Outcome::Failure => self.reopen(Cause::ProbeFailed),
+            ModelState::HalfOpen => {
                 self.failed.push(false);
                 if self.failed.len() >= self.rules.probes {
-                    self.close();
+                    self.close(Cause::ProbesSucceeded);
                 }
             }
-            State::Open { .. } | State::Forced => unreachable!("nobody is admitted in {:?}", self.state),
+            ModelState::Open { .. } | ModelState::ForcedOpen => unreachable!("nobody is admitted in {:?}", self.state),
         }
     }
 
-    /// A result in the closed state.
+    /// Records a result in the closed state.
     fn record(&mut self, failed: bool) {
         self.failed.push(failed);
         let enough_is_known = match self.rules.opens {
@@ -236,52 +280,52 @@ impl Model {
             Opens::Never => false,
         };
         if enough_is_known && self.failure_count() >= self.rules.threshold() {
-            self.open();
+            self.open(Cause::ThresholdReached);
         }
     }
 
     pub(super) fn record_failure(&mut self) {
         match self.state {
-            State::Closed => self.record(true),
-            State::HalfOpen => self.open_again(),
-            State::Open { until } if self.now >= until => self.open_again(),
-            State::Open { .. } | State::Forced => self.failed.push(true),
+            ModelState::Closed => self.record(true),
+            ModelState::HalfOpen => self.reopen(Cause::RecordedByHand),
+            ModelState::Open { until } if self.now >= until => self.reopen(Cause::RecordedByHand),
+            ModelState::Open { .. } | ModelState::ForcedOpen => self.failed.push(true),
         }
     }
 
-    /// Taken at its word in every state but one that somebody asked for.
+    /// Trusts the success in every state except the one that somebody asked for.
     pub(super) fn record_success(&mut self) {
         match self.state {
-            State::Closed => self.record(false),
-            State::Open { .. } | State::HalfOpen => self.close(),
-            State::Forced => {}
+            ModelState::Closed => self.record(false),
+            ModelState::Open { .. } | ModelState::HalfOpen => self.close(Cause::RecordedByHand),
+            ModelState::ForcedOpen => {}
         }
     }
 
     pub(super) fn failure_count(&self) -> u32 {
         let latest_first = self.failed.iter().rev();
         let failures = match (self.state, self.rules.opens) {
-            (State::Closed, Opens::AfterFailuresInARow(_)) => latest_first.take_while(|failed| **failed).count(),
-            (State::Closed, Opens::AtFailureRate { window, .. }) => {
+            (ModelState::Closed, Opens::AfterFailuresInARow(_)) => latest_first.take_while(|failed| **failed).count(),
+            (ModelState::Closed, Opens::AtFailureRate { window, .. }) => {
                 latest_first.take(window as usize).filter(|failed| **failed).count()
             }
             (_, Opens::Never) => 0,
             _ => latest_first.filter(|failed| **failed).count(),
         };
-        // What opened it was cleared by opening, and is remembered as what it takes.
+        // Opening has cleared the failures that opened the breaker; they are remembered as the threshold.
         let opened_by = match self.state {
-            State::Closed | State::Forced => 0,
-            State::Open { .. } | State::HalfOpen => self.rules.threshold(),
+            ModelState::Closed | ModelState::ForcedOpen => 0,
+            ModelState::Open { .. } | ModelState::HalfOpen => self.rules.threshold(),
         };
         opened_by + u32::try_from(failures).unwrap()
     }
 
-    pub(super) fn view(&self) -> (Kind, Duration) {
+    pub(super) fn view(&self) -> (State, Duration) {
         match self.state {
-            State::Closed => (Kind::Closed, Duration::ZERO),
-            State::Open { until } if self.now < until => (Kind::Open, Duration::from_millis(until - self.now)),
-            State::Open { .. } | State::HalfOpen => (Kind::HalfOpen, Duration::ZERO),
-            State::Forced => (Kind::Forced, Duration::ZERO),
+            ModelState::Closed => (State::Closed, Duration::ZERO),
+            ModelState::Open { until } if self.now < until => (State::Open, Duration::from_millis(until - self.now)),
+            ModelState::Open { .. } | ModelState::HalfOpen => (State::HalfOpen, Duration::ZERO),
+            ModelState::ForcedOpen => (State::ForcedOpen, Duration::ZERO),
         }
     }
 }

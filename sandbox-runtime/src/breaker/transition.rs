@@ -1,0 +1,44 @@
+//! [`Transition`]: a change of the breaker's state, and what made it.
+
+use super::packed::State;
+
+/// A change of state, returned once, to the caller that made it.
+///
+/// The transitions of a breaker form a chain: each one leaves the state that the one before it entered. Opening again
+/// (a new cooldown) and a new round of probes are transitions; a reset of a closed breaker is not one, nor is forcing
+/// open a breaker that is forced open already. Callers on several threads may report them in another order.
+///
+/// It takes eight bytes, so that an `Option` of it is returned in a register: nearly every result makes no transition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Transition {
+    pub(crate) from: State,
+    pub(crate) to: State,
+    pub(crate) cause: Cause,
+    /// The failures counted when the breaker left `from`, including the one that made it leave.
+    pub(crate) failures: u32,
+    /// The probes that failed in a row since the breaker was last closed, including this one; at most 31 are counted. A
+    /// failure recorded by hand in place of a probe counts as one.
+    pub(crate) failed_probes: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// The failures in a row, or in the window, reached the threshold.
+    ThresholdReached,
+    /// An attempt was requested after the cooldown.
+    CooldownOver,
+    /// A probe failed.
+    ProbeFailed,
+    /// As many probes succeeded as it takes to close the breaker.
+    ProbesSucceeded,
+    /// Silent probes held every slot until their lease ended: a new round of probes begins.
+    ProbeSlotsLost,
+    /// A result was recorded by hand while the breaker was not closed: a success closed it, or a failure opened it again.
+    RecordedByHand,
+    /// Somebody reset the breaker.
+    Reset,
+    /// Somebody forced the breaker open.
+    ForcedOpen,
+}
+
+const _: () = assert!(size_of::<Option<Transition>>() == size_of::<u64>());
