@@ -29,6 +29,7 @@ use crate::failure::FailureKind;
 use crate::gate;
 use crate::surroundings::Surroundings;
 use crate::tool::{Function, Handler};
+use crate::verdict::Verdict;
 
 pin_project! {
     /// The future of a call.
@@ -288,6 +289,15 @@ impl<S: Controls> CallState<S> {
         }
         if let Some(surroundings) = surroundings_in(this.rare) {
             surroundings.attempt_ended(Some(end));
+        }
+    }
+
+    /// Frees the slot of a probe whose attempt came to nothing: nothing is counted.
+    #[cold]
+    fn release(self: Pin<&mut Self>) {
+        let this = self.project();
+        if let Some(admission) = this.admission.take() {
+            this.controls.breaker().resolve(admission, Verdict::Ignore);
         }
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+pub(crate) use sandbox_error::Plural;
 pub use sandbox_error::{SandboxError, SandboxResult};
 
 use crate::breaker::Refusal;
@@ -91,11 +92,7 @@ impl FailureKind {
 impl Failure {
     /// The refusal that the failure reports.
     fn refusal(&self, consecutive_failures: u32, threshold: u32) -> Refusal {
-        Refusal {
-            consecutive_failures,
-            threshold,
-            retry_after_ms: self.retry_after_ms,
-        }
+        Refusal::new(consecutive_failures, threshold, self.retry_after_ms)
     }
 }
 

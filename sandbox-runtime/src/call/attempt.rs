@@ -274,7 +274,9 @@ impl<T: Future> Attempt<T, T::Output> {
         S::Handler: Handler<T::Output>,
     {
         let mut this = self.project();
-        state.as_mut().resolve(AttemptEnd::Returned(Verdict::Ignore));
+        // The call may have been cancelled before it was polled.
+        state.as_mut().enter_surroundings();
+        state.as_mut().release();
         let waiting_for_retry = match this.stage.as_mut().project() {
             StageProjection::Waiting { outcome } => Some(outcome.take()),
             _ => None,

@@ -118,12 +118,6 @@ impl<S: Controls> CallState<S> {
         }
     }
 
-    /// Frees the slot of a probe whose call was dropped: nothing is counted.
-    #[cold]
-    pub(super) fn release(self: Pin<&mut Self>) {
-        self.resolve(AttemptEnd::Returned(Verdict::Ignore));
-    }
-
     #[cold]
     pub(super) fn leave_surroundings(
         self: Pin<&mut Self>,

@@ -28,7 +28,7 @@ pub enum SandboxError {
         limit_ms: u64,
     },
     /// The circuit breaker refused an attempt: the first, or, of a closure that answers with JSON, a further one.
-    #[error("circuit breaker {}", Refusal { consecutive_failures: *.consecutive_failures, threshold: *.threshold, retry_after_ms: *.retry_after_ms })]
+    #[error("circuit breaker {}", Refusal::new(*.consecutive_failures, *.threshold, *.retry_after_ms))]
     #[non_exhaustive]
     CircuitBreakerOpen {
         /// The failures that the breaker has counted.

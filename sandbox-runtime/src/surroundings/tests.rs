@@ -192,7 +192,7 @@ async fn the_end_of_a_run_is_reported() {
 async fn cancellation_is_reported() {
     for (cancelled_after, steps, lines) in [
         (0, &[][..], "Cancelled after 0 as cancelled"),
-        (2, &[Hang], "1, 1 failed, Cancelled after 1 as cancelled"),
+        (2, &[Hang], "1, 1 left, Cancelled after 1 as cancelled"),
     ] {
         let breaker = CircuitBreaker::disabled();
         let mut steps = steps.iter();
