@@ -14,6 +14,7 @@ use seatbelt::breaker::Breaker;
 use seatbelt::retry::{Backoff, Retry};
 use seatbelt::timeout::Timeout;
 use seatbelt::{RecoveryInfo, ResilienceContext};
+use tokio::time::error::Elapsed;
 use tower::{Service, ServiceBuilder, ServiceExt};
 use tower_resilience_circuitbreaker::{CircuitBreakerError, CircuitBreakerLayer};
 use tower_resilience_retry::RetryLayer;
@@ -107,6 +108,17 @@ impl Answer for Result<u64, CallError> {
 
     fn is_refusal(&self) -> bool {
         matches!(self, Err(CallError::Open))
+    }
+}
+
+/// What `tokio::time::timeout` resolves to.
+impl Answer for Result<Result<u64, String>, Elapsed> {
+    fn value(&self) -> Option<u64> {
+        self.as_ref().ok().and_then(Answer::value)
+    }
+
+    fn is_refusal(&self) -> bool {
+        false
     }
 }
 

@@ -166,6 +166,28 @@ impl Scenario {
         self.contestants.push((name, Box::new(turn)));
     }
 
+    /// Adds a contestant that awaits its calls in a loop of its own, written by
+    /// [`awaited_in_a_loop!`](crate::awaited_in_a_loop). Each call is pending `pends` times.
+    pub fn add_loop<F>(&mut self, name: impl Into<String>, pends: u64, mut calls_in_a_loop: F)
+    where
+        F: AsyncFnMut(u64) -> Tally + 'static,
+    {
+        let name = name.into();
+        let runtime = runtime();
+        assert_eq!(
+            runtime.block_on(count_pending(calls_in_a_loop(1))),
+            pends,
+            "{name}: how often a call is pending"
+        );
+        let label = name.clone();
+        let turn = move |calls| {
+            let (nanos, tally) = runtime.block_on(clocked(calls_in_a_loop(calls)));
+            assert_eq!(tally, Tally::all(calls), "{label}");
+            nanos
+        };
+        self.contestants.push((name, Box::new(turn)));
+    }
+
     /// Lets all contestants take their turns. The first to be added is the bare call.
     #[must_use]
     pub fn run(mut self) -> Vec<Row> {
@@ -231,6 +253,15 @@ impl Tally {
             sum: (0..calls).fold(0, u64::wrapping_add),
         }
     }
+
+    /// Adds what a call has returned.
+    #[inline]
+    pub fn add(&mut self, answer: &impl Answer) {
+        if let Some(value) = answer.value() {
+            self.values += 1;
+            self.sum = self.sum.wrapping_add(value);
+        }
+    }
 }
 
 /// Makes `calls` calls, one after the other.
@@ -244,12 +275,39 @@ where
     for argument in 0..calls {
         let mut future = pin!(call(black_box(argument)));
         let answer = black_box(poll_fn(|context| poll(future.as_mut(), context)).await);
-        if let Some(value) = answer.value() {
-            tally.values += 1;
-            tally.sum = tally.sum.wrapping_add(value);
-        }
+        tally.add(&answer);
     }
     tally
+}
+
+/// A contestant for [`Scenario::add_loop`]: makes calls one after the other, each awaited directly in the loop.
+///
+/// The loop is written for each contestant, because a generic function would take the call through a closure, which is an async
+/// block between the loop and the call. The answer is hidden from the compiler, as from a caller that passes it on whole.
+#[macro_export]
+macro_rules! awaited_in_a_loop {
+    (|$argument:ident| $call:expr) => {
+        async |calls: u64| {
+            let mut tally = $crate::measure::Tally::default();
+            for $argument in 0..calls {
+                tally.add(&::std::hint::black_box($call.await));
+            }
+            tally
+        }
+    };
+}
+
+/// How often `work` is pending until it is ready.
+async fn count_pending(work: impl Future) -> u64 {
+    let mut work = pin!(work);
+    let mut pending = 0;
+    poll_fn(|context| {
+        let polled = work.as_mut().poll(context);
+        pending += u64::from(polled.is_pending());
+        polled
+    })
+    .await;
+    pending
 }
 
 /// Polls a call. Never in line, neither the bare call nor any other: in line, the bare call melts into the loop around it, and

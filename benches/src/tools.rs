@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::future::Future;
+use std::hint::black_box;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -46,6 +47,27 @@ pub async fn ready(argument: u64) -> Result<u64, String> {
 pub async fn pending_once(argument: u64) -> Result<u64, String> {
     PendOnce { pended: false }.await;
     Ok(argument)
+}
+
+/// [`ready`] for loops that await it in line: the compiler does not know its value, and so cannot leave the call out.
+///
+/// # Errors
+///
+/// None.
+#[inline(never)]
+pub async fn ready_opaque(argument: u64) -> Result<u64, String> {
+    Ok(black_box(argument))
+}
+
+/// [`pending_once`] for loops that await it in line, as [`ready_opaque`].
+///
+/// # Errors
+///
+/// None.
+#[inline(never)]
+pub async fn pending_once_opaque(argument: u64) -> Result<u64, String> {
+    PendOnce { pended: false }.await;
+    Ok(black_box(argument))
 }
 
 /// Fails at once, with an error that costs nothing to make.

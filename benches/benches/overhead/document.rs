@@ -50,13 +50,23 @@ fn calls(measured: &Measured) -> String {
     [
         report::table(
             "Ready at once",
-            "The tool is ready when it is first polled.",
+            "The tool is ready when it is first polled. Calls are polled out of line.",
             &measured.ready,
         ),
         report::table(
             "Pending once",
-            "The tool wakes itself and is ready when it is polled again.",
+            "The tool wakes itself and is ready when it is polled again. Calls are polled out of line.",
             &measured.pending,
+        ),
+        report::table(
+            "Ready at once, awaited in a loop",
+            "As above, but awaited in line, in the loop of a larger async block.",
+            &measured.ready_in_a_loop,
+        ),
+        report::table(
+            "Pending once, awaited in a loop",
+            "As above, but awaited in line, in the loop of a larger async block.",
+            &measured.pending_in_a_loop,
         ),
         report::table(
             "Failing, no retry",

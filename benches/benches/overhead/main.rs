@@ -22,6 +22,8 @@ const BREAKERS: [u64; 3] = [1, 100, 10_000];
 struct Measured {
     ready: Vec<Row>,
     pending: Vec<Row>,
+    ready_in_a_loop: Vec<Row>,
+    pending_in_a_loop: Vec<Row>,
     failing: Vec<Row>,
     refused: Vec<Row>,
     retried: Vec<Row>,
@@ -41,6 +43,8 @@ fn measure(effort: Effort) -> Measured {
     Measured {
         ready: scenarios::ready_at_once(effort),
         pending: scenarios::pending_once(effort),
+        ready_in_a_loop: scenarios::ready_in_a_loop(effort),
+        pending_in_a_loop: scenarios::pending_in_a_loop(effort),
         failing: scenarios::failing_without_retry(effort),
         refused: scenarios::refused_by_an_open_breaker(effort),
         retried: scenarios::retried_once(fewer(3)),
@@ -72,6 +76,8 @@ fn plot(header: &str, measured: &Measured) -> String {
     let panels = [
         ("Ready at once", &measured.ready[..]),
         ("Pending once", &measured.pending[..]),
+        ("Ready at once, awaited in a loop", &measured.ready_in_a_loop[..]),
+        ("Pending once, awaited in a loop", &measured.pending_in_a_loop[..]),
         ("Failing, no retry", &measured.failing[..]),
         ("Refused by an open breaker", &measured.refused[..]),
         ("Retried once, no delay", &measured.retried[..]),

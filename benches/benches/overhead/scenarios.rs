@@ -5,11 +5,15 @@ use std::sync::Arc;
 use sandbox_benches::contestants::{self, CallError, Settings};
 use sandbox_benches::measure::{Effort, Expect, Row, Scenario};
 use sandbox_benches::minimal::Counter;
-use sandbox_benches::{ours, tools};
+use sandbox_benches::{awaited_in_a_loop, ours, tools};
 use sandbox_runtime::{CircuitBreaker, sandboxed};
+use tokio::time::timeout;
 
 ours!(ready, tools::ready, Settings::STANDARD);
 ours!(pending, tools::pending_once, Settings::STANDARD);
+// Apart from those above, so that each is polled at one place only, as most tools of a program are.
+ours!(ready_in_a_loop, tools::ready_opaque, Settings::STANDARD);
+ours!(pending_in_a_loop, tools::pending_once_opaque, Settings::STANDARD);
 ours!(failing, tools::failing, Settings::ONCE);
 ours!(refused, tools::counted, Settings::AT_ONCE);
 ours!(retried, tools::flaky, Settings::AT_ONCE);
@@ -61,6 +65,30 @@ pub(crate) fn pending_once(effort: Effort) -> Vec<Row> {
     scenario.add("ours, by hand", || pending::by_hand);
     peers(&mut scenario, tool, Settings::STANDARD);
     scenario.run()
+}
+
+/// The contestants of one scenario that awaits its calls in a loop: the tool's module of [`ours!`], and how often a call is pending.
+macro_rules! in_a_loop {
+    ($effort:expr, $tool:path, $ours:ident, pending: $pending:literal) => {{
+        let mut scenario = Scenario::new($effort, Expect::Value);
+        let bare = awaited_in_a_loop!(|argument| $tool(argument));
+        scenario.add_loop("bare call", $pending, bare);
+        let timeout_alone = awaited_in_a_loop!(|argument| timeout(Settings::STANDARD.timeout, $tool(argument)));
+        scenario.add_loop("tokio timeout alone", $pending, timeout_alone);
+        let by_attribute = awaited_in_a_loop!(|argument| $ours::by_attribute(argument));
+        scenario.add_loop("ours, by attribute", $pending, by_attribute);
+        let by_hand = awaited_in_a_loop!(|argument| $ours::by_hand(argument));
+        scenario.add_loop("ours, by hand", $pending, by_hand);
+        scenario.run()
+    }};
+}
+
+pub(crate) fn ready_in_a_loop(effort: Effort) -> Vec<Row> {
+    in_a_loop!(effort, tools::ready_opaque, ready_in_a_loop, pending: 0)
+}
+
+pub(crate) fn pending_in_a_loop(effort: Effort) -> Vec<Row> {
+    in_a_loop!(effort, tools::pending_once_opaque, pending_in_a_loop, pending: 1)
 }
 
 pub(crate) fn failing_without_retry(effort: Effort) -> Vec<Row> {
