@@ -2,9 +2,12 @@
 
 use std::fmt::Write as _;
 
+use sandbox_benches::measure::Row;
 use sandbox_benches::report::{find, number, ratio};
 
 use crate::Measured;
+
+const OURS: [&str; 2] = ["ours, by attribute", "ours, by hand"];
 
 struct Targets(String);
 
@@ -20,22 +23,36 @@ impl Targets {
     }
 
     fn ready(&mut self, measured: &Measured) {
-        let ready = &measured.ready;
-        let minimal = find(ready, "minimal engine").min;
-        for name in ["ours, by attribute", "ours, by hand"] {
-            let ours = find(ready, name).min;
-            let over = ours - ready[0].min;
-            self.at_most_nanos(&format!("ready: {name}, at most 2 ns over bare"), over, 2.0);
+        let minimal = find(&measured.ready, "minimal engine").min;
+        for name in OURS {
+            self.over_bare(&format!("ready: {name}"), &measured.ready, name);
             let aim = format!("ready: {name}, at most 0.2 of the minimal engine");
-            self.at_most(&aim, ours / minimal, 0.2);
+            self.at_most(&aim, find(&measured.ready, name).min / minimal, 0.2);
+        }
+        for name in OURS {
+            self.over_bare(
+                &format!("ready, awaited in a loop: {name}"),
+                &measured.ready_in_a_loop,
+                name,
+            );
         }
     }
 
+    fn over_bare(&mut self, aim: &str, rows: &[Row], name: &str) {
+        let over = find(rows, name).min - rows[0].min;
+        self.at_most_nanos(&format!("{aim}, at most 2 ns over bare"), over, 2.0);
+    }
+
     fn pending(&mut self, measured: &Measured) {
-        let timeout = find(&measured.pending, "tokio timeout alone").min;
-        for name in ["ours, by attribute", "ours, by hand"] {
-            let aim = format!("pending once: {name}, at most 1.05 of tokio's timeout alone");
-            self.at_most(&aim, find(&measured.pending, name).min / timeout, 1.05);
+        for (scenario, rows) in [
+            ("pending once", &measured.pending),
+            ("pending once, awaited in a loop", &measured.pending_in_a_loop),
+        ] {
+            let timeout = find(rows, "tokio timeout alone").min;
+            for name in OURS {
+                let aim = format!("{scenario}: {name}, at most 1.05 of tokio's timeout alone");
+                self.at_most(&aim, find(rows, name).min / timeout, 1.05);
+            }
         }
     }
 
