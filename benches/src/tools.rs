@@ -49,7 +49,8 @@ pub async fn pending_once(argument: u64) -> Result<u64, String> {
     Ok(argument)
 }
 
-/// [`ready`] for loops that await it in line: the compiler does not know its value, and so cannot leave the call out.
+/// [`ready`] for loops that await it in line: it is made by a call, and its value is unknown to the compiler, which could leave it
+/// out otherwise.
 ///
 /// # Errors
 ///
