@@ -362,9 +362,9 @@ impl<S: Controls> CallState<S> {
 
     /// Looks up what surrounds a call that has entered nothing yet: it may have been handed into a scope since.
     #[inline]
-    fn enter_surroundings(self: Pin<&mut Self>) {
-        if gate::is_open() {
-            self.find_surroundings();
+    fn enter_surroundings(mut self: Pin<&mut Self>) {
+        if gate::is_open() && self.as_mut().find_surroundings() && self.started.is_none() {
+            self.start_clock();
         }
     }
 }

@@ -127,9 +127,15 @@ impl Moment {
 
 /// Returns the moment `delay` after `now`; beyond the range of the clock, one that is never reached.
 pub(crate) fn saturating_add(now: Instant, delay: Duration) -> Instant {
-    const THIRTY_YEARS: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
     now + delay.min(THIRTY_YEARS)
 }
+
+/// Returns the moment of which `later` is the [`saturating_add`] of `delay`.
+pub(crate) fn before(later: Instant, delay: Duration) -> Option<Instant> {
+    later.checked_sub(delay.min(THIRTY_YEARS))
+}
+
+const THIRTY_YEARS: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
 
 #[cfg(test)]
 impl Tick {

@@ -198,7 +198,9 @@ impl<T: Future> Attempt<T, T::Output> {
             end = AttemptEnd::Panicked;
             message = message.or(Some(later));
         }
-        this.timer.set(None);
+        if this.timer.is_some() {
+            stop_timer(this.timer.as_mut(), state.as_mut());
+        }
         state.as_mut().resolve(end);
         let (decision, refusal) = state.as_mut().decide(end);
         match decision {
@@ -283,7 +285,10 @@ impl<T: Future> Attempt<T, T::Output> {
         };
         // What a panic in the tool's destructor says no longer matters to anybody.
         let _ = guard(|| this.stage.set(Stage::Ended));
-        this.timer.set(None);
+        match waiting_for_retry {
+            Some(_) => this.timer.set(None),
+            None => stop_timer(this.timer, state.as_mut()),
+        }
         match waiting_for_retry {
             Some(outcome) => state.finish_with(Stop::Cancelled, outcome, None),
             None => state.finish_with_failure(Stop::Cancelled, FailureKind::Cancelled, None),
@@ -303,6 +308,16 @@ fn poll_limit<S: Controls>(
         timer.set(Some(sleep_until(state.attempt_limit())));
     }
     poll_timer(timer, cx)
+}
+
+/// Stops the timer of an attempt that has ended, and keeps what it knows.
+#[cold]
+#[inline(never)]
+fn stop_timer<S: Controls>(mut timer: Pin<&mut Option<Sleep>>, state: Pin<&mut CallState<S>>) {
+    if let Some(limit) = timer.as_ref().as_pin_ref().map(|timer| timer.deadline()) {
+        state.note_first_wait(limit);
+        timer.set(None);
+    }
 }
 
 /// Polls the timer whatever is left of the task's cooperative budget: a tool that uses it up at every poll would

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{CallState, Controls};
-use crate::clock::{Moment, saturating_add};
+use crate::clock::{Moment, before, saturating_add};
 
 impl<S: Controls> CallState<S> {
     /// Notes that the call begins now, if it has a deadline, and tells whether everything around it is over already. Comes
@@ -23,13 +23,23 @@ impl<S: Controls> CallState<S> {
     }
 
     /// When an attempt that begins to wait now will have run into its limit or the call's deadline.
-    pub(super) fn attempt_limit(mut self: Pin<&mut Self>) -> Instant {
+    pub(super) fn attempt_limit(&self) -> Instant {
         let now = Instant::now();
-        self.as_mut().project().started.get_or_insert_with(|| Moment::of(now));
         let limit = saturating_add(now, self.policy().timeout);
         match self.time_left() {
             Some(left) => limit.min(saturating_add(now, left)),
             None => limit,
+        }
+    }
+
+    /// Notes when the call first had to wait, as the `limit` of the attempt that waited shows it. A call that nobody asks how
+    /// long it took does not keep that: to do so at every first wait took 90 instructions. With a deadline the limit may be
+    /// shorter than the policy's; but then the call has noted when it began.
+    pub(super) fn note_first_wait(self: Pin<&mut Self>, limit: Instant) {
+        if self.started.is_none()
+            && let Some(waited) = before(limit, self.policy().timeout)
+        {
+            *self.project().started = Some(Moment::of(waited));
         }
     }
 
