@@ -3,6 +3,7 @@
 //! Only what the text shows is checked here. Constants, and numbers beside defaults, are the runtime's to check when the
 //! expansion is compiled.
 
+mod bounds;
 mod keys;
 mod rules;
 
@@ -12,8 +13,9 @@ use syn::parse::{ParseStream, Parser};
 use syn::{Expr, ExprLit, ExprPath, ExprUnary, Lit, Path, Stmt, Token, UnOp, token};
 
 use crate::errors::Errors;
+use bounds::Bounds;
 use keys::{find, keys_of, unknown_key};
-use rules::{Bounds, FAILURE_RATE, ORDERS};
+use rules::{FAILURE_RATE, ORDERS};
 
 pub(crate) use keys::{KEYS, Key, KeySpec, Section, ValueKind};
 pub(crate) use rules::expansion as rules;

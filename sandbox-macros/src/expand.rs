@@ -94,16 +94,25 @@ impl<'a> Expansion<'a> {
     /// ```text
     /// async fn search(&self, query: String) -> Result<Vec<Hit>, SearchError> {
     ///     const POLICY: private::Policy = private::Policy::new().timeout(private::millis(5_000));
-    ///     static BREAKER: private::CircuitBreaker = private::threshold(3);
+    ///     static SITE: private::ToolSite =
+    ///         private::ToolSite::new("search", private::module_path!(), POLICY, private::threshold(3));
     ///     let mut slot = private::Some(query);
-    ///     private::execute_with_controls(private::constant(|| POLICY), &BREAKER, private::tool(|| private::Text("search"), move |more| {
-    ///         let query = private::argument::<true, _>(&mut slot, more);
-    ///         async move {
-    ///             if false { return private::returned::<Result<Vec<Hit>, SearchError>>() }
-    ///             let query = query;
-    ///             '_body: { self.client.get(query).await }
-    ///         }
-    ///     }))
+    ///     private::execute_with_controls(
+    ///         private::constant(|| POLICY),
+    ///         SITE.breaker(),
+    ///         private::tool(
+    ///             || private::SiteRef(&SITE),
+    ///             move |retry_possible| {
+    ///                 let query = private::take_or_clone::<true, _>(&mut slot, retry_possible);
+    ///                 async move {
+    ///                     if false { return private::returned::<Result<Vec<Hit>, SearchError>>() }
+    ///                     let query = query;
+    ///                     '_body: { self.client.get(query).await }
+    ///                 }
+    ///             },
+    ///             private::handler!([] Result<Vec<Hit>, SearchError>),
+    ///         ),
+    ///     )
     ///     .await
     /// }
     /// ```

@@ -6,7 +6,6 @@ mod machine;
 #[cfg(test)]
 mod model_tests;
 mod packed;
-mod refusal;
 mod settings;
 mod transition;
 mod window;
@@ -20,10 +19,9 @@ use settings::{Settings, TripRule};
 use transition::Transition;
 
 pub(crate) use machine::Admission;
-pub use refusal::Refusal;
 
 use crate::clock::{self, Tick};
-use crate::failure::SandboxError;
+use crate::failure::{Refusal, SandboxError};
 use crate::verdict::Verdict;
 
 /// A circuit breaker: opens after failures, refuses attempts for a cooldown, then lets probes decide.

@@ -21,11 +21,10 @@ use retry::{Decision, Situation, decide};
 
 pub use controls::{CallControls, Controls};
 pub use lent::LentAttempt;
-pub(crate) use retry::{AttemptEnd, Stop};
 
-use crate::breaker::{Admission, Refusal};
+use crate::breaker::Admission;
 use crate::clock::Moment;
-use crate::failure::FailureKind;
+use crate::failure::{AttemptEnd, FailureKind, Refusal, Stop};
 use crate::gate;
 use crate::surroundings::Surroundings;
 use crate::tool::{Function, Handler};

@@ -1,17 +1,18 @@
 //! [`Failure`]: everything known about a call that ended without an outcome of the tool's own.
 
 mod model_text;
+mod refusal;
 mod sandbox_error;
+mod stop;
 
 use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
 
-pub(crate) use sandbox_error::Plural;
+pub use refusal::Refusal;
 pub use sandbox_error::{SandboxError, SandboxResult};
-
-use crate::breaker::Refusal;
+pub(crate) use stop::{AttemptEnd, Stop};
 
 /// Everything the engine knows about a call that ended without an outcome of the tool's own.
 ///

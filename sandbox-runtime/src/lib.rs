@@ -67,10 +67,10 @@ mod verdict;
 
 pub use sandbox_macros::sandboxed;
 
-pub use breaker::{BreakerState, CircuitBreaker, Permit, Refusal};
+pub use breaker::{BreakerState, CircuitBreaker, Permit};
 pub use config::SandboxConfig;
 pub use execute::execute_with_controls;
-pub use failure::{Failure, FailureKind, SandboxError, SandboxResult};
+pub use failure::{Failure, FailureKind, Refusal, SandboxError, SandboxResult};
 pub use policy::{Jitter, Policy, PolicyError};
 pub use surroundings::budget::Budget;
 pub use surroundings::report::ToolExecutionResult;

@@ -15,9 +15,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::breaker::Refusal;
-use crate::call::{AttemptEnd, Stop};
-use crate::failure::Failure;
+use crate::failure::{AttemptEnd, Failure, Refusal, Stop};
 
 pub(crate) use scope::{Scope, attach, current};
 

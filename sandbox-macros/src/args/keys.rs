@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 
-use super::rules::Bounds;
+use super::bounds::Bounds;
 
 /// A key of the attribute; [`KEYS`] has its spelling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,11 +13,12 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::test_runner::{FileFailurePersistence, RngAlgorithm, TestCaseResult};
 
+use super::CircuitBreaker;
 use super::machine::{Admission, Machine};
 use super::packed::{Generation, State};
 use super::transition::{Cause, Transition};
-use super::{CircuitBreaker, Refusal};
 use crate::clock::Tick;
+use crate::failure::Refusal;
 use model::{Model, NEVER, Opens, Outcome, Rules};
 
 #[derive(Debug, Clone, Copy)]

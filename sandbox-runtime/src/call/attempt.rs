@@ -11,9 +11,9 @@ use pin_project_lite::pin_project;
 use tokio::task::coop;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::{AttemptEnd, CallState, Controls, Decision, Stop};
+use super::{CallState, Controls, Decision};
 use crate::clock::saturating_add;
-use crate::failure::FailureKind;
+use crate::failure::{AttemptEnd, FailureKind, Stop};
 use crate::sanitize::sanitized;
 use crate::tool::Handler;
 use crate::verdict::Verdict;

@@ -2,9 +2,9 @@
 
 use std::pin::Pin;
 
-use super::{AttemptEnd, CallState, Controls, Stop};
-use crate::breaker::{Admission, Refusal};
-use crate::failure::{Failure, FailureKind, millis};
+use super::{CallState, Controls};
+use crate::breaker::Admission;
+use crate::failure::{AttemptEnd, Failure, FailureKind, Refusal, Stop, millis};
 use crate::surroundings::CallEnd;
 use crate::tool::Handler;
 use crate::verdict::Verdict;

@@ -5,8 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{Failure, FailureKind};
-use crate::breaker::Refusal;
+use super::{Failure, FailureKind, Refusal};
 
 /// The result of a sandboxed call whose tool has no error type of its own.
 pub type SandboxResult<T> = Result<T, SandboxError>;
@@ -67,7 +66,7 @@ pub enum SandboxError {
 }
 
 /// A number of things, in the plural where there is not exactly one.
-pub(crate) struct Plural(pub(crate) u32, pub(crate) &'static str);
+pub(super) struct Plural(pub(super) u32, pub(super) &'static str);
 
 impl fmt::Display for Plural {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Attachment, CallEnd};
-use crate::call::Stop;
 use crate::clock::saturating_add;
+use crate::failure::Stop;
 use crate::surroundings;
 
 /// Limits for a whole run of an agent, shared by every sandboxed call inside it: a time by which all calls are over, and how

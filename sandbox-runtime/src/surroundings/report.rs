@@ -8,8 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Attachment, CallEnd};
-use crate::breaker::Refusal;
-use crate::failure::{Failure, SandboxError, SandboxResult};
+use crate::failure::{Failure, Refusal, SandboxError, SandboxResult};
 use crate::sanitize::sanitized;
 use crate::surroundings;
 

@@ -1,7 +1,6 @@
 //! [`FailureReturn`]: how a failure becomes a value of the tool's return type.
 
-use crate::breaker::Refusal;
-use crate::failure::{Failure, SandboxError};
+use crate::failure::{Failure, Refusal, SandboxError};
 use crate::sealed;
 use crate::tool::reader::{FromReturnType, Outcome, UserFn};
 

@@ -2,8 +2,7 @@
 
 use serde_json::Value;
 
-use crate::breaker::Refusal;
-use crate::failure::{Failure, SandboxResult};
+use crate::failure::{Failure, Refusal, SandboxResult};
 use crate::sealed;
 use crate::surroundings::report::ToolExecutionResult;
 use crate::tool::failure_return::FailureReturn;

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::Machine;
 use crate::breaker::packed::{Generation, PackedState, ProbeCounts, State, Word};
-use crate::breaker::refusal::Refusal;
 use crate::breaker::transition::{Cause, Transition};
 use crate::clock::Tick;
+use crate::failure::Refusal;
 
 /// The right to make one attempt, and what its result will count for: the generation and whether it is a probe, plus one,
 /// so that a call's future stores an `Option` of it in four bytes.

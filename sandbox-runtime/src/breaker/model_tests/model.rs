@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use crate::breaker::CircuitBreaker;
 use crate::breaker::packed::State;
 use crate::breaker::settings::Settings;
 use crate::breaker::transition::{Cause, Transition};
-use crate::breaker::{CircuitBreaker, Refusal};
+use crate::failure::Refusal;
 
 /// The clock's last moment, in milliseconds: sums saturate there, and what is due then never happens.
 pub(super) const NEVER: u64 = (1 << 40) - 1;

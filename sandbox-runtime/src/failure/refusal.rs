@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::failure::Plural;
+use super::sandbox_error::Plural;
 
 /// Why a [`CircuitBreaker`](crate::CircuitBreaker) refuses an attempt, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -1,0 +1,59 @@
+//! [`Stop`]: how attempts and calls end, in one vocabulary.
+
+use crate::verdict::Verdict;
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AttemptEnd {
+    /// The tool returned something that means this.
+    Returned(Verdict),
+    /// It ran into its limit: that of an attempt, or what was left of the call's deadline.
+    TimedOut,
+    /// It panicked.
+    Panicked,
+}
+
+impl AttemptEnd {
+    /// What the end of the attempt means for the breaker.
+    #[inline]
+    pub(crate) fn verdict(self) -> Verdict {
+        match self {
+            AttemptEnd::Returned(verdict) => verdict,
+            AttemptEnd::TimedOut => Verdict::RETRY,
+            AttemptEnd::Panicked => Verdict::Fail,
+        }
+    }
+}
+
+/// Why a call made no further attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// The last attempt succeeded.
+    Succeeded,
+    /// The policy allows no further attempt.
+    AttemptsExhausted,
+    /// The verdict was [`Fail`](Verdict::Fail).
+    NotRetryable,
+    /// The verdict was [`Ignore`](Verdict::Ignore).
+    Ignored,
+    /// The attempt may have taken effect, and the tool must not run twice.
+    NotIdempotent,
+    /// The dependency asked for a longer delay than the policy allows.
+    HintTooLong,
+    /// The delay would end when the call has no time left.
+    NoTimeLeft,
+    /// The retries of the run are spent.
+    RetryBudgetSpent,
+    /// The breaker refuses a further attempt.
+    BreakerOpened,
+    /// The breaker refused the first attempt.
+    Refused,
+    /// The deadline of the call, or the end of its run, has passed.
+    DeadlineExceeded,
+    /// The tool panicked.
+    Panicked,
+    /// The call was cancelled.
+    Cancelled,
+    /// The caller dropped the call.
+    Dropped,
+}
