@@ -38,6 +38,7 @@ impl Policy {
     }
 
     /// The random number for the `retry`-th delay of a call.
+    #[inline]
     pub(crate) fn random_for(&self, retry: u32) -> u64 {
         match (self.jitter, self.jitter_seed) {
             (Jitter::None, _) => 0,

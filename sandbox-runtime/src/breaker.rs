@@ -22,7 +22,6 @@ pub(crate) use machine::Admission;
 
 use crate::clock::{self, Tick};
 use crate::failure::{Refusal, SandboxError};
-use crate::verdict::Verdict;
 
 /// A circuit breaker: opens after failures, refuses attempts for a cooldown, then lets probes decide.
 ///
@@ -239,26 +238,23 @@ impl CircuitBreaker {
         self.machine.admit_if_closed()
     }
 
-    /// Takes the result of an admitted attempt.
-    #[inline]
-    pub(crate) fn resolve(&self, admission: Admission, verdict: Verdict) {
-        match verdict {
-            Verdict::Success => self.succeed(admission),
-            Verdict::Retry { .. } | Verdict::Fail => self.fail(admission),
-            Verdict::Ignore => self.machine.release(admission),
-        }
-    }
-
-    /// Takes a success. By itself, so that the fast path of a call has it in line.
+    /// Takes the success of an admitted attempt.
     #[inline]
     pub(crate) fn succeed(&self, admission: Admission) {
         self.on_transition(self.machine.succeed(admission, clock::now));
     }
 
+    /// Takes the failure of an admitted attempt.
     // The machine's part is inlined here, so that a failure without a transition pays nothing for returning none.
     #[cold]
-    fn fail(&self, admission: Admission) {
+    pub(crate) fn fail(&self, admission: Admission) {
         self.on_transition(self.machine.fail(admission, clock::now));
+    }
+
+    /// Takes back the admission of an attempt that says nothing about the dependency: nothing is counted, and the slot of a
+    /// probe is free.
+    pub(crate) fn release(&self, admission: Admission) {
+        self.machine.release(admission);
     }
 
     /// Receives every transition once, from the caller that made it. This is where an observer will be attached; until
@@ -362,19 +358,16 @@ pub struct Permit<'a> {
 impl Permit<'_> {
     /// Records that the attempt succeeded.
     #[inline]
-    pub fn success(self) {
-        self.resolve(Verdict::Success);
+    pub fn success(mut self) {
+        if let Some(admission) = self.pending.take() {
+            self.breaker.succeed(admission);
+        }
     }
 
     /// Records that the attempt failed.
-    pub fn failure(self) {
-        self.resolve(Verdict::Fail);
-    }
-
-    #[inline]
-    fn resolve(mut self, verdict: Verdict) {
+    pub fn failure(mut self) {
         if let Some(admission) = self.pending.take() {
-            self.breaker.resolve(admission, verdict);
+            self.breaker.fail(admission);
         }
     }
 
@@ -389,7 +382,7 @@ impl Drop for Permit<'_> {
     #[inline]
     fn drop(&mut self) {
         if let Some(admission) = self.pending.take() {
-            self.breaker.resolve(admission, Verdict::Ignore);
+            self.breaker.release(admission);
         }
     }
 }

@@ -17,14 +17,14 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 
 use attempt::{Attempt, PollEnd};
-use retry::{Decision, Situation, decide};
+use retry::{Situation, decide};
 
 pub use controls::{CallControls, Controls};
 pub use lent::LentAttempt;
 
 use crate::breaker::Admission;
 use crate::clock::Moment;
-use crate::failure::{AttemptEnd, FailureKind, Refusal, Stop};
+use crate::failure::{AttemptEnd, Decision, Refusal, Stop};
 use crate::gate;
 use crate::surroundings::Surroundings;
 use crate::tool::{Function, Handler};
@@ -75,7 +75,10 @@ where
         // Through a reference: a function that returned it would write to where this function's result is, and so keep what
         // `poll_first` returns out of registers. That took five nanoseconds.
         let mut returned = None;
-        self.poll_resumed(end, cx, &mut returned);
+        match self.state.rare {
+            None => self.poll_resumed(end, cx, &mut returned),
+            Some(_) => self.poll_surrounded(end, cx, &mut returned),
+        }
         match returned {
             Some(returned) => Poll::Ready(returned),
             None => Poll::Pending,
@@ -115,7 +118,20 @@ where
         }
     }
 
-    /// The slow path: every call that does not succeed on its first poll.
+    /// The slow path of a call that something surrounds.
+    #[cold]
+    fn poll_surrounded(
+        mut self: Pin<&mut Self>,
+        end: Option<PollEnd<T::Output>>,
+        cx: &mut Context<'_>,
+        returned: &mut Option<<S::Handler as Handler<T::Output>>::Returned>,
+    ) {
+        self.as_mut().project().state.poll_began();
+        self.as_mut().poll_resumed(end, cx, returned);
+        self.project().state.poll_ended();
+    }
+
+    /// The slow path: every call that does not succeed on its first poll, which ended with `end`.
     #[inline(never)]
     fn poll_resumed(
         self: Pin<&mut Self>,
@@ -124,8 +140,8 @@ where
         returned: &mut Option<<S::Handler as Handler<T::Output>>::Returned>,
     ) {
         let mut this = self.project();
-        // The first poll has just looked for surroundings.
         if end.is_none() {
+            // The first poll has looked for surroundings by itself.
             this.state.as_mut().enter_surroundings();
         }
         loop {
@@ -214,20 +230,25 @@ impl<S: Controls> CallState<S> {
             return None;
         }
         let admission = self.controls.breaker().request_if_closed()?;
-        if self.policy().deadline.is_some() {
-            self.start_clock();
-        }
+        self.start_clock();
         Some(admission)
     }
 
+    /// Asks what surrounds the call for leave to make an attempt; ready at once where nothing does.
+    #[inline]
+    fn poll_admission(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
+        let this = self.project();
+        match surroundings_in(this.rare) {
+            Some(surroundings) => surroundings.poll_admission(*this.attempts, cx),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+
     /// Asks the breaker for the first attempt. Further ones have been asked for when their delay was over.
-    fn admit<R>(mut self: Pin<&mut Self>) -> Result<(), <S::Handler as Handler<R>>::Returned>
+    fn admit<R>(self: Pin<&mut Self>) -> Result<(), <S::Handler as Handler<R>>::Returned>
     where
         S::Handler: Handler<R>,
     {
-        if (self.policy().deadline.is_some() || self.rare.is_some()) && self.as_mut().start_clock() {
-            return Err(self.finish_with_failure(Stop::DeadlineExceeded, FailureKind::DeadlineExceeded, None));
-        }
         match self.controls.breaker().request(self.policy().timeout) {
             Ok(admission) => {
                 self.begin_attempt(admission);
@@ -279,15 +300,27 @@ impl<S: Controls> CallState<S> {
         }
     }
 
-    /// Tells the breaker and the surroundings what became of the attempt under way.
+    fn poll_began(self: Pin<&mut Self>) {
+        if let Some(surroundings) = surroundings_in(self.project().rare) {
+            surroundings.poll_began();
+        }
+    }
+
+    fn poll_ended(self: Pin<&mut Self>) {
+        if let Some(surroundings) = surroundings_in(self.project().rare) {
+            surroundings.poll_ended();
+        }
+    }
+
+    /// Reports to the breaker the end of the attempt under way, which was not a success.
     #[inline]
-    fn resolve(self: Pin<&mut Self>, end: AttemptEnd) {
+    fn settle(self: Pin<&mut Self>, end: AttemptEnd) {
         let this = self.project();
         if let Some(admission) = this.admission.take() {
-            this.controls.breaker().resolve(admission, end.verdict());
-        }
-        if let Some(surroundings) = surroundings_in(this.rare) {
-            surroundings.attempt_ended(Some(end));
+            match end.verdict() {
+                Verdict::Ignore => this.controls.breaker().release(admission),
+                _ => this.controls.breaker().fail(admission),
+            }
         }
     }
 
@@ -296,11 +329,12 @@ impl<S: Controls> CallState<S> {
     fn release(self: Pin<&mut Self>) {
         let this = self.project();
         if let Some(admission) = this.admission.take() {
-            this.controls.breaker().resolve(admission, Verdict::Ignore);
+            this.controls.breaker().release(admission);
         }
     }
 
-    /// Decides what follows an attempt that did not succeed. A refusal comes with the decision that it caused.
+    /// Decides what follows an attempt that did not succeed, and reports both to the surroundings, which may deny a retry. A
+    /// refusal comes with the decision that it caused.
     fn decide(self: Pin<&mut Self>, end: AttemptEnd) -> (Decision, Option<Refusal>) {
         let policy = self.policy();
         let refusal = self.controls.breaker().refusal();
@@ -310,15 +344,12 @@ impl<S: Controls> CallState<S> {
             is_breaker_open: refusal.is_some(),
             random: policy.random_for(self.attempts),
         };
-        match decide(&policy, end, &situation) {
-            retry @ Decision::Retry { .. } => {
-                let granted = surroundings_in(self.project().rare).is_none_or(Surroundings::take_retry);
-                let spent = Decision::Stop(Stop::RetryBudgetSpent);
-                (if granted { retry } else { spent }, None)
-            }
-            stop @ Decision::Stop(Stop::BreakerOpened) => (stop, refusal),
-            stop => (stop, None),
+        let mut decision = decide(&policy, end, &situation);
+        if let Some(surroundings) = surroundings_in(self.project().rare) {
+            decision = surroundings.after_attempt(end, decision);
         }
+        let refusal = refusal.filter(|_| decision == Decision::Stop(Stop::BreakerOpened));
+        (decision, refusal)
     }
 
     /// Tells whether another attempt may follow the one under way.
@@ -349,25 +380,29 @@ impl<S: Controls> CallState<S> {
 
     /// Looks up what surrounds the call, and tells whether something does.
     #[cold]
-    fn find_surroundings(self: Pin<&mut Self>) -> bool {
-        let rare = self.project().rare;
+    fn find_surroundings(mut self: Pin<&mut Self>) -> bool {
+        let rare = self.as_mut().project().rare;
         if surroundings_in(rare).is_none()
             && let Some(found) = Surroundings::enter()
         {
             rare.get_or_insert_default().surroundings = Some(found);
+            self.note_start();
+            return true;
         }
         surroundings_in(rare).is_some()
     }
 
     /// Looks up what surrounds a call that has entered nothing yet: it may have been handed into a scope since.
     #[inline]
-    fn enter_surroundings(mut self: Pin<&mut Self>) {
-        if gate::is_open() && self.as_mut().find_surroundings() && self.started.is_none() {
-            self.start_clock();
+    fn enter_surroundings(self: Pin<&mut Self>) {
+        if gate::is_open() {
+            self.find_surroundings();
         }
     }
 }
 
+/// The surroundings in what few calls have.
+#[inline]
 fn surroundings_in(rare: &mut Option<Box<Rare>>) -> Option<&mut Surroundings> {
     rare.as_mut()?.surroundings.as_mut()
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 pub use refusal::Refusal;
 pub use sandbox_error::{SandboxError, SandboxResult};
-pub(crate) use stop::{AttemptEnd, Stop};
+pub(crate) use stop::{AttemptEnd, Decision, DelaySource, Stop};
 
 /// Everything the engine knows about a call that ended without an outcome of the tool's own.
 ///

@@ -12,10 +12,13 @@ mod tests;
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::failure::{AttemptEnd, Failure, Refusal, Stop};
+use crate::failure::{AttemptEnd, Decision, DelaySource, Failure, Refusal, Stop};
+use crate::verdict::Verdict;
 
 pub(crate) use scope::{Scope, attach, current};
 
@@ -27,8 +30,19 @@ pub(crate) trait Attachment: Debug + Send + Sync {
         None
     }
 
-    /// An attempt begins, counted from 1.
+    /// Decides whether an attempt may be made, counted from 1, and when. A reason why not ends the call.
+    fn poll_admission(&self, _attempt: u32, _cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
+        Poll::Ready(Ok(()))
+    }
+
+    /// An attempt begins.
     fn attempt_began(&self, _attempt: u32) {}
+
+    /// The call is about to be polled, and with it its tool.
+    fn poll_began(&self) {}
+
+    /// The poll is over, and the call has not ended in it.
+    fn poll_ended(&self) {}
 
     /// The attempt has ended; without an end if its call was cancelled or dropped.
     fn attempt_ended(&self, _attempt: u32, _end: Option<AttemptEnd>) {}
@@ -40,6 +54,9 @@ pub(crate) trait Attachment: Debug + Send + Sync {
 
     /// Takes back a retry that was granted and not made.
     fn return_retry(&self) {}
+
+    /// A retry has been granted by everything around the call, and its delay begins.
+    fn retry_scheduled(&self, _delay: Duration, _from: DelaySource) {}
 
     /// A call has ended. `is_reported` tells whether an attachment closer to the call has reported that to its caller;
     /// returns the same for those further out.
@@ -105,18 +122,49 @@ impl Surroundings {
         }
     }
 
+    /// Decides whether the attempt after `attempts` may be made, and when.
     #[cold]
-    pub(crate) fn attempt_ended(&mut self, end: Option<AttemptEnd>) {
-        if std::mem::take(&mut self.is_attempt_under_way) {
-            for attachment in self.scope.attachments() {
-                attachment.attempt_ended(self.attempts, end);
+    pub(crate) fn poll_admission(&mut self, attempts: u32, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
+        if self.ends().is_some_and(|ends| ends <= Instant::now()) {
+            return Poll::Ready(Err(Stop::DeadlineExceeded));
+        }
+        for attachment in self.scope.attachments() {
+            match attachment.poll_admission(attempts + 1, cx) {
+                Poll::Ready(Ok(())) => {}
+                stopped_or_pending => return stopped_or_pending,
             }
         }
+        Poll::Ready(Ok(()))
+    }
+
+    #[cold]
+    pub(crate) fn poll_began(&self) {
+        self.scope.attachments().for_each(Attachment::poll_began);
+    }
+
+    #[cold]
+    pub(crate) fn poll_ended(&self) {
+        self.scope.attachments().for_each(Attachment::poll_ended);
+    }
+
+    /// Reports the end of an attempt, and what was decided to follow it. A retry that is denied becomes a stop.
+    #[cold]
+    pub(crate) fn after_attempt(&mut self, end: AttemptEnd, decision: Decision) -> Decision {
+        self.attempt_ended(Some(end));
+        let Decision::Retry { delay, from } = decision else {
+            return decision;
+        };
+        if !self.take_retry() {
+            return Decision::Stop(Stop::RetryBudgetSpent);
+        }
+        for attachment in self.scope.attachments() {
+            attachment.retry_scheduled(delay, from);
+        }
+        decision
     }
 
     /// Takes a retry from everything around the call, or from nothing.
-    #[cold]
-    pub(crate) fn take_retry(&mut self) -> bool {
+    fn take_retry(&mut self) -> bool {
         for (granted, attachment) in self.scope.attachments().enumerate() {
             if !attachment.take_retry() {
                 let granting = self.scope.attachments().take(granted);
@@ -128,6 +176,14 @@ impl Surroundings {
         true
     }
 
+    fn attempt_ended(&mut self, end: Option<AttemptEnd>) {
+        if std::mem::take(&mut self.is_attempt_under_way) {
+            for attachment in self.scope.attachments() {
+                attachment.attempt_ended(self.attempts, end);
+            }
+        }
+    }
+
     /// Reports the end of the call. One that is dropped before reports that by itself.
     #[cold]
     pub(crate) fn leave(mut self, end: &CallEnd<'_>) {
@@ -136,7 +192,9 @@ impl Surroundings {
     }
 
     fn report(&mut self, end: &CallEnd<'_>) {
-        self.attempt_ended(None);
+        // Of an attempt that has not been reported yet: a success, or one that the end of the call cuts.
+        let success = AttemptEnd::Returned(Verdict::Success);
+        self.attempt_ended((end.stop == Stop::Succeeded).then_some(success));
         if std::mem::take(&mut self.owes_retry) {
             self.scope.attachments().for_each(Attachment::return_retry);
         }

@@ -11,9 +11,9 @@ use pin_project_lite::pin_project;
 use tokio::task::coop;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::{CallState, Controls, Decision};
+use super::{CallState, Controls};
 use crate::clock::saturating_add;
-use crate::failure::{AttemptEnd, FailureKind, Stop};
+use crate::failure::{AttemptEnd, Decision, FailureKind, Stop};
 use crate::sanitize::sanitized;
 use crate::tool::Handler;
 use crate::verdict::Verdict;
@@ -151,6 +151,7 @@ impl<T: Future> Attempt<T, T::Output> {
             Some(end) => end,
             None if state.as_mut().poll_cancelled(cx).is_ready() => PollEnd::Cancelled,
             None => match self.as_mut().project().stage.project() {
+                StageProjection::New => PollEnd::NotAdmitted,
                 StageProjection::Running { .. } => {
                     match self.as_mut().poll_tool(state.controls.handler(), |_| (), cx) {
                         Ok(outcome) => return Poll::Ready(ControlFlow::Break(state.finish_successfully(outcome))),
@@ -162,7 +163,11 @@ impl<T: Future> Attempt<T, T::Output> {
         };
         let (end, outcome, message) = match end {
             PollEnd::NotAdmitted => {
-                let admitted = state.admit();
+                state.as_mut().start_clock();
+                let admitted = match ready!(state.as_mut().poll_admission(cx)) {
+                    Ok(()) => state.admit(),
+                    Err(stop) => Err(state.finish_unadmitted(stop)),
+                };
                 return Poll::Ready(self.admitted(admitted));
             }
             PollEnd::Cancelled => return Poll::Ready(ControlFlow::Break(self.cancel(state))),
@@ -201,7 +206,7 @@ impl<T: Future> Attempt<T, T::Output> {
         if this.timer.is_some() {
             stop_timer(this.timer.as_mut(), state.as_mut());
         }
-        state.as_mut().resolve(end);
+        state.as_mut().settle(end);
         let (decision, refusal) = state.as_mut().decide(end);
         match decision {
             Decision::Retry { delay, .. } => {
@@ -244,8 +249,12 @@ impl<T: Future> Attempt<T, T::Output> {
         let StageProjection::Waiting { outcome } = this.stage.project() else {
             panic!("a call was polled after it had ended");
         };
+        let admission = ready!(state.as_mut().poll_admission(cx));
         let outcome = outcome.take();
-        let admitted = state.admit_retry(outcome);
+        let admitted = match admission {
+            Ok(()) => state.admit_retry(outcome),
+            Err(stop) => Err(state.finish_with(stop, outcome, None)),
+        };
         Poll::Ready(self.admitted(admitted))
     }
 

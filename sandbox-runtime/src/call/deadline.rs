@@ -9,17 +9,20 @@ use super::{CallState, Controls};
 use crate::clock::{Moment, before, saturating_add};
 
 impl<S: Controls> CallState<S> {
-    /// Notes that the call begins now, if it has a deadline, and tells whether everything around it is over already. Comes
-    /// before anything that asks for [`time_left`](Self::time_left).
-    #[cold]
-    pub(super) fn start_clock(self: Pin<&mut Self>) -> bool {
-        let run_ends = self.run_ends();
-        if self.policy().deadline.is_none() && run_ends.is_none() {
-            return false;
+    /// Notes that the call begins now, if its policy has a deadline. Comes before anything that asks for
+    /// [`time_left`](Self::time_left); what surrounds the call does the same when it is found.
+    #[inline]
+    pub(super) fn start_clock(self: Pin<&mut Self>) {
+        if self.policy().deadline.is_some() {
+            self.note_start();
         }
-        let now = Instant::now();
-        *self.project().started = Some(Moment::of(now));
-        run_ends.is_some_and(|ends| ends <= now)
+    }
+
+    #[cold]
+    pub(super) fn note_start(self: Pin<&mut Self>) {
+        if self.started.is_none() && (self.policy().deadline.is_some() || self.run_ends().is_some()) {
+            *self.project().started = Some(Moment::of(Instant::now()));
+        }
     }
 
     /// When an attempt that begins to wait now will have run into its limit or the call's deadline.

@@ -4,10 +4,9 @@ use std::pin::Pin;
 
 use super::{CallState, Controls};
 use crate::breaker::Admission;
-use crate::failure::{AttemptEnd, Failure, FailureKind, Refusal, Stop, millis};
+use crate::failure::{Failure, FailureKind, Refusal, Stop, millis};
 use crate::surroundings::CallEnd;
 use crate::tool::Handler;
-use crate::verdict::Verdict;
 
 /// What the caller of a call gets.
 type Returned<S, R> = <<S as Controls>::Handler as Handler<R>>::Returned;
@@ -25,12 +24,15 @@ impl<S: Controls> CallState<S> {
     }
 
     /// Ends the call with a success of the attempt under way.
-    #[inline]
+    #[inline(always)]
     pub(super) fn finish_successfully<R>(mut self: Pin<&mut Self>, outcome: R) -> Returned<S, R>
     where
         S::Handler: Handler<R>,
     {
-        self.as_mut().resolve(AttemptEnd::Returned(Verdict::Success));
+        let this = self.as_mut().project();
+        if let Some(admission) = this.admission.take() {
+            this.controls.breaker().succeed(admission);
+        }
         self.finish(Stop::Succeeded, Ok(outcome), None)
     }
 
@@ -64,6 +66,19 @@ impl<S: Controls> CallState<S> {
             ..self.failure(kind)
         };
         self.finish(stop, Err(failure), None)
+    }
+
+    /// Ends the call because what surrounds it lets no attempt begin.
+    #[cold]
+    pub(super) fn finish_unadmitted<R>(self: Pin<&mut Self>, stop: Stop) -> Returned<S, R>
+    where
+        S::Handler: Handler<R>,
+    {
+        let kind = match stop {
+            Stop::Cancelled => FailureKind::Cancelled,
+            _ => FailureKind::DeadlineExceeded,
+        };
+        self.finish_with_failure(stop, kind, None)
     }
 
     fn finish<R>(

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use super::attempt::{Attempt, PollEnd};
+use super::attempt::Attempt;
 use super::{CallState, Controls};
 use crate::tool::Handler;
 
@@ -56,11 +56,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         this.state.as_mut().enter_surroundings();
-        let mut end = match this.attempt.is_new() {
-            true if this.state.as_mut().poll_cancelled(cx).is_ready() => Some(PollEnd::Cancelled),
-            true => Some(PollEnd::NotAdmitted),
-            false => None,
-        };
+        let mut end = None;
         loop {
             if this.attempt.is_admitted()
                 && let Some(begin) = this.begin.take()

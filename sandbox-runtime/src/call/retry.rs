@@ -2,25 +2,9 @@
 
 use std::time::Duration;
 
-use crate::failure::{AttemptEnd, Stop};
+use crate::failure::{AttemptEnd, Decision, DelaySource, Stop};
 use crate::policy::Policy;
 use crate::verdict::Verdict;
-
-/// Who chose the delay before a retry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum DelaySource {
-    /// The policy.
-    Backoff,
-    /// The dependency, by [`Verdict::Retry`].
-    Hint,
-}
-
-/// What follows an attempt that did not succeed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Decision {
-    Retry { delay: Duration, from: DelaySource },
-    Stop(Stop),
-}
 
 /// What a decision depends on beside the policy and the end of the attempt.
 #[derive(Debug, Clone, Copy)]

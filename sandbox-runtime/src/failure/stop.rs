@@ -1,5 +1,7 @@
 //! [`Stop`]: how attempts and calls end, in one vocabulary.
 
+use std::time::Duration;
+
 use crate::verdict::Verdict;
 
 /// How an attempt ended.
@@ -56,4 +58,20 @@ pub(crate) enum Stop {
     Cancelled,
     /// The caller dropped the call.
     Dropped,
+}
+
+/// Who chose the delay before a retry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DelaySource {
+    /// The policy.
+    Backoff,
+    /// The dependency, by [`Verdict::Retry`].
+    Hint,
+}
+
+/// What follows an attempt that did not succeed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Decision {
+    Retry { delay: Duration, from: DelaySource },
+    Stop(Stop),
 }

@@ -63,6 +63,10 @@ impl Attachment for Diary {
         granted
     }
 
+    fn retry_scheduled(&self, delay: Duration, from: DelaySource) {
+        self.write(format!("{from:?} of {} ms", delay.as_millis()));
+    }
+
     fn return_retry(&self) {
         *self.retries.lock().unwrap() += 1;
         self.write("retry returned");
@@ -122,12 +126,12 @@ async fn every_end_is_reported_once() {
         (
             2,
             &[Fail, Answer],
-            "1, 1 failed, retry taken, 2, 2 succeeded, Succeeded after 2",
+            "1, 1 failed, retry taken, Backoff of 4 ms, 2, 2 succeeded, Succeeded after 2",
         ),
         (
             2,
             &[Hang, Fail, Hang],
-            "1, 1 timed out, retry taken, 2, 2 failed, retry taken, 3, 3 timed out, AttemptsExhausted after 3 as timeout",
+            "1, 1 timed out, retry taken, Backoff of 4 ms, 2, 2 failed, retry taken, Backoff of 8 ms, 3, 3 timed out, AttemptsExhausted after 3 as timeout",
         ),
         (2, &[Panic], "1, 1 panicked, Panicked after 1 as panicked"),
         (2, &[Ignore], "1, 1 failed, Ignored after 1"),
@@ -167,7 +171,7 @@ async fn refusals_are_reported() {
     });
     assert_eq!(
         ended.await,
-        "1, 1 failed, retry taken, retry returned, BreakerOpened after 1",
+        "1, 1 failed, retry taken, Backoff of 4 ms, retry returned, BreakerOpened after 1",
         "opened by others in the delay"
     );
 }
@@ -219,8 +223,16 @@ async fn poll_for(millis: u32, future: Pin<&mut impl Future>) {
 async fn a_dropped_call_is_reported_and_owes_nothing() {
     for (millis, steps, lines) in [
         (2, &[Hang][..], "1, 1 left, Dropped after 1"),
-        (2, &[Fail], "1, 1 failed, retry taken, retry returned, Dropped after 1"),
-        (6, &[Fail, Hang], "1, 1 failed, retry taken, 2, 2 left, Dropped after 2"),
+        (
+            2,
+            &[Fail],
+            "1, 1 failed, retry taken, Backoff of 4 ms, retry returned, Dropped after 1",
+        ),
+        (
+            6,
+            &[Fail, Hang],
+            "1, 1 failed, retry taken, Backoff of 4 ms, 2, 2 left, Dropped after 2",
+        ),
     ] {
         let breaker = CircuitBreaker::disabled();
         let diary = Diary::granting(2);
@@ -248,7 +260,7 @@ async fn a_call_keeps_the_surroundings_that_it_began_in() {
     assert_eq!(begun.await, Ok(()));
     assert_eq!(
         diary.read(),
-        "1, 1 timed out, retry taken, 2, 2 succeeded, Succeeded after 2"
+        "1, 1 timed out, retry taken, Backoff of 4 ms, 2, 2 succeeded, Succeeded after 2"
     );
 }
 
@@ -262,7 +274,7 @@ async fn a_call_that_began_outside_comes_into_the_surroundings_that_it_is_polled
     );
     assert_eq!(
         diary_of(2, begun).await,
-        "retry taken, 2, 2 succeeded, Succeeded after 2"
+        "retry taken, Backoff of 4 ms, 2, 2 succeeded, Succeeded after 2"
     );
 }
 
@@ -303,4 +315,98 @@ async fn a_retry_is_taken_from_all_attachments_or_from_none() {
         "1, 1 failed, retry taken, retry returned, RetryBudgetSpent after 1"
     );
     assert_eq!(outer.read(), "1, 1 failed, retry denied, RetryBudgetSpent after 1");
+}
+
+/// Counts the polls that have begun and not ended.
+#[derive(Debug, Default)]
+struct Polls {
+    begun: Mutex<u32>,
+    under_way: Mutex<i32>,
+}
+
+impl Attachment for Polls {
+    fn poll_began(&self) {
+        *self.begun.lock().unwrap() += 1;
+        *self.under_way.lock().unwrap() += 1;
+    }
+
+    fn poll_ended(&self) {
+        *self.under_way.lock().unwrap() -= 1;
+    }
+
+    fn call_ended(&self, _: &CallEnd<'_>, is_reported: bool) -> bool {
+        *self.under_way.lock().unwrap() -= 1;
+        is_reported
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_poll_that_begins_ends_by_itself_or_with_the_call() {
+    for (steps, polls) in [
+        (&[Answer][..], 1),
+        (&[Fail, Answer], 2),
+        // The attempt, its limit, the delay, and so on.
+        (&[Hang, Hang, Hang], 6),
+        (&[Panic], 1),
+    ] {
+        let breaker = CircuitBreaker::disabled();
+        let counter = Arc::new(Polls::default());
+        let _ = attach(Arc::clone(&counter) as _, call(&breaker, steps)).await;
+        assert_eq!(*counter.begun.lock().unwrap(), polls, "polls of {steps:?}");
+        assert_eq!(*counter.under_way.lock().unwrap(), 0, "{steps:?}");
+    }
+}
+
+/// Lets attempts begin at a moment, or not at all.
+#[derive(Debug)]
+struct Gatekeeper {
+    opens: Instant,
+    verdict: Result<(), Stop>,
+}
+
+impl Attachment for Gatekeeper {
+    fn poll_admission(&self, _: u32, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
+        if Instant::now() < self.opens {
+            let waker = cx.waker().clone();
+            let opens = self.opens;
+            tokio::spawn(async move {
+                tokio::time::sleep_until(opens).await;
+                waker.wake();
+            });
+            return Poll::Pending;
+        }
+        Poll::Ready(self.verdict)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attachment_can_hold_attempts_back() {
+    let breaker = CircuitBreaker::disabled();
+    let start = Instant::now();
+    let gatekeeper = Gatekeeper {
+        opens: start + MILLI * 50,
+        verdict: Ok(()),
+    };
+    let ended = attach(Arc::new(gatekeeper), call(&breaker, &[Answer])).await;
+    assert_eq!(
+        ended,
+        Ok(()),
+        "50 ms are more than an attempt may take, but the attempt had not begun"
+    );
+    assert_eq!(start.elapsed(), MILLI * 50);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attachment_can_let_no_attempt_begin() {
+    let breaker = CircuitBreaker::new(1);
+    let diary = Diary::granting(2);
+    let gatekeeper = Gatekeeper {
+        opens: Instant::now(),
+        verdict: Err(Stop::Cancelled),
+    };
+    let inside = attach(Arc::new(gatekeeper), call(&breaker, &[]));
+    let ended = attach(Arc::clone(&diary) as _, inside).await;
+    assert_eq!(ended, Err("no outcome"));
+    assert_eq!(diary.read(), "Cancelled after 0 as cancelled");
+    assert_eq!(breaker.failure_count(), 0, "nothing was attempted");
 }
