@@ -1,4 +1,4 @@
-//! Delays as pure values: no clock, no state, and randomness passed in.
+//! The delays before retries, as pure values: without a clock or state, and with the random number passed in.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
@@ -9,8 +9,8 @@ impl Policy {
     /// The delay before the `retry`-th retry, counted from 1: `base · 2^(retry-1)`, at most
     /// [`backoff_max`](Policy::backoff_max), spread by [`jitter`](Policy::jitter).
     ///
-    /// `random` decides where in its range the delay lies, and has no effect without jitter. The delay saturates at
-    /// [`Duration::MAX`].
+    /// `random` is a random number that selects a delay from the range of the jitter; it has no effect without jitter. The delay
+    /// saturates at [`Duration::MAX`].
     ///
     /// ```
     /// # use sandbox_runtime::{Jitter, Policy};
@@ -43,7 +43,7 @@ impl Policy {
         match (self.jitter, self.jitter_seed) {
             (Jitter::None, _) => 0,
             (_, Some(seed)) => mixed(seed.wrapping_add(u64::from(retry))),
-            // The standard library seeds every `RandomState` differently.
+            // The standard library gives every `RandomState` other keys.
             (_, None) => RandomState::new().hash_one(retry),
         }
     }

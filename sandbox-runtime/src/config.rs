@@ -1,10 +1,10 @@
-//! [`SandboxConfig`]: the three settings that an application reads from its configuration.
+//! [`SandboxConfig`]: the three settings that belong in configuration files.
 
 use serde::{Deserialize, Serialize};
 
 /// How a tool is run: the limit of one attempt, the number of retries and the delay between them.
 ///
-/// Plain data for configuration files. `Policy::from` makes a [`Policy`](crate::Policy) from it, which has more settings.
+/// Plain data for configuration files. `Policy::from` converts it into a [`Policy`](crate::Policy), which has more settings.
 ///
 /// ```
 /// use sandbox_runtime::SandboxConfig;
@@ -14,12 +14,11 @@ use serde::{Deserialize, Serialize};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SandboxConfig {
-    /// The longest that one attempt may take on the clock, in milliseconds, from the moment it first has to wait.
-    /// Default: 30,000.
+    /// The longest that one attempt may take, in milliseconds; its time starts when it first has to wait. Default: 30,000.
     pub timeout_ms: u64,
     /// How many attempts may follow the first. 0 means one attempt. Default: 2.
     pub max_retries: u32,
-    /// The delay before the first retry in milliseconds; it doubles before each further one. Default: 500.
+    /// The delay before the first retry, in milliseconds; it doubles before each further one. Default: 500.
     pub backoff_base_ms: u64,
 }
 

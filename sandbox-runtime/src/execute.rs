@@ -15,13 +15,12 @@ type AttemptOutput<T> = <<<T as IntoTool>::Function as Function>::Attempt as Fut
 /// Returns `Result<ToolExecutionResult, SandboxError>` for a closure that answers with JSON, and the tool's own type for a
 /// [`Tool`](crate::Tool).
 ///
-/// `config` is a [`SandboxConfig`](crate::SandboxConfig) or a [`Policy`], by value or by reference. `tool` is a closure
-/// that makes futures of `Result<serde_json::Value, String>`, called once for each attempt, or a [`Tool`](crate::Tool), which
+/// `config` is a [`SandboxConfig`](crate::SandboxConfig) or a [`Policy`], by value or by reference. `tool` is a closure that
+/// returns a future of `Result<serde_json::Value, String>` and is called once for each attempt, or a [`Tool`](crate::Tool), which
 /// has types of its own.
 ///
-/// The breaker is asked before each attempt and told after it. An open breaker ends the call at once, without waiting out
-/// a backoff. A panic in the tool is caught, counts as a failure and is not retried (a program built with
-/// `panic = "abort"` still aborts).
+/// The breaker admits each attempt, and counts its result. An open breaker ends the call at once, without a delay. A panic in
+/// the tool is caught, counts as a failure and is not retried (a program that is built with `panic = "abort"` still aborts).
 ///
 /// ```
 /// use sandbox_runtime::{execute_with_controls, CircuitBreaker, SandboxConfig};
@@ -38,24 +37,28 @@ type AttemptOutput<T> = <<<T as IntoTool>::Function as Function>::Attempt as Fut
 ///
 /// # Errors
 ///
-/// A plain closure's call is an error when there is nothing of the tool's own to report:
-/// [`Timeout`](crate::SandboxError::Timeout) when the last attempt ran into its limit,
-/// [`CircuitBreakerOpen`](crate::SandboxError::CircuitBreakerOpen) when the breaker refused an attempt, the first or a
-/// further one, [`DeadlineExceeded`](crate::SandboxError::DeadlineExceeded) when the deadline cut an attempt short or the run was over,
-/// [`Panicked`](crate::SandboxError::Panicked) when the tool panicked. A tool that returned an error to the end is
-/// `Ok` with `success: false`.
+/// The call of a plain closure returns an error when the tool itself has no result to report:
 ///
-/// A [`Tool`](crate::Tool)'s call returns the last attempt's own error whenever that attempt returned one, also when the breaker
-/// has stopped the call; otherwise its error type is made from a [`SandboxError`](crate::SandboxError).
+/// - [`Timeout`](crate::SandboxError::Timeout) when the last attempt reached its time limit,
+/// - [`CircuitBreakerOpen`](crate::SandboxError::CircuitBreakerOpen) when the breaker refused an attempt, the first or a later
+///   one,
+/// - [`DeadlineExceeded`](crate::SandboxError::DeadlineExceeded) when the deadline interrupted an attempt or the run was over,
+/// - [`Panicked`](crate::SandboxError::Panicked) when the tool panicked.
+///
+/// If the last attempt returned an error, the call returns `Ok` with `success: false`.
+///
+/// The call of a [`Tool`](crate::Tool) returns the error of the last attempt whenever that attempt returned one, also when the
+/// breaker stopped the call. Otherwise its error is made from a [`SandboxError`](crate::SandboxError).
 ///
 /// # Panics
 ///
-/// Outside a tokio runtime with time enabled, as soon as the tool has to wait or a delay is due. A panic in a classifier counts
-/// as one of the tool's; one in a function given to [`on_failure`](crate::Tool::on_failure) goes through to the caller.
+/// Panics outside a tokio runtime with time enabled, as soon as the tool has to wait or a delay is due. A panic in a function
+/// given to [`classify`](crate::Tool::classify), [`retry_if`](crate::Tool::retry_if) or [`ignore_if`](crate::Tool::ignore_if)
+/// counts as a panic of the tool. A panic in one given to [`on_failure`](crate::Tool::on_failure) reaches the caller.
 ///
 /// # Cancellation
 ///
-/// Dropping the future drops the attempt under way and counts for nothing; a probe's place is free at once.
+/// Dropping the future drops the attempt under way. It counts for nothing, and a probe's place is free at once.
 #[inline(always)]
 pub fn execute_with_controls<'b, C, T>(
     config: C,
@@ -65,7 +68,7 @@ pub fn execute_with_controls<'b, C, T>(
 where
     C: Into<Policy> + Copy,
     T: IntoTool,
-    // Here and not in `IntoTool`, so that an unfit return type is told as such.
+    // A bound here and not in `IntoTool`, so that the compiler reports an unfit return type as such.
     T::Handler: Handler<AttemptOutput<T>>,
 {
     let (controls, function) = CallControls::new(config, breaker, tool.into_tool());

@@ -10,37 +10,39 @@
 //! }
 //! ```
 //!
-//! - [`#[sandboxed]`](macro@sandboxed) goes on an async function and leaves everything but how it ends as it was.
-//! - [`execute_with_controls`] is the same by hand, for a [`Tool`] with types of its own or for a plain closure that
-//!   answers with JSON and is reported as a [`ToolExecutionResult`].
+//! - [`#[sandboxed]`](macro@sandboxed) annotates an async function and changes only how its calls can end.
+//! - [`execute_with_controls`] does the same by hand, for a [`Tool`] with types of its own, or for a plain closure that
+//!   answers with JSON and whose call returns a [`ToolExecutionResult`].
 //! - [`CircuitBreaker`] stops calls to a dependency that is down, and finds out when it is back.
-//! - [`Policy`] has every setting, [`SandboxConfig`] the three that stand in configuration files.
-//! - [`SandboxError`] says why a call ended without an answer of the tool's own; [`Failure`] says all that is known of it, and
-//!   [what a model should read](Failure::for_model).
-//! - [`Verdict`] says whose fault an error was and whether to try again.
-//! - [`Budget`] limits a whole run of an agent, all its calls together; [`ToolExecutionResult::of`] reports on any of them.
+//! - [`Policy`] has all settings, [`SandboxConfig`] the three that belong in configuration files.
+//! - [`SandboxError`] states why a call ended without an answer from the tool. [`Failure`] has everything that is known about
+//!   such a call, and [a text for the model](Failure::for_model). With [`FromFailure`], an error type keeps a whole [`Failure`].
+//! - [`Verdict`] states what an outcome means: whether to try again, and whether the breaker counts it as a failure.
+//! - [`Budget`] limits all calls of an agent's run together. [`ToolExecutionResult::of`] reports on any sandboxed call.
+//! - [`mod@tool`] has the types that a [`Tool`] is made of.
 //!
 //! # Features
 //!
-//! None is on by default, and what is off is not built.
+//! All features are off by default. A feature that is off costs no build time.
 //!
-//! - `rmcp`: `#[sandboxed]` on the tools of MCP servers, whatever they return. See the module `mcp`.
-//! - `rig`: the same for the tools of rig agents. See the module `rig`.
+//! - `rmcp`: `#[sandboxed]` for the tools of MCP servers, whatever they return. See the module `mcp`.
+//! - `rig`: `#[sandboxed]` for the tools of rig agents. See the module `rig`.
 //!
 //! # Time
 //!
-//! Time is tokio's. In tests with a paused clock (`#[tokio::test(start_paused = true)]`) limits, delays and cooldowns
-//! are exact and take no real time. A tool that answers without waiting needs no clock and no runtime; a call that has to wait
-//! outside a tokio runtime with time enabled panics.
+//! Time is measured by tokio's clock. In tests with a paused clock (`#[tokio::test(start_paused = true)]`) limits, delays and
+//! cooldowns are exact and take no real time. A tool that answers without waiting needs neither a clock nor a runtime. A call
+//! that has to wait panics outside a tokio runtime with time enabled.
 //!
 //! # Cancellation
 //!
-//! A call that is dropped drops the attempt under way, counts for nothing, and frees its place in a half-open breaker.
+//! Dropping a call drops the attempt under way. It counts for nothing, and a probe's place in a half-open breaker is free at
+//! once.
 //!
 //! # Panics in tools
 //!
-//! A panic is caught, counts as a failure, is not retried, and becomes [`SandboxError::Panicked`]. In a program built with
-//! `panic = "abort"` it ends the program, as any panic does there.
+//! A panic is caught, counts as a failure, is not retried, and becomes [`SandboxError::Panicked`]. In a program that is built
+//! with `panic = "abort"`, it ends the program, as every panic does there.
 
 mod backoff;
 mod breaker;

@@ -1,7 +1,7 @@
 //! Tools of MCP servers, with [`rmcp`]. Feature `rmcp`.
 //!
-//! `#[sandboxed]` goes above rmcp's `#[tool]` and needs no further argument. Below it works as well, but there rmcp takes no
-//! description from the documentation.
+//! `#[sandboxed]` stands above `#[tool]` and needs no other argument. It also works below `#[tool]`, but then rmcp does not
+//! take the tool's description from its doc comment.
 //!
 //! ```
 //! use rmcp::handler::server::wrapper::Parameters;
@@ -24,31 +24,33 @@
 //! }
 //! ```
 //!
-//! # What the model sees of a failure
+//! # What the client gets for a failure
 //!
-//! In a server that is started as [`TellFailures`]`(server)`, of every tool in this table: a result with `isError: true`, the text
-//! [for the model](Failure::for_model), and the [`Failure`] as data in `_meta` under [`FAILURE`]. In any other, as much of that
-//! as the return type has a place for:
+//! If the server is started as [`TellFailures`]`(server)`, every tool in this table answers with the full result:
+//! `isError: true`, the text [for the model](Failure::for_model), and the [`Failure`] as data in `_meta` under [`FAILURE`]. In
+//! any other server, a tool answers with as much of that as its return type can hold:
 //!
-//! | the tool returns | a failure is |
+//! | return type of the tool | what the client gets |
 //! |---|---|
-//! | `CallToolResult`, `CallToolResponse`, `Result<CallToolResult, _>`, `Result<CallToolResponse, _>` | all of it |
-//! | `Result<Json<T>, CallToolResult>`, `Result<_, CallToolResult>` | all of it, beside an output schema |
+//! | `CallToolResult`, `CallToolResponse`, `Result<CallToolResult, _>`, `Result<CallToolResponse, _>` | the full result |
+//! | `Result<Json<T>, CallToolResult>`, `Result<_, CallToolResult>` | the full result, beside an output schema |
 //! | `Result<_, String>` | a result with `isError: true` and the text |
 //! | `String`, `ContentBlock` | a result with the text, which is not marked as an error |
 //! | `Result<_, ErrorData>` with any other `_` | a JSON-RPC error with the text and the data, which clients do not show to the model |
-//! | `Result<_, E>` with any other `E` | a result with `isError: true` and the text that `E` makes of it |
-//! | `()` | a panic, which rmcp does not answer: there is no other way to tell it |
+//! | `Result<_, E>` with any other `E` | a result with `isError: true` and the text that `E` makes of the failure |
+//! | `()` | no answer: the tool panics, because it cannot return a failure |
 //!
-//! `Json<T>` alone has no place for a failure, and does not compile: return `Result<Json<T>, String>`. For `()` the attribute has
-//! to stand beside `#[tool]`: other functions that return it have no server to tell their failure.
+//! `String`, `ContentBlock` and `()` are accepted only beside `#[tool]`, or where `#[tool]` above has made a boxed future of the
+//! function. Other functions that return these types have no server that could report their failure, and need `on_failure`.
 //!
-//! Data goes into `_meta` and never into `structuredContent`: a tool with an output schema would break it there, and strict
+//! `Json<T>` alone cannot hold a failure, and does not compile: return `Result<Json<T>, String>`.
+//!
+//! The data goes into `_meta`, never into `structuredContent`: there it would not match the output schema of the tool, and strict
 //! clients reject that.
 //!
 //! # A tool with an error type of its own
 //!
-//! It keeps the failure in a variant and hands it on to rmcp, which marks whatever an error becomes:
+//! Such a type keeps the failure in a variant, and passes it to rmcp, which marks everything that is made from an error:
 //!
 //! ```
 //! use rmcp::ErrorData;
@@ -80,24 +82,27 @@
 //! }
 //! ```
 //!
-//! Then `Result<Json<T>, WeatherError>` tells all of it in any server, and `ignore_if` says which errors are the model's own.
+//! A tool that returns `Result<Json<T>, WeatherError>` then answers with the full result in every server. With `ignore_if` it
+//! separates the errors that are the model's fault.
 //!
 //! # What counts as a failure
 //!
-//! A result with `is_error: Some(true)` does, and is retried. A `String`, a `ContentBlock` and `()` never are one: what they say
-//! of a failure, no program can tell. An [`ErrorData`] for parameters, a request, a method or a
-//! resource that is not as it must be, or for a client that cannot do what the tool needs, is the caller's fault: it is given
-//! back, is not retried, and leaves no mark on the breaker. Any other error is retried. `retry_if` and `ignore_if` say otherwise
-//! of errors, `classify` of all outcomes.
+//! - A result with `is_error: Some(true)` is a failure, and is retried.
+//! - A `String`, a `ContentBlock` and `()` are always successes: a program cannot recognize a failure in them.
+//! - An [`ErrorData`] is the caller's fault if it is about invalid parameters, an invalid request, an unknown method or resource,
+//!   an unsupported version of the protocol, or a capability that the client lacks. It is returned at once, is not retried, and
+//!   leaves no mark on the breaker.
+//! - Any other error is retried.
 //!
-//! By hand, [`Tool`](crate::Tool) knows what the bounds of its functions tell, and no more: an error of rmcp's is retried there
-//! like any other, and a failure is told in `Err`. Say otherwise with `classify`, and with
-//! `on_failure(|failure| Ok(failure.into()))`.
+//! `retry_if` and `ignore_if` change this for errors, `classify` for all outcomes.
+//!
+//! By hand, a [`Tool`](crate::Tool) that returns a `Result` takes every `Ok` for a success, retries every error, and returns a
+//! failure in `Err`. Change that with `classify`, and with `on_failure(|failure| Ok(failure.into()))`.
 //!
 //! # Cancellation
 //!
-//! A client that cancels a request only flips a token while the tool runs on, unless the call is told of it. With
-//! `context: RequestContext<RoleServer>` among the tool's arguments, `cancel = context.ct` does that.
+//! When a client cancels a request, rmcp only cancels a token, and the tool continues. With
+//! `context: RequestContext<RoleServer>` among the tool's arguments, `cancel = context.ct` ends the call as well.
 
 mod answer;
 pub(crate) mod reader;
@@ -113,7 +118,7 @@ use crate::tool::FromFailure;
 
 pub use server::TellFailures;
 
-/// Where in `_meta` of a result the [`Failure`] stands.
+/// The key of the [`Failure`] in the `_meta` of a result.
 pub const FAILURE: &str = "io.crates.sandbox-runtime/failure";
 
 /// A result with `isError: true`, the text for the model, and the data under [`FAILURE`].
@@ -133,7 +138,7 @@ impl From<Failure> for CallToolResponse {
     }
 }
 
-/// An internal error with the text for the model, and the failure as data.
+/// An internal error with the text for the model as its message, and the failure as its data.
 impl From<Failure> for ErrorData {
     fn from(failure: Failure) -> Self {
         let data = data(&failure);
@@ -148,7 +153,7 @@ impl IntoCallToolResult for Failure {
 }
 
 fn data(failure: &Failure) -> Value {
-    // Numbers, words and texts always serialize.
+    // Serializing cannot fail: a failure has only numbers and strings.
     serde_json::to_value(failure).unwrap_or_default()
 }
 

@@ -1,7 +1,7 @@
 //! Tools of agents built with [`rig`](rig_core). Feature `rig`, for rig 0.44, which needs Rust 1.95.
 //!
-//! A tool whose error is rig's own needs no further argument: `#[sandboxed]` goes above `#[rig_tool]`, or on `call` in an
-//! `impl Tool` or `impl PortableTool`.
+//! `#[sandboxed]` stands above `#[rig_tool]`, or above `call` in an `impl Tool` or `impl PortableTool`. A tool whose error is
+//! [`ToolExecutionError`] needs no other argument.
 //!
 //! ```
 //! use rig_core::tool::{PortableTool, ToolExecutionError};
@@ -24,13 +24,13 @@
 //! }
 //! ```
 //!
-//! A failure is a [`ToolExecutionError`] with its kind, whether another call may help, the text
-//! [for the model](Failure::for_model) as feedback, one for the log as message, and the [`Failure`] as source:
-//! `error.downcast_ref::<Failure>()`. Of an attempt that failed before, both texts tell what its error says to models: its
-//! message is for operators.
+//! A failure becomes a [`ToolExecutionError`] with its kind, whether another call may help (`retryable`), the text
+//! [for the model](Failure::for_model) as feedback, a text for the log as message, and the [`Failure`] as source:
+//! `error.downcast_ref::<Failure>()`. If an earlier attempt failed, both texts quote the feedback of its error, not its message:
+//! that is for operators.
 //!
-//! A tool with an error type of its own keeps the failure in a variant, with `on_failure`, and makes it rig's error in
-//! `map_error`. By rig's default for that, all that the model reads is "the tool failed":
+//! A tool with an error type of its own keeps the failure in a variant, with `on_failure`, and converts it into rig's error in
+//! `map_error`. With rig's default for `map_error`, the model would read only "the tool failed":
 //!
 //! ```
 //! # use rig_core::tool::{PortableTool, ToolExecutionError};
@@ -68,10 +68,12 @@
 //!
 //! # What counts as a failure
 //!
-//! Of a tool's own [`ToolExecutionError`]s, those for arguments, for what does not exist, for what is not permitted, and
-//! cancellations are the caller's doing: they are given back, are not retried, and leave no mark on the breaker. Others are
-//! retried unless they say that this would not help (`retryable`). Where an error leaves that open and has the status of a
-//! response, it means [what the status does](crate::Verdict::of_status).
+//! A [`ToolExecutionError`] that the tool returns means, by its kind:
+//!
+//! - Invalid arguments, not found, permission denied and cancelled are the caller's fault: the error is returned at once, is not
+//!   retried, and leaves no mark on the breaker.
+//! - Every other error is retried, unless its `retryable` is `false`. If `retryable` is not set and the error has the status of
+//!   an HTTP response of 400 or above, [the status decides](crate::Verdict::of_status).
 
 use rig_core::tool::{ToolErrorKind, ToolExecutionError};
 
@@ -81,14 +83,14 @@ use crate::tool::FromFailure;
 use crate::tool::framework::FrameworkError;
 use crate::verdict::Verdict;
 
-/// With its kind, whether another call may help, and texts for the model and for the log; the failure itself is the source.
+/// Keeps the kind, states whether another call may help, has texts for the model and for the log, and the failure as its source.
 impl From<Failure> for ToolExecutionError {
     fn from(failure: Failure) -> Self {
         let (kind, retryable) = match failure.kind {
             FailureKind::Timeout => (ToolErrorKind::Timeout, failure.idempotent),
-            // A call that was not begun had no time left, and no other will have any.
+            // Without an attempt, the run itself is over: another call would not have time either.
             FailureKind::DeadlineExceeded => (ToolErrorKind::Timeout, failure.idempotent && failure.attempts > 0),
-            // Not before the cooldown is over, which is longer than a loop of retries.
+            // A retry helps only after the cooldown, which is longer than a loop of retries waits.
             FailureKind::CircuitBreakerOpen { .. } => (ToolErrorKind::Provider, false),
             FailureKind::Panicked => (ToolErrorKind::Other, false),
             FailureKind::Cancelled => (ToolErrorKind::Cancelled, false),
@@ -123,7 +125,7 @@ impl FrameworkError for ToolExecutionError {
         }
     }
 
-    /// Not its message: that is for operators, and may hold what no model should read.
+    /// The feedback for the model. The message is for operators, and may contain what a model must not read.
     fn text(&self) -> Option<String> {
         self.model_feedback().map(sanitized)
     }

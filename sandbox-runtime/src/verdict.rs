@@ -1,4 +1,4 @@
-//! [`Verdict`]: what an attempt's outcome means, and what common statuses and errors usually do.
+//! [`Verdict`]: what an attempt's outcome means, and what common statuses and errors usually mean.
 
 use std::io;
 use std::time::Duration;
@@ -9,29 +9,30 @@ use std::time::Duration;
 pub enum Verdict {
     /// The tool worked.
     Success,
-    /// The tool failed; run it again while the policy allows.
+    /// The tool failed; it is run again if the policy allows another attempt.
     Retry {
-        /// The dependency's own word on when, such as a `Retry-After` header. It replaces the backoff, jitter and all; one
-        /// that is longer than [`backoff_max`](crate::Policy::backoff_max) or than the time left ends the call.
+        /// The delay that the dependency asks for, such as that of a `Retry-After` header. It replaces the backoff with its
+        /// jitter. If it is longer than [`backoff_max`](crate::Policy::backoff_max), or does not end before the deadline, the
+        /// call ends.
         after: Option<Duration>,
     },
     /// The tool failed, and running it again would not help.
     Fail,
-    /// The caller was at fault, with bad arguments for instance: not run again, and no mark against the tool's health.
+    /// The caller was at fault, for example with bad arguments: the tool is not run again, and the breaker counts nothing.
     Ignore,
 }
 
 impl Verdict {
-    /// To be retried after the policy's backoff.
+    /// Retry after the backoff of the policy.
     pub const RETRY: Verdict = Verdict::Retry { after: None };
 
     /// What the status of an HTTP response usually means.
     ///
     /// | status | verdict | |
     /// |---|---|---|
-    /// | 408, 425, 429, 500, 502, 503, 504, other 5xx | retry | the service is not well, or busy |
-    /// | 401, 402, 407, 501, 505 | fail | it will never work so: credentials, payment, what the service can do |
-    /// | other 4xx | ignore | the request is at fault, and with it most often the model's arguments |
+    /// | 408, 425, 429, 500, 502, 503, 504, other 5xx | retry | the service is unhealthy or busy |
+    /// | 401, 402, 407, 501, 505 | fail | another attempt ends the same: credentials, payment, or something that the service does not support |
+    /// | other 4xx | ignore | the request is at fault, most often because of the model's arguments |
     /// | all others | success | |
     ///
     /// ```
@@ -53,11 +54,11 @@ impl Verdict {
         }
     }
 
-    /// What an input or output error usually means.
+    /// What an I/O error usually means.
     ///
-    /// Paths and addresses most often come from the model: what does not exist, is not allowed, is of the wrong kind or is
-    /// malformed is [`Ignore`](Verdict::Ignore). A full disk and a feature that is missing are [`Fail`](Verdict::Fail). All
-    /// else is to be retried.
+    /// Paths and addresses most often come from the model: one that does not exist, is not permitted, is of the wrong kind or is
+    /// malformed means [`Ignore`](Verdict::Ignore). A full disk, a lack of memory and an unsupported operation mean
+    /// [`Fail`](Verdict::Fail). All other errors mean [`RETRY`](Verdict::RETRY).
     #[must_use]
     pub fn of_io_error(error: &io::Error) -> Verdict {
         use io::ErrorKind;

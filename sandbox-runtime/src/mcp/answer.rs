@@ -1,4 +1,4 @@
-//! What the answer to a call of a tool has to tell of the failures in it.
+//! [`Observation`]: completes the answer to a request with the failures of the sandboxed calls in it.
 
 use rmcp::ErrorData;
 use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, MetaObject};
@@ -6,19 +6,19 @@ use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, MetaObject};
 use super::{FAILURE, data};
 use crate::failure::{Failure, SandboxError};
 
-/// What was seen while a tool was called.
+/// What was observed during a request.
 #[derive(Debug)]
 pub(super) struct Observation {
-    /// The tool's own failure.
+    /// The failure of the tool that the client called.
     pub(super) own: Option<Failure>,
-    /// All there were, in the order in which the calls ended.
+    /// The latest failures, in the order in which the calls ended.
     pub(super) failures: Vec<Failure>,
-    /// One that nobody else can tell of.
+    /// A failure that its function could not return.
     pub(super) unreported: Option<Failure>,
 }
 
 impl Observation {
-    /// Completes the answer, if it tells a failure or should.
+    /// Completes the answer, if it reports a failure or should.
     pub(super) fn complete(&self, answer: Result<CallToolResponse, ErrorData>) -> Result<CallToolResponse, ErrorData> {
         if self.failures.is_empty() && self.unreported.is_none() {
             return answer;
@@ -40,7 +40,7 @@ impl Observation {
         if is_marked(&result) { Ok(result.into()) } else { answer }
     }
 
-    /// The failure that a result tells, the last if there are several.
+    /// The failure that a result reports; the last one if there are several.
     fn quoted_by(&self, result: &CallToolResult) -> Option<&Failure> {
         let quoted = |failure: &&Failure| is_only(result, failure) || (is_error(result) && quotes(result, failure));
         self.failures.iter().rfind(quoted)
@@ -56,15 +56,15 @@ fn texts(result: &CallToolResult) -> impl Iterator<Item = &str> {
     texts.map(|content| content.text.as_str())
 }
 
-/// Whether a result says the failure and nothing else.
+/// Tells whether a result is the text for the model and nothing else.
 fn is_only(result: &CallToolResult, failure: &Failure) -> bool {
     result.content.len() == 1 && texts(result).eq([failure.for_model()])
 }
 
-/// Whether the failure, or what it was made on the way, stands somewhere in the text.
+/// Tells whether the texts of a result contain the failure, in any of its wordings.
 fn quotes(result: &CallToolResult, failure: &Failure) -> bool {
     let error = match SandboxError::from(failure.clone()) {
-        // Words that any error may have.
+        // Other errors may have the same text.
         SandboxError::Cancelled => None,
         SandboxError::Panicked { message } if message.is_empty() => None,
         error => Some(error.to_string()),

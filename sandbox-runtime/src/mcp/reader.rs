@@ -1,4 +1,4 @@
-//! What the answers and errors of rmcp's tools mean, and how they return a failure.
+//! Readers for the answers and errors of MCP tools, and the ways in which these return a failure.
 
 use std::fmt::Display;
 
@@ -13,12 +13,12 @@ use crate::tool::framework::FrameworkError;
 use crate::tool::{FailureReturn, HoldFailure, Outcome, Reader};
 use crate::verdict::Verdict;
 
-/// An answer that can hold a failure, and often holds one of the tool's own.
+/// An answer that can hold a failure of the engine or an error of the tool.
 pub trait FrameworkResult: HoldFailure {
-    /// The result in it, if there is one yet.
+    /// The result in the answer; `None` if the answer is a task or a question to the user.
     fn result(&self) -> Option<&CallToolResult>;
 
-    /// That result, if it is marked as an error.
+    /// The result, if it is marked as an error.
     fn failed(&self) -> Option<&CallToolResult> {
         self.result().filter(|result| result.is_error == Some(true))
     }
@@ -57,7 +57,7 @@ macro_rules! results {
 
 results!(CallToolResult, CallToolResponse);
 
-/// Reads whether the result is marked as an error.
+/// Reads a retry in a result that is marked as an error, and a success in any other.
 #[derive(Debug, Clone, Copy)]
 pub struct FromIsError;
 
@@ -77,7 +77,7 @@ impl<T: FrameworkResult> Reader<T> for FromIsError {
     }
 }
 
-/// In `Err` it is an error, marked or not: rmcp marks it when it is sent.
+/// In `Err` a result is an error even if it is not marked as one: rmcp marks it before it sends it.
 impl FrameworkError for CallToolResult {
     fn verdict(&self) -> Verdict {
         Verdict::RETRY
@@ -122,7 +122,7 @@ impl<E> Reader<E> for AlwaysRetry {
     }
 }
 
-/// Reads a retry in every error, and what it displays.
+/// Reads a retry in every error, and takes its text from `Display`.
 #[derive(Debug, Clone, Copy)]
 pub struct AlwaysRetryDescribed;
 
@@ -138,7 +138,7 @@ impl<E: Display> Reader<E> for AlwaysRetryDescribed {
     }
 }
 
-/// Returns a failure in `Ok`, also where the error is of a type that could not hold as much.
+/// Returns a failure in `Ok`: most error types could not hold the full result.
 #[derive(Debug, Clone, Copy)]
 pub struct AsResult;
 
@@ -150,7 +150,7 @@ impl<T: FrameworkResult, E> FailureReturn<Result<T, E>> for AsResult {
     }
 }
 
-/// An answer that is a text and nothing else.
+/// An answer that consists of one text.
 pub trait Text {
     /// The answer with this text.
     fn from_text(text: String) -> Self;
@@ -168,7 +168,7 @@ impl Text for ContentBlock {
     }
 }
 
-/// Returns the text for the model.
+/// Returns the text for the model as the answer.
 #[derive(Debug, Clone, Copy)]
 pub struct AsText;
 
@@ -180,7 +180,7 @@ impl<T: Text> FailureReturn<T> for AsText {
     }
 }
 
-/// Returns nothing, and leaves the failure to the server.
+/// Returns `()`, and leaves the failure to the server.
 #[derive(Debug, Clone, Copy)]
 pub struct ToServer;
 

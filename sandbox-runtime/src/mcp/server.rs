@@ -1,4 +1,4 @@
-//! [`TellFailures`]: a server that watches the calls of its tools.
+//! [`TellFailures`]: a server that reports the failures of its tools.
 
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,10 +12,11 @@ use crate::failure::Failure;
 use crate::surroundings::report::Observed;
 use crate::surroundings::{self, Attachment, CallEnd};
 
-/// A server whose answers tell all failures alike, whatever its tools return: `isError: true`, the text
+/// Wraps a server, so that its answers report all failures in the same way, whatever its tools return: `isError: true`, the text
 /// [for the model](Failure::for_model), and the [`Failure`] in `_meta` under [`FAILURE`](super::FAILURE).
 ///
-/// It goes around any [`ServerHandler`], and is one itself: for `serve`, and for what makes a server for each session.
+/// It wraps any [`ServerHandler`] and is one itself: pass it to `serve`, or return it from the closure that makes a server for
+/// each session.
 ///
 /// ```no_run
 /// use rmcp::{ServiceExt, tool, tool_router, transport};
@@ -36,33 +37,34 @@ use crate::surroundings::{self, Attachment, CallEnd};
 /// # Ok(()) }
 /// ```
 ///
-/// It changes the answer to a call of a tool, and only when a sandboxed call has failed in it:
+/// Only answers to calls of tools change, and only if a sandboxed call failed during the request:
 ///
-/// - When that was the tool itself, the last call of all and by the name that the client called, an answer that is an error gets the text and the data.
-///   What its error type says by itself stays, and stands first. So does an empty answer of a tool that returns `()`.
-/// - When it was another function, or the tool has another name for clients, an error that quotes its failure gets the data. It
-///   quotes the text for the model, that of the [`Failure`], or that of its [`SandboxError`](crate::SandboxError).
-/// - A result that is nothing but the text for the model, as a tool that returns a `String` gives it, is marked as an error and
-///   gets the data.
+/// - If the last call to end was that of the tool itself, under the name that the client called, and failed, an answer that is an
+///   error gets the text and the data. The text of its own error type stays, in front. The empty answer of a tool that returns
+///   `()` gets them too.
+/// - If another function failed, or the tool has another name for clients, an error that quotes the failure gets the data. It
+///   quotes the text for the model, the text of the [`Failure`], or that of its [`SandboxError`](crate::SandboxError).
+/// - A result that is the text for the model and nothing else, such as that of a tool that returns a `String`, is marked as an
+///   error and gets the data.
 ///
-/// JSON-RPC errors become results by that, for clients do not show them to the model. All other answers stay as they are: also
-/// one without an error that `on_failure` has made.
+/// A JSON-RPC error becomes a result in these cases, because clients do not show such errors to the model. All other answers stay
+/// unchanged, also one that `on_failure` has made and that is not an error.
 ///
-/// A tool that returns `()` and fails within another tool's call has no answer of its own, and its caller does not know: its text
-/// goes below what the caller answers, which is marked as an error. It does so too when the caller is retried and succeeds.
+/// If a tool that returns `()` fails during the call of another tool, its caller cannot know. Its text is added below the
+/// caller's answer, which is marked as an error. That holds even if the caller is retried and succeeds.
 ///
-/// What runs in tokio tasks of its own is not seen, and a tool that returns `()` panics there when it fails.
+/// Calls in spawned tokio tasks are not observed, and a tool that returns `()` panics there when it fails.
 ///
-/// With the first call, every sandboxed call of the process takes a little longer, as with [`Budget`](crate::Budget).
+/// After the first call of a tool, every sandboxed call of the process takes a little longer, as with [`Budget`](crate::Budget).
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TellFailures<S>(pub S);
 
 type Request = RequestContext<RoleServer>;
 type Notification = NotificationContext<RoleServer>;
-/// Where a list goes on.
+/// Where a list continues.
 type Page = Option<model::PaginatedRequestParams>;
 
-/// Methods that the server itself is to answer.
+/// Forwards methods to the wrapped server.
 macro_rules! forward {
     ($($method:ident($($argument:ident: $type:ty),*) $(-> $answer:ty)?;)*) => {$(
         async fn $method(&self, $($argument: $type),*) $(-> Result<$answer, ErrorData>)? {
@@ -71,7 +73,7 @@ macro_rules! forward {
     )*};
 }
 
-/// All methods stand here: one that is left out would be answered by the trait, and not by the server.
+/// Has to list every method of the trait: the trait's default would answer one that is missing here, and not the server.
 #[expect(deprecated, reason = "servers for older clients still have these methods")]
 impl<S: ServerHandler> ServerHandler for TellFailures<S> {
     async fn call_tool(
@@ -143,13 +145,13 @@ impl<S: ServerHandler> ServerHandler for TellFailures<S> {
 #[derive(Debug, Default)]
 struct RequestObserver {
     calls: Mutex<Observed>,
-    /// The last failure that a function could not return to its caller. Of a tool within a tool the outer one fails last: it
-    /// is the one that the client called.
+    /// The last failure that a function could not return to its caller. If a tool calls another and both fail, the outer one
+    /// fails last: it is the one that the client called.
     unreported: Mutex<Option<Failure>>,
 }
 
 impl RequestObserver {
-    /// What was observed until now, in a call of the tool that the client knows as `called`.
+    /// What was observed during a request for the tool that the client knows as `called`.
     fn observation(&self, called: &str) -> Observation {
         let calls = std::mem::take(&mut *locked(&self.calls));
         let own = calls.end.and_then(|call| call.failure);
@@ -174,15 +176,15 @@ impl Attachment for RequestObserver {
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing panics while it is locked.
+    // Nothing panics while the lock is held.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Leaves a failure to the server, for a function that returns nothing.
+/// Leaves a failure to the server, for a function that returns `()`.
 ///
 /// # Panics
 ///
-/// Outside the call of a tool of such a server. There nobody would learn of the failure.
+/// Panics outside a request to a [`TellFailures`] server: the failure would be lost there.
 pub(super) fn defer_to_server(failure: Failure) {
     if let Err(failure) = surroundings::keep_unreturnable(failure) {
         panic!(
