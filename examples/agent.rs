@@ -1,21 +1,21 @@
 //! An agent's tools, made safe by one line each.
 //!
-//! An agent calls three tools over real sockets and real files. The example starts the HTTP service that they talk to by
-//! itself, on a free port of this machine, and the service has faults by script:
+//! An agent calls three tools, which use real sockets and real files. The example itself starts the HTTP service that they
+//! need, on a free port of this machine. The service fails by script:
 //!
 //! - `weather`: the service answers 503 twice, then works. The call is retried and succeeds.
-//! - `read_page`: reads a file, or a page of the web. A missing file is the tool's own error, as the tool returned it.
+//! - `read_page`: reads a file or a web page. If the file is missing, the agent gets the tool's own error, unchanged.
 //! - `report`: the service hangs. The call times out and the breaker opens; further calls are refused at once, without a
-//!   request. After the cooldown one attempt is let through as a probe; it succeeds, and the breaker closes again.
+//!   request. After the cooldown, one attempt passes as a probe. It succeeds, and the breaker closes.
 //!
 //! ```text
 //! cargo run -p sandbox-examples --example agent
-//! cargo run -p sandbox-examples --example agent -- http://127.0.0.1:8000/    # a page of your own, by `read_page`
+//! cargo run -p sandbox-examples --example agent -- http://127.0.0.1:8000/    # a page of your own, with `read_page`
 //! ```
 //!
-//! Watch the attempts, which the tools count themselves, the time that a refused call takes, and the breakers.
-//! At the end stands what the agent hands to its model. The exit code is 1 when a call did not end as scripted, or when
-//! your page could not be read.
+//! Watch the number of attempts, which the tools count themselves, the time that a refused call takes, and the breakers. The
+//! last lines are what the agent passes to its model. The exit code is 1 if a call did not end as scripted, or if your page
+//! could not be read.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -56,11 +56,11 @@ enum ToolError {
     Status(StatusCode),
     #[error("the answer broke off: {}", root_cause(.0))]
     Incomplete(#[from] hyper::Error),
-    #[error("the answer is no JSON: {0}")]
+    #[error("the answer is not JSON: {0}")]
     Json(#[from] serde_json::Error),
     #[error("there is no tool `{0}`")]
     NoTool(String),
-    /// Where the time limit and the breaker speak up: all that a sandboxed tool needs of its error type.
+    /// Holds a failure of the engine: the only variant that a sandboxed tool needs.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
 }
@@ -91,8 +91,8 @@ impl Tools {
         self.ask(&format!("/reports/{month}")).await
     }
 
-    /// The tools count for themselves, so that what is printed is what they saw. `ToolExecutionResult::of` reports the engine's
-    /// own count.
+    /// The tools count for themselves, so that the output does not depend on the engine. `ToolExecutionResult::of` reports the
+    /// count of the engine.
     fn count_attempt(&self) {
         self.attempts.fetch_add(1, Relaxed);
     }
@@ -115,12 +115,12 @@ impl Tools {
     }
 }
 
-// Without `breaker = ..` every tool has one as well, of its own and out of sight. These are to be seen.
+// Without `breaker = ..`, every tool has a breaker inside it. These stand outside, so that the agent can show their state.
 static WEATHER: CircuitBreaker = CircuitBreaker::new(5);
 static PAGES: CircuitBreaker = CircuitBreaker::new(5);
 static REPORTS: CircuitBreaker = CircuitBreaker::new(2).cooldown(Duration::from_millis(1_000));
 
-/// What is missing stays missing, and says nothing of the health of the disk or of a server.
+/// A missing page stays missing, and does not mean that the disk or a server is unhealthy.
 fn verdict(page: &Result<String, ToolError>) -> Verdict {
     match page {
         Ok(_) => Verdict::Success,
@@ -131,7 +131,7 @@ fn verdict(page: &Result<String, ToolError>) -> Verdict {
     }
 }
 
-/// The HTTP client's errors name the cause at the bottom of their chain.
+/// The HTTP client's errors have their cause at the end of their chain.
 fn root_cause(error: &dyn Error) -> &dyn Error {
     error.source().map_or(error, root_cause)
 }
@@ -155,7 +155,7 @@ enum Ending {
 }
 
 impl Agent {
-    /// Calls a tool by its name, as a model asks for it, and prints how that went.
+    /// Calls a tool by its name, as a model asks for it, and prints how the call ended.
     async fn call(&mut self, tool: &str, argument: &str) -> Result<Value, ToolError> {
         let tools = &self.tools;
         tools.attempts.store(0, Relaxed);
@@ -185,7 +185,7 @@ impl Agent {
         result
     }
 
-    /// A call that has to end as the script says.
+    /// Makes a call and checks that it ends as scripted.
     async fn play(&mut self, tool: &str, argument: &str, attempts: u32, ending: Ending) {
         let result = self.call(tool, argument).await;
         let ended = match &result {
@@ -218,7 +218,9 @@ impl Agent {
         println!("\nThe report service hangs: both attempts time out, and the breaker opens.");
         self.play("report", "march", 2, Ending::TimedOut).await;
 
-        println!("\nThe open breaker refuses at once: no attempt, no waiting. It says when to come back.");
+        println!(
+            "\nThe open breaker refuses at once, without an attempt or a delay. Its error states when to try again."
+        );
         self.play("report", "march", 0, Ending::Refused).await;
         self.play("report", "march", 0, Ending::Refused).await;
 

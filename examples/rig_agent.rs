@@ -1,17 +1,17 @@
-//! A rig agent that recovers from a tool that is down, because the tool's failures tell its model what to do.
+//! A rig agent that recovers from a tool that is down, because the text of a failure states what its model can do next.
 //!
-//! The agent is asked for the weather and has two sandboxed tools: `forecast` asks a station that hangs, `almanac` knows
-//! averages. The example starts the station by itself, and a model too: a small service on this machine with an API as
-//! OpenAI's. It follows a script, but reads: what it does next depends on the text of the tool result that it was sent.
+//! The user asks the agent for the weather. The agent has two sandboxed tools: `forecast` asks a station that hangs, `almanac`
+//! knows averages. The example itself starts the station, and also the model: a small service on this machine with the API of
+//! OpenAI. The model follows a script, but its next step depends on the text of the tool result that it receives.
 //!
 //! ```text
 //! cargo run -p sandbox-examples --features rig --example rig_agent
 //! cargo run -p sandbox-examples --features rig --example rig_agent -- http://127.0.0.1:11434 qwen3    # your own Ollama
 //! ```
 //!
-//! Watch the time at the left, and what the model reads: the first call of `forecast` takes two attempts into their limit,
-//! the second is refused at once, without a request to the station, and the text sends the model to the other tool. The exit
-//! code is 1 when the scripted model did not get to its answer this way.
+//! Watch the time on the left, and what the model reads. In the first call of `forecast`, two attempts time out. The second call
+//! is refused at once, without a request to the station, and its text leads the model to the other tool. The exit code is 1 if
+//! the scripted model did not reach its answer this way.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -29,7 +29,7 @@ use tokio::net::TcpStream;
 
 // ---- The tools ------------------------------------------------------------------------------------------------------
 
-/// A tool by hand, for it has something of its own: where the station is.
+/// A tool without `#[rig_tool]`, because it has a field: the address of the station.
 struct Forecast {
     station: SocketAddr,
 }
@@ -57,7 +57,7 @@ impl PortableTool for Forecast {
     )]
     async fn call(&self, arguments: Value) -> Result<String, ToolExecutionError> {
         let Some(city) = arguments["city"].as_str() else {
-            // The model's own mistake: it reads of it at once, and the breaker does not.
+            // The model's own mistake: returned to it at once, and not counted by the breaker.
             return Err(ToolExecutionError::invalid_args("`city` is missing"));
         };
         ask(self.station, city)
@@ -85,7 +85,7 @@ async fn almanac(city: String) -> Result<String, ToolExecutionError> {
 
 const QUESTION: &str = "How warm will it be in Lisbon this week?";
 
-/// Prints what the model and the tools say to each other, and when.
+/// Prints what the model and the tools send to each other, and when.
 struct Transcript {
     started: Instant,
 }
@@ -124,7 +124,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
         _ => (true, model::start().await?, "script"),
     };
     let agent = AgentBuilder::new(OllamaConfig::new().with_base_url(address).client().completion(model))
-        .preamble("Answer in one sentence. Take what you say from your tools.")
+        .preamble("Answer in one sentence. Use only what your tools return.")
         .tool(Forecast {
             station: station::start().await?,
         })
@@ -196,7 +196,7 @@ mod model {
         Answer(String),
     }
 
-    /// All that this model understands. The order counts: every failure says at its end that one can go on without the tool.
+    /// Everything that this model understands. The order of the arms matters: both failures end with "go on without it".
     fn next_step(result: Option<&str>) -> Step {
         match result {
             None => Step::Call("forecast"),

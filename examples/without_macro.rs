@@ -1,11 +1,11 @@
-//! The engine without the attribute: one call, with everything that a policy and a tool can say.
+//! The engine without the attribute: a tool with most settings of a policy and of a breaker.
 //!
 //! ```text
 //! cargo run -p sandbox-examples --example without_macro
 //! ```
 //!
-//! Watch how the dependency's own word on when to come back replaces the backoff, how the caller's mistake leaves no mark
-//! on the breaker, and what is known of a call that times out. The exit code is 1 when a call did not end as it should.
+//! Watch how the delay that the dependency asks for replaces the backoff, how the caller's mistake leaves no mark on the
+//! breaker, and what is known about a call that times out. The exit code is 1 if a call did not end as it should.
 
 use std::cell::Cell;
 use std::process::ExitCode;
@@ -32,20 +32,20 @@ enum PriceError {
     Sandbox(Failure),
 }
 
-/// Says what the service's answers mean for the call and for the breaker.
+/// What the service's answers mean for the call and for the breaker.
 fn verdict(answer: &Result<f64, PriceError>) -> Verdict {
     match answer {
         Ok(_) => Verdict::Success,
         Err(PriceError::Busy { retry_after }) => Verdict::Retry {
             after: Some(*retry_after),
         },
-        // The caller's mistake: the service is well, and another attempt would end the same.
+        // The caller's mistake: the service is healthy, and another attempt would end the same.
         Err(PriceError::UnknownSymbol(_)) => Verdict::Ignore,
         Err(PriceError::Sandbox(_)) => Verdict::Fail,
     }
 }
 
-/// The tool. It owns nothing that the engine would have to clone: an attempt borrows what it needs.
+/// The tool. The engine does not have to clone anything: each attempt borrows what it needs.
 async fn price(symbol: &str, exchange: &Exchange) -> Result<f64, PriceError> {
     let tool = Tool::new("price", || exchange.ask(symbol))
         .classify(verdict)
@@ -53,7 +53,7 @@ async fn price(symbol: &str, exchange: &Exchange) -> Result<f64, PriceError> {
     execute_with_controls(&POLICY, &PRICES, tool).await
 }
 
-/// Stands in for a service with a limit on its rate.
+/// Stands for a service with a rate limit.
 struct Exchange {
     busy: Cell<u32>,
 }

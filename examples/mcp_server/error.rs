@@ -1,4 +1,4 @@
-//! The one error of all tools: whose fault it is, and what the model gets to read.
+//! The error of all tools: whose fault it is, and what the model reads.
 
 use std::io;
 
@@ -29,7 +29,7 @@ pub(crate) enum ToolError {
 }
 
 impl ToolError {
-    /// What the model can mend by other arguments. It says nothing of the health of a disk or a service.
+    /// Whether other arguments would help. Such an error does not mean that a disk or a service is unhealthy.
     pub(crate) fn is_callers_fault(&self) -> bool {
         match self {
             ToolError::NoNote(_) | ToolError::Url(_) => true,
@@ -39,14 +39,14 @@ impl ToolError {
     }
 }
 
-/// Where the time limit and the breaker speak up.
+/// The engine returns its failures this way.
 impl FromFailure for ToolError {
     fn from_failure(failure: Failure) -> Self {
         ToolError::Sandbox(failure)
     }
 }
 
-/// In `Err`, rmcp marks the text as an error.
+/// rmcp marks the content as an error, because it comes from an `Err`.
 impl IntoContents for ToolError {
     fn into_contents(self) -> Vec<ContentBlock> {
         self.to_string().into_contents()

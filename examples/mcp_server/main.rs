@@ -1,28 +1,28 @@
 //! An MCP server whose tools are made safe by one line each.
 //!
-//! It speaks MCP over its standard input and output. Its tools use real sockets and real files: it starts an HTTP service on a
-//! free port of this machine, which has faults by script, and keeps its files in a folder that it removes at the end.
+//! It uses MCP over its standard input and output. Its tools use real sockets and real files: it starts an HTTP service on a
+//! free port of this machine, which fails by script, and keeps its files in a folder that it removes at the end.
 //!
 //! - `weather`: the service answers 503 twice for every city, then works. The call is retried and succeeds.
-//! - `visitors`: the service hangs. The call times out, and the breaker opens at once; further calls are refused without a
-//!   request, and the text says for how long. Two seconds later a probe succeeds, and the breaker closes again.
-//! - `send`: writes a message, and then waits for a receipt that never comes. It is not run again, and the text says that the
-//!   message may have been sent.
-//! - `read_line`: reads a line of the note `todo`. Of a note that does not exist the model is told so, and nobody is blamed.
-//!   It has a bug: a line that does not exist makes it panic, and the client gets an answer all the same.
-//! - `ring`: rings a bell that hangs. It returns nothing, and the client is told all the same: by the server, which is started in
-//!   `TellFailures`.
+//! - `visitors`: the service hangs. The call times out, and the breaker opens at once. Further calls are refused without a
+//!   request, and the text states for how long. Two seconds later a probe succeeds, and the breaker closes.
+//! - `send`: writes a message, and then waits for a receipt that never comes. It is not run again, and the text states that it
+//!   may have taken effect.
+//! - `read_line`: reads a line of the note `todo`. For a note that does not exist the model gets an error, which the breaker does
+//!   not count. The tool has a bug: it panics if the line does not exist. The client still gets an answer.
+//! - `ring`: rings a bell that hangs. It returns `()`, and the client still gets the failure: from the server, which is started
+//!   in `TellFailures`.
 //! - `archive`: takes 20 seconds, unless its client cancels it.
-//! - `status`: tells what the others have done.
+//! - `status`: reports what the other tools have done.
 //!
 //! ```text
 //! cargo build -p sandbox-examples --example mcp_server --features rmcp
 //! npx @modelcontextprotocol/inspector target/debug/examples/mcp_server    # a page in the browser to call the tools by hand
 //! ```
 //!
-//! Watch the texts of the failures, which are what a model acts on, and beside them in `_meta` the same as data. An agent's
-//! configuration to start it stands in the README. Without `#[sandboxed]`, `visitors`, `send`, `ring` and the bug in `read_line`
-//! leave their clients without any answer.
+//! Watch the texts of the failures, on which a model acts, and the same as data in `_meta`. The README has the configuration that
+//! starts this server from an agent. Without `#[sandboxed]`, clients would never get an answer from `visitors`, `send` and
+//! `ring`, or from `read_line` when it panics.
 
 mod error;
 mod service;
@@ -97,7 +97,7 @@ struct Status {
     bytes_archived: usize,
 }
 
-/// Every tool has a breaker of its own and out of sight. This one is to be seen by `status`.
+/// The breaker of `visitors`, outside the tool so that `status` can read it. Every other tool has its breaker inside it.
 static VISITORS: CircuitBreaker = CircuitBreaker::new(2).cooldown(Duration::from_secs(2));
 
 #[tool_router(server_handler)]
@@ -155,7 +155,7 @@ impl Server {
     #[sandboxed(timeout_ms = 300, max_retries = 0)]
     #[tool]
     async fn ring(&self) {
-        // Whether somebody comes, the bell does not say.
+        // The answer does not matter: the tool returns nothing.
         let _ = self.get("/bell").await;
     }
 
@@ -176,7 +176,7 @@ impl Server {
     #[sandboxed(timeout_ms = 2_000)]
     #[tool]
     async fn status(&self) -> Result<Json<Status>, ToolError> {
-        // What nobody has written yet is empty.
+        // A file that does not exist yet counts as empty.
         let outbox = fs::read_to_string(self.folder.join("outbox")).await.unwrap_or_default();
         let archive = fs::read(self.folder.join("archive")).await.unwrap_or_default();
         Ok(Json(Status {

@@ -1,4 +1,4 @@
-//! The service that the tools talk to, with its faults, on a free port of this machine.
+//! The service that the tools use, with its faults, on a free port of this machine.
 
 use std::collections::HashMap;
 use std::future::pending;
@@ -25,7 +25,7 @@ pub(crate) async fn start() -> std::io::Result<SocketAddr> {
     Ok(address)
 }
 
-/// Of every city it has to be asked three times.
+/// Fails the first two requests for each city.
 async fn weather(Path(city): Path<String>) -> Result<String, StatusCode> {
     static REQUESTS: Mutex<Option<HashMap<String, u32>>> = Mutex::new(None);
     let mut requests = REQUESTS.lock().map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
@@ -46,7 +46,7 @@ async fn visitors(Path(month): Path<String>) -> String {
     json!({ "month": month, "visitors": 1_024 }).to_string()
 }
 
-/// Works, but takes its time.
+/// Works, but slowly.
 async fn archive(Path(part): Path<u32>) -> String {
     tokio::time::sleep(Duration::from_millis(20)).await;
     format!("part {part}\n")
