@@ -1,4 +1,4 @@
-//! Each attempt starts from the arguments as the caller gave them.
+//! Each attempt starts with the arguments that the caller passed.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -89,7 +89,7 @@ async fn moved_by_constant(not_clone: NotClone, unique: &mut u32) -> Result<u32,
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_retries_arguments_move_and_need_no_clone() {
+async fn without_retries_arguments_move_and_are_not_cloned() {
     let count = AtomicU32::new(0);
     assert_eq!(moved(Counted(&count), NotClone(7)).await, Ok(7));
     assert_eq!(

@@ -1,4 +1,4 @@
-//! The body means what it meant: `?` and `return` end the attempt, types are inferred and coerced as before, and the
+//! The body keeps its meaning: `?` and `return` end the attempt, types are inferred and coerced as before, and the
 //! future stays `Send`.
 
 use std::fmt::Debug;

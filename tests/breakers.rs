@@ -1,5 +1,5 @@
 //! Every sandboxed function has one breaker of its own: for all its callers, all instances of its type, all its generic
-//! instances, and for no other function. Unless it names another.
+//! instances, and for no other function, unless it names another breaker.
 
 use std::collections::HashMap;
 use std::fmt::{Debug, Display};

@@ -1,5 +1,5 @@
-//! What a call costs in allocations and in the size of its future: counts that noise cannot move. How often arguments
-//! are cloned stands in `arguments_are_pristine.rs`.
+//! What a call costs in allocations and in the size of its future: counts that do not vary. `arguments_are_pristine.rs`
+//! shows how often arguments are cloned.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
@@ -62,7 +62,7 @@ const POLICY: Policy = Policy::new()
     .timeout(Duration::from_millis(10))
     .backoff_base(Duration::from_millis(1));
 
-/// A call whose attempts take so long and then say this.
+/// A call whose attempts take `millis` and then return `result`; without `millis` they hang.
 async fn call(breaker: &CircuitBreaker, millis: Option<u64>, result: Result<u64, u64>) -> Result<u64, u64> {
     let tool = Tool::new("tool", || async move {
         match millis {
@@ -103,7 +103,7 @@ fn no_call_allocates_however_it_ends() {
         );
     }
     assert_eq!(allocations(async || call(&OPEN, Some(0), Ok(1)).await), 0, "refused");
-    // To yield, a task has itself remembered by the runtime.
+    // Yielding allocates: the runtime keeps the waker of the task.
     let (plain, sandboxed) = (
         allocations(async || tool(1).await),
         allocations(async || sandboxed_tool(1).await),

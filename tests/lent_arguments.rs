@@ -1,4 +1,4 @@
-//! What cannot be cloned because it is borrowed for writing is lent to one attempt after the other.
+//! A `&mut` argument cannot be cloned: the attempts borrow it one after the other.
 
 use sandbox_runtime::sandboxed;
 
@@ -89,7 +89,7 @@ async fn behind_patterns(
 }
 
 #[tokio::test(start_paused = true)]
-async fn patterns_tell_what_is_borrowed_for_writing() {
+async fn patterns_show_what_is_borrowed_for_writing() {
     let mut log = Vec::new();
     assert_eq!(
         behind_patterns(&mut 7, (&mut log, "ab".into()), String::new()).await,

@@ -1,4 +1,4 @@
-//! `retry_if`, `classify` and `on_failure` say what results mean, as paths and as closures.
+//! `retry_if`, `ignore_if`, `classify` and `on_failure` decide what results mean, as paths and as closures.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -215,7 +215,7 @@ async fn hangs_after_an_error(attempts: &AtomicU32) -> Result<(), String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_tells_the_error_of_an_earlier_attempt() {
+async fn a_failure_reports_the_error_of_an_earlier_attempt() {
     assert_eq!(hangs_after_an_error(&AtomicU32::new(0)).await, Err(String::from("503")));
 }
 
@@ -233,7 +233,7 @@ async fn hangs_after_an_error_without_text(attempts: &AtomicU32) -> Result<bool,
 #[tokio::test(start_paused = true)]
 async fn an_error_need_not_display() {
     let answer = hangs_after_an_error_without_text(&AtomicU32::new(0)).await;
-    assert!(matches!(answer, Ok(true)), "the error has no text to tell");
+    assert!(matches!(answer, Ok(true)), "the error does not display");
 }
 
 #[sandboxed(backoff_base_ms = 0, breaker = off, on_failure = |_| Err(0))]

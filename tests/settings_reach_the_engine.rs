@@ -156,7 +156,7 @@ async fn jitter_spreads_a_delay() {
             longest
         );
     }
-    // Of so many milliseconds two draws take the same one once in 10^11 times.
+    // The range has so many milliseconds that two draws agree once in 10^11 times.
     assert_ne!(delays[0], delays[1], "two calls wait in step");
 }
 

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::State;
 
-/// Tells when the attempt that holds it is dropped.
+/// Notifies when the attempt that holds it is dropped.
 struct Guard<'a>(&'a State);
 
 impl Drop for Guard<'_> {
@@ -58,7 +58,7 @@ async fn at_once_and_without_a_mark() {
         for client in clients().await {
             let began = Instant::now();
             tokio::select! {
-                // Dropped, rmcp's call tells the server that it is cancelled.
+                // When its future is dropped, rmcp's client notifies the server of the cancellation.
                 _ = client.call(tool, json!({})) => panic!("{tool} answered"),
                 () = sleep(Duration::from_secs(1)) => {}
             }

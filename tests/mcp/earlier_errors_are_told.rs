@@ -1,4 +1,4 @@
-//! When the last attempt comes to nothing, the text tells how the one before it failed.
+//! When the last attempt yields nothing, the text reports how the attempt before it failed.
 
 use rmcp::ErrorData;
 use rmcp::handler::server::wrapper::Json;
@@ -130,7 +130,7 @@ async fn in_the_text_and_in_the_data() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn and_so_by_servers_that_tell() {
+async fn also_in_a_server_that_reports_failures() {
     for (tool, earlier) in TOOLS {
         let above = Client::of(|state| TellFailures(Above(state))).await;
         let below = Client::of(|state| TellFailures(Below(state))).await;

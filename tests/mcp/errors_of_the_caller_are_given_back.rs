@@ -1,5 +1,5 @@
-//! An error that says that the request is at fault is given back at once and leaves no mark on the breaker; any other is
-//! retried, and the last one comes back as it is.
+//! An error about the request itself is returned at once and leaves no mark on the breaker; any other error is retried, and
+//! the last one is returned unchanged.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -53,7 +53,7 @@ servers! {
     }
 }
 
-/// Calls every tool so that it fails with `code`: so many attempts are made, and so many failures counted.
+/// Checks how many attempts every tool makes, and how many failures its breaker counts, when it fails with `code`.
 async fn check(code: ErrorCode, attempts: u32, failures: u32) {
     for tool in ["result", "response", "json", "plain_text"] {
         for client in clients().await {

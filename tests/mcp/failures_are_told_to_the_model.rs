@@ -1,5 +1,5 @@
-//! A tool that hangs, panics or is refused answers all the same, in the way that its return type allows; its own answers
-//! are left alone.
+//! A tool that hangs, panics or is refused still answers its client, as far as its return type allows; its own
+//! answers do not change.
 
 use rmcp::handler::server::wrapper::{Json, Parameters};
 use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock};
@@ -16,7 +16,7 @@ struct Order {
     end: String,
 }
 
-/// Ends as it is told to.
+/// Ends in the way that is asked for.
 async fn end(how: &str) -> String {
     match how {
         "hang" => std::future::pending().await,
@@ -157,7 +157,7 @@ servers! {
     }
 }
 
-/// A failure of a tool: what the model reads, and what a program does.
+/// A failure of a tool: the text for the model, and the data for a program.
 fn failures(tool: &str) -> [(&'static str, String, Value); 4] {
     let timeout = format!(
         "`{tool}` timed out after 1 s. Calling it again does no harm, but the same request is unlikely to be answered: ask \
@@ -211,7 +211,7 @@ const WITH_A_PLACE_FOR_DATA: [&str; 7] = [
 const WITH_A_MARK: [&str; 3] = ["json_or_text", "text_or_text", "nothing_or_text"];
 const WITHOUT_A_MARK: [&str; 2] = ["only_text", "only_block"];
 
-/// What the clients get of a tool that works.
+/// What the clients get from a tool that works.
 fn done(tool: &str) -> Value {
     match tool {
         "json_or_result" | "json_or_text" | "json_or_error" => json!({
@@ -224,21 +224,21 @@ fn done(tool: &str) -> Value {
     }
 }
 
-/// Calls a tool that answers and then fails in every way; `told` makes what the clients get of text and data.
-async fn check(clients: [Client; 2], tool: &'static str, told: fn(&str, Value) -> Result<Value, ErrorData>) {
+/// Calls a tool that answers and then fails in every way; `expected` makes what the clients get from the text and the data.
+async fn check(clients: [Client; 2], tool: &'static str, expected: fn(&str, Value) -> Result<Value, ErrorData>) {
     for client in clients {
         let call = async |how: &str| client.call(tool, json!({ "end": how })).await;
         assert_eq!(call("answer").await, Ok(done(tool)), "{tool}");
         for (how, text, data) in failures(tool) {
-            assert_eq!(call(how).await, told(&text, data), "{tool}");
+            assert_eq!(call(how).await, expected(&text, data), "{tool}");
         }
     }
 }
 
 fn marked_with_data(text: &str, data: Value) -> Result<Value, ErrorData> {
-    let mut told = error(text);
-    told["_meta"] = json!({ "io.crates.sandbox-runtime/failure": data });
-    Ok(told)
+    let mut result = error(text);
+    result["_meta"] = json!({ "io.crates.sandbox-runtime/failure": data });
+    Ok(result)
 }
 
 #[tokio::test(start_paused = true)]
@@ -258,7 +258,7 @@ async fn as_a_marked_text() {
 #[tokio::test(start_paused = true)]
 async fn as_a_text_that_cannot_be_marked() {
     for tool in WITHOUT_A_MARK {
-        check(clients().await, tool, |told, _| Ok(text(told))).await;
+        check(clients().await, tool, |for_model, _| Ok(text(for_model))).await;
     }
 }
 
@@ -271,7 +271,7 @@ async fn as_an_error_of_the_protocol() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn alike_by_every_tool_of_a_server_that_tells() {
+async fn in_the_same_way_by_every_tool_of_a_server_that_reports_failures() {
     let others = ["nothing", "json_or_error"];
     for tool in [&WITH_A_PLACE_FOR_DATA[..], &WITH_A_MARK, &WITHOUT_A_MARK, &others].concat() {
         let clients = [

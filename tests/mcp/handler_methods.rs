@@ -52,7 +52,7 @@ fn directory_of_rmcp() -> PathBuf {
     let version = cargo(&["--version", "--verbose"]);
     let host = version.lines().find_map(|line| line.strip_prefix("host: "));
     // Of other platforms' packages, not all may have been downloaded.
-    let platform = host.expect("cargo tells its host");
+    let platform = host.expect("cargo reports its host");
     let metadata = cargo(&[
         "metadata",
         "--format-version=1",

@@ -1,4 +1,4 @@
-//! What `#[sandboxed]` promises on the tools of an MCP server, one file a promise. The client is rmcp's own.
+//! What `#[sandboxed]` promises on the tools of an MCP server, one file a promise. The client is that of rmcp.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 

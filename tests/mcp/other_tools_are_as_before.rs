@@ -1,12 +1,12 @@
-//! A tool that is none of rmcp's means and does what it did before its program had a server: whatever of its return type
-//! cannot be told is not taken for rmcp's.
+//! A tool that does not return a type of rmcp behaves as it did before its program had a server: an unknown part of its return
+//! type is not taken for a type of rmcp.
 
 use std::fmt::Display;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use sandbox_runtime::{SandboxError, sandboxed};
 
-/// An error that an engine can speak in, and no more.
+/// An error that can hold a failure of the engine, and that neither displays nor is known to rmcp.
 #[derive(Debug, PartialEq)]
 enum Own {
     Early,

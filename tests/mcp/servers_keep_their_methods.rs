@@ -1,4 +1,4 @@
-//! All that a client can ask for reaches a server in `TellFailures`.
+//! Every request of a client reaches a server in `TellFailures`.
 
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex};
@@ -19,7 +19,7 @@ type Request = RequestContext<RoleServer>;
 type Notification = NotificationContext<RoleServer>;
 type Page = Option<model::PaginatedRequestParams>;
 
-/// Writes down what it is asked for.
+/// Records what it is asked for.
 #[derive(Default)]
 struct Server {
     asked: Arc<Mutex<Vec<&'static str>>>,
@@ -149,7 +149,7 @@ fn messages() -> Vec<(&'static str, &'static str, Value)> {
     ]
 }
 
-/// What a request of this version of the protocol says of itself.
+/// The metadata that a request has in this version of the protocol.
 fn of_2026() -> Value {
     json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -185,21 +185,21 @@ async fn requests_and_notifications() {
         "protocolVersion": "2025-11-25", "clientInfo": { "name": "a", "version": "1" },
         "capabilities": { "extensions": { "io.modelcontextprotocol/tasks": {} } },
     });
-    let mut say = async |id: Option<usize>, method: &str, params: &Value| {
+    let mut send = async |id: Option<usize>, method: &str, params: &Value| {
         let mut message = json!({ "jsonrpc": "2.0", "method": method, "params": params });
         if let Some(id) = id {
             message["id"] = json!(id);
         }
         out.write_all(format!("{message}\n").as_bytes()).await.unwrap();
     };
-    say(Some(0), "initialize", &hello).await;
+    send(Some(0), "initialize", &hello).await;
     answers.next_line().await.unwrap();
-    say(None, "notifications/initialized", &json!({})).await;
+    send(None, "notifications/initialized", &json!({})).await;
     for (_, notification, params) in notifications() {
-        say(None, notification, &params).await;
+        send(None, notification, &params).await;
     }
     for (id, (method, request, params)) in (1..).zip(messages()) {
-        say(Some(id), request, &params).await;
+        send(Some(id), request, &params).await;
         loop {
             let answer: Value = serde_json::from_str(&answers.next_line().await.unwrap().unwrap()).unwrap();
             if answer["id"] == id {
@@ -231,27 +231,27 @@ const ASKED_BY_RMCP: [&str; 5] = [
 
 #[test]
 fn what_rmcp_asks_by_itself() {
-    let (server, telling) = (Server::default(), TellFailures(Server::default()));
+    let (server, wrapped) = (Server::default(), TellFailures(Server::default()));
     let hello = InitializeRequestParams::default();
     assert_eq!(
-        telling.negotiate_initialize(&hello),
+        wrapped.negotiate_initialize(&hello),
         server.negotiate_initialize(&hello),
         "negotiate_initialize"
     );
     assert_eq!(
-        ServerHandler::supported_protocol_versions(&telling),
+        ServerHandler::supported_protocol_versions(&wrapped),
         ServerHandler::supported_protocol_versions(&server),
         "supported_protocol_versions"
     );
     assert_eq!(
-        ServerHandler::get_info(&telling),
+        ServerHandler::get_info(&wrapped),
         ServerHandler::get_info(&server),
         "get_info"
     );
-    assert_eq!(telling.get_tool("a"), server.get_tool("a"), "get_tool");
+    assert_eq!(wrapped.get_tool("a"), server.get_tool("a"), "get_tool");
     let filter = SubscriptionFilter::default();
     assert_eq!(
-        telling.accepted_subscription_filter(&filter),
+        wrapped.accepted_subscription_filter(&filter),
         server.accepted_subscription_filter(&filter),
         "accepted_subscription_filter"
     );

@@ -1,4 +1,4 @@
-//! A server in `TellFailures` goes wherever rmcp makes servers: here, one for each request over HTTP.
+//! A server in `TellFailures` works wherever rmcp makes servers: here, one for each request over HTTP.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! A server in `TellFailures` completes the answers that tell a failure, and no others.
+//! A server in `TellFailures` completes the answers that report a failure, and no others.
 
 use rmcp::handler::server::wrapper::Json;
 use rmcp::model::{ContentBlock, IntoContents};
@@ -28,7 +28,7 @@ async fn fetch() -> anyhow::Result<String> {
     std::future::pending().await
 }
 
-/// Has nothing to tell.
+/// Does not fail.
 #[sandboxed(breaker = off)]
 async fn log() -> Result<(), String> {
     Ok(())
@@ -49,7 +49,7 @@ async fn crash(number: u32) -> Result<(), String> {
     panic!("{number}")
 }
 
-/// One more than are remembered.
+/// Fails once more often than the server remembers.
 async fn crash_often() -> Vec<String> {
     let mut errors = Vec::new();
     for number in 0..17 {
@@ -66,7 +66,7 @@ async fn draft(number: u32) -> Result<(), String> {
     }
 }
 
-/// Its text for a failure of the engine's is its own.
+/// Has a text of its own for a failure of the engine.
 #[derive(Debug, thiserror::Error)]
 #[error("no weather: {0}")]
 struct NoWeather(#[from] SandboxError);
@@ -281,7 +281,7 @@ async fn check(tool: &'static str, texts: &[&str], about: &str) {
     );
 }
 
-/// What a model reads of a tool that is idempotent.
+/// The text for the model about a tool that is idempotent.
 fn timed_out(tool: &str, limit: &str) -> String {
     format!(
         "`{tool}` timed out after {limit}. Calling it again does no harm, but the same request is unlikely to be answered: \
@@ -289,13 +289,13 @@ fn timed_out(tool: &str, limit: &str) -> String {
     )
 }
 
-/// And of one that is not.
+/// The text for the model about a tool that is not idempotent.
 fn may_be_done(tool: &str, limit: &str) -> String {
     format!("`{tool}` timed out after {limit}. It may have taken effect: check before you call it again.")
 }
 
 #[tokio::test(start_paused = true)]
-async fn answers_that_tell_none_are_left_alone() {
+async fn answers_that_report_no_failure_are_left_alone() {
     for (tool, answer) in [
         ("goes_on_without", text("nothing found")),
         ("quotes", text(&format!("from the archive, because {SEARCH_TIMED_OUT}"))),
@@ -320,7 +320,7 @@ async fn answers_that_tell_none_are_left_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn errors_that_quote_one_get_its_data() {
+async fn errors_that_quote_a_failure_get_its_data() {
     for (tool, words, about) in [
         ("hands_on", format!("no list: {SEARCH_TIMED_OUT}"), "search"),
         ("hands_on_later", SEARCH_TIMED_OUT.to_owned(), "search"),
@@ -351,7 +351,7 @@ async fn errors_that_quote_one_get_its_data() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_tools_own_error_does_not_say_stands_below_it() {
+async fn what_the_tools_own_error_lacks_stands_below_it() {
     for (tool, words) in [
         ("has_words_of_its_own", "no weather: timed out: no answer within 100 ms"),
         ("tells_nothing", "unavailable"),
@@ -365,7 +365,7 @@ async fn what_the_tools_own_error_does_not_say_stands_below_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_tool_could_not_tell_another_stands_below_the_answer() {
+async fn a_failure_that_a_tool_could_not_return_stands_below_the_answer() {
     let saved = may_be_done("save", "100 ms");
     check("does_not_know", &["saved", &saved], "save").await;
     check("does_not_know_twice", &["saved", &saved], "save").await;
@@ -375,14 +375,14 @@ async fn what_a_tool_could_not_tell_another_stands_below_the_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_two_that_return_nothing_the_outer_one_is_told() {
+async fn of_two_that_return_nothing_the_outer_one_is_reported() {
     let tool = "saves_and_hangs";
     check(tool, &[&may_be_done(tool, "1 s")], tool).await;
 }
 
 #[tokio::test(start_paused = true)]
 #[should_panic(
-    expected = "`save` timed out after 100 ms; a function that returns `()` can tell of it only when a client \
+    expected = "`save` timed out after 100 ms; a function that returns `()` can report it only when a client \
                            calls it as a tool, and the server is in `sandbox_runtime::mcp::TellFailures`; return a \
                            `Result`"
 )]

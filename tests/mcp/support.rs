@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 pub(crate) struct State {
     pub(crate) attempts: AtomicU32,
     pub(crate) breaker: CircuitBreaker,
-    /// Told when an attempt ends, by tools that tell.
+    /// Notified when an attempt ends, by the tools that do so.
     pub(crate) ended: Notify,
 }
 
@@ -46,7 +46,7 @@ impl Client {
         }
     }
 
-    /// The result of a call as it came over the wire.
+    /// The result of a call, as it was sent.
     pub(crate) async fn call(&self, tool: &'static str, arguments: Value) -> Result<Value, ErrorData> {
         let arguments = arguments.as_object().cloned().unwrap_or_default();
         let params = CallToolRequestParams::new(tool).with_arguments(arguments);
@@ -57,7 +57,7 @@ impl Client {
         }
     }
 
-    /// What the server says of its tools.
+    /// The tools that the server lists.
     pub(crate) async fn tools(&self) -> Vec<Value> {
         let tools = self.service.list_all_tools().await.unwrap();
         tools

@@ -1,4 +1,4 @@
-//! The README's tool of an MCP server, with what stands around it.
+//! The README's tool of an MCP server, as a whole program.
 
 use std::error::Error;
 

@@ -1,11 +1,11 @@
-//! Snippets of the README that are too short to be compiled by themselves stand in the examples of this package.
+//! Snippets of the README that are too short to be compiled alone stand word for word in the examples of this package.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
 const README: &str = include_str!("../../README.md");
 const PROGRAMS: [&str; 2] = [include_str!("mcp.rs"), include_str!("rig.rs")];
 
-/// Without what only says where in a program it stands.
+/// The text without indentation.
 fn flush_left(text: &str) -> String {
     text.lines().map(str::trim).collect::<Vec<_>>().join("\n")
 }

@@ -1,5 +1,5 @@
-//! A failure is rig's error with its kind, whether another call may help, a code, a line for the log, what the model should
-//! read, and all data as the source.
+//! A failure becomes rig's error with its kind, whether another call may help, a code, a line for the log, the text for the
+//! model, and all data as the source.
 
 use std::future::pending;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 type Answer = Result<String, ToolExecutionError>;
 
 /// What rig reads of `answer`: kind, whether another call may help, code, message, feedback for the model.
-fn told(answer: &Answer) -> (ToolErrorKind, Option<bool>, &str, &str, &str) {
+fn read(answer: &Answer) -> (ToolErrorKind, Option<bool>, &str, &str, &str) {
     let error = answer.as_ref().unwrap_err();
     let (code, feedback) = (error.code().unwrap(), error.model_feedback().unwrap());
     (error.kind(), error.retryable(), code, error.message(), feedback)
@@ -85,7 +85,7 @@ async fn timeouts() {
         "`search` timed out: 2 attempts of up to 2 s. Calling it again does no harm, but the same request is unlikely to \
          be answered: ask for less, or go on without it.",
     );
-    assert_eq!(told(&answer), expected);
+    assert_eq!(read(&answer), expected);
     let Failure { kind, elapsed_ms, .. } = failure(&answer);
     assert_eq!((*kind, *elapsed_ms), (FailureKind::Timeout, 4_500));
 }
@@ -100,7 +100,7 @@ async fn timeouts_of_tools_that_are_not_idempotent() {
         "`send` timed out after 2000 ms",
         "`send` timed out after 2 s. It may have taken effect: check before you call it again.",
     );
-    assert_eq!(told(&answer), expected);
+    assert_eq!(read(&answer), expected);
     assert!(failure(&answer).may_have_executed);
 }
 
@@ -114,7 +114,7 @@ async fn deadlines() {
         "`hurry` ran out of time in attempt 2: 3000 ms for the whole call",
         "`hurry` did not finish in the 3 s that it had. Ask for less, or go on without it.",
     );
-    assert_eq!(told(&answer), expected);
+    assert_eq!(read(&answer), expected);
     assert_eq!(failure(&answer).kind, FailureKind::DeadlineExceeded);
 }
 
@@ -130,7 +130,7 @@ async fn refusals() {
         "`down` is unavailable after repeated failures (circuit breaker open) and was not called. Do not call it again \
          for 27 s; go on without it.",
     );
-    assert_eq!(told(&answer), expected);
+    assert_eq!(read(&answer), expected);
     assert_eq!(failure(&answer).retry_after_ms, Some(27_000));
 }
 
@@ -144,7 +144,7 @@ async fn panics() {
         "`crash` panicked: bad index",
         "`crash` crashed: bad index. The same call is likely to crash again: change it, or go on without it.",
     );
-    assert_eq!(told(&answer), expected);
+    assert_eq!(read(&answer), expected);
     assert_eq!(failure(&answer).kind, FailureKind::Panicked);
 }
 
@@ -158,7 +158,7 @@ async fn cancellations() {
         "`stop` was cancelled in attempt 1",
         "`stop` was cancelled. Do not call it again unless you are asked to.",
     );
-    assert_eq!(told(&answer), expected);
+    assert_eq!(read(&answer), expected);
     assert_eq!(failure(&answer).kind, FailureKind::Cancelled);
 }
 
@@ -170,8 +170,8 @@ async fn of_the_attempt_before_what_was_meant_for_models() {
         assert_eq!(failure(&answer).last_error, failure(&by_hand).last_error);
         failure(&answer).last_error.clone()
     };
-    let said = ToolExecutionError::provider("503 busy");
-    assert_eq!(earlier(said).await.as_deref(), Some("503 busy"));
+    let error = ToolExecutionError::provider("503 busy");
+    assert_eq!(earlier(error).await.as_deref(), Some("503 busy"));
     let secret = ToolExecutionError::from_error(std::io::Error::other("wrong password for admin@db.internal"));
     assert_eq!(earlier(secret).await.as_deref(), Some("the tool failed"));
     let structured = ToolExecutionError::provider("admin@db.internal").with_model_output(ToolOutput::json(Value::Null));
@@ -188,5 +188,5 @@ async fn a_run_that_is_over() {
         "`search` was not called: no time was left",
         "`search` was not called: there is no time left. Finish with what you have.",
     );
-    assert_eq!(told(&answer), expected);
+    assert_eq!(read(&answer), expected);
 }

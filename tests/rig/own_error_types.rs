@@ -1,4 +1,4 @@
-//! A tool with an error type of its own tells its failures through `map_error`, and its own errors as before.
+//! A tool with an error type of its own reports its failures through `map_error`, and its own errors as before.
 
 use std::future::pending;
 
@@ -61,7 +61,7 @@ impl PortableTool for Weather {
     }
 }
 
-/// What becomes of a call that a model makes.
+/// How a call of a model ends.
 async fn ask(weather: &Weather, city: &str) -> ToolResult {
     let arguments = Value::from(city).to_string();
     weather.execute(arguments, &mut ToolContext::new()).await

@@ -1,4 +1,4 @@
-//! The tool's own errors come back as they are. Their kind tells what becomes of the call and what the breaker counts.
+//! The tool's own errors are returned unchanged. Their kind decides how the call continues and what the breaker counts.
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
@@ -37,7 +37,7 @@ fn failures_left(breaker: &CircuitBreaker) -> u32 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_caller_has_done_is_given_back_and_leaves_no_mark() {
+async fn errors_of_the_caller_are_returned_at_once_and_leave_no_mark() {
     for error in [
         ToolExecutionError::invalid_args("no such unit"),
         ToolExecutionError::not_found("no such city"),
@@ -51,7 +51,7 @@ async fn what_the_caller_has_done_is_given_back_and_leaves_no_mark() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_may_pass_is_retried() {
+async fn errors_that_may_pass_are_retried() {
     use ToolErrorKind::{Network, Other, Provider, RateLimited, Timeout};
 
     for kind in [Network, Other, Provider, RateLimited, Timeout] {
@@ -60,15 +60,15 @@ async fn what_may_pass_is_retried() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_says_that_a_retry_does_not_help_ends_the_call_as_a_failure() {
+async fn errors_that_are_not_retryable_end_the_call_as_a_failure() {
     let error = ToolExecutionError::provider("the plan has ended").with_retryable(false);
     assert_eq!(counts(error).await, (1, 1));
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_nothing_else_tells_the_status_of_a_response_does() {
+async fn where_nothing_else_decides_the_status_of_a_response_does() {
     for (status, expected) in [(404, (1, 0)), (401, (1, 1)), (503, (3, 3)), (200, (3, 3))] {
-        let error = ToolExecutionError::provider("as the service says").with_http_status(status);
+        let error = ToolExecutionError::provider("see the status").with_http_status(status);
         assert_eq!(counts(error).await, expected, "{status}");
     }
     let told_otherwise = ToolExecutionError::provider("not yet")

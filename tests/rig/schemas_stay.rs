@@ -1,5 +1,5 @@
-//! What a model is told of a tool is what it would be told without `#[sandboxed]`: name, description, and the schema of the
-//! arguments, descriptions included.
+//! A model sees a tool as it would without `#[sandboxed]`: the name, the description, and the schema of the arguments with
+//! its descriptions.
 
 use rig_core::completion::ToolDefinition;
 use rig_core::tool::tool_definition;

@@ -1,5 +1,5 @@
-//! It goes on `call` in an `impl PortableTool` or `impl Tool`, and above or below `#[rig_tool]`: rig runs the tool as any
-//! other, and its attempts are made within the call.
+//! The attribute stands above `call` in an `impl PortableTool` or `impl Tool`, and above or below `#[rig_tool]`: rig runs the
+//! tool like any other, and the attempts are made within the call.
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 

@@ -1,4 +1,4 @@
-//! The breaker is asked before each attempt and told after it.
+//! The breaker admits each attempt and counts its result.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ async fn it_opens_refuses_probes_and_closes_again() {
     let Err(SandboxError::CircuitBreakerOpen { retry_after_ms, .. }) = refusal else {
         panic!("expected a refusal, got {refusal:?}");
     };
-    assert_eq!(retry_after_ms, Some(6_000), "the refusal says how long is left");
+    assert_eq!(retry_after_ms, Some(6_000), "the refusal states how long is left");
     assert_eq!(elapsed, 0);
 
     tokio::time::advance(Duration::from_millis(5_999)).await;
@@ -86,7 +86,7 @@ async fn a_call_whose_breaker_opens_elsewhere_during_its_backoff_ends_after_it()
     let Err(SandboxError::CircuitBreakerOpen { retry_after_ms, .. }) = result else {
         panic!("expected a refusal, got {result:?}");
     };
-    assert_eq!(retry_after_ms, None, "a forced breaker knows no end");
+    assert_eq!(retry_after_ms, None, "a forced breaker has no end");
     assert_eq!(script.attempts(), 1);
 }
 

@@ -12,7 +12,7 @@ const POLICY: Policy = Policy::new()
     .timeout(Duration::from_millis(100))
     .backoff_base(Duration::from_millis(100));
 
-/// Calls a tool that is cancelled after so many milliseconds.
+/// Calls a tool and cancels it after `millis` milliseconds.
 async fn cancelled_after(
     breaker: &CircuitBreaker,
     script: &Script,

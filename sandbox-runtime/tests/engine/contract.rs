@@ -76,7 +76,7 @@ async fn the_breaker_may_be_a_static() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tool_that_fails_to_the_end_is_a_report_and_no_error() {
+async fn a_tool_that_fails_to_the_end_is_a_report_and_not_an_error() {
     let breaker = CircuitBreaker::new(10);
     let script = Script::new(&[Step::Fail]);
     let result = execute_with_controls(&CONFIG, &breaker, || script.run()).await;

@@ -1,4 +1,4 @@
-//! A deadline bounds the whole call: it cuts a running attempt, and no delay is begun that it would cut.
+//! A deadline limits the whole call: it interrupts a running attempt, and a delay that it would interrupt is not begun.
 
 use std::future::Future;
 use std::task::{Context, Waker};
@@ -63,7 +63,7 @@ async fn a_call_that_times_out_without_time_for_another_attempt_is_a_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tool_that_answers_in_time_never_hears_of_it() {
+async fn a_tool_that_answers_in_time_is_not_affected() {
     let policy = POLICY.deadline(Duration::from_millis(1_500));
     let (result, elapsed, _) = call(policy, &[Step::FailAfter(500), Step::AnswerAfter(800)]).await;
     assert_eq!(result, Ok(2));

@@ -1,4 +1,4 @@
-//! What the engine says when it speaks for the tool: all that it knows, as data, as a sentence and as an error.
+//! What the engine reports when the tool has no outcome to return: everything it knows, as data, as a sentence and as an error.
 
 use std::time::Duration;
 
@@ -136,7 +136,7 @@ where
     });
     let answer = execute_with_controls(policy, &breaker, tool).await;
     assert_eq!(answer, Err(""));
-    failure.take().expect("the engine spoke")
+    failure.take().expect("the call ended with a failure")
 }
 
 #[tokio::test(start_paused = true)]
@@ -164,7 +164,7 @@ async fn an_error_before_an_attempt_that_came_to_nothing() {
     assert_eq!(
         (failure.kind, failure.last_error.as_deref()),
         (FailureKind::Panicked, Some("index out of bounds")),
-        "a panic tells its own message"
+        "a panic has its own message"
     );
 }
 

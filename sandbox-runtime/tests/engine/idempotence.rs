@@ -26,7 +26,7 @@ async fn an_error_that_the_tool_returned_is_retried() {
     let breaker = CircuitBreaker::new(10);
     let script = Script::new(&[Step::Fail, Step::Answer]);
     let result = execute_with_controls(POLICY, &breaker, || script.run()).await;
-    assert_eq!(result.unwrap().attempts, 2, "it said itself that it failed");
+    assert_eq!(result.unwrap().attempts, 2, "the tool itself reported that it failed");
 }
 
 #[tokio::test(start_paused = true)]

@@ -77,7 +77,7 @@ async fn another_seed_spreads_them_otherwise() {
 
 #[tokio::test(start_paused = true)]
 async fn without_a_seed_each_call_draws_its_own() {
-    // Of so many milliseconds two draws take the same one once in 10^11 times; that all three do, nobody will see.
+    // The range has so many milliseconds that two draws agree once in 10^11 times, and three pairs of draws never.
     const YEARS: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 10);
     let policy = POLICY.jitter(Jitter::Full).backoff_base(YEARS).backoff_max(YEARS);
     let (first, second) = (delays(policy).await, delays(policy).await);

@@ -1,4 +1,4 @@
-//! What a model reads of a failure: what happened, whether it may have taken effect, and what to do now.
+//! The text for the model about a failure: what happened, whether it may have taken effect, and what to do now.
 
 use std::future::pending;
 use std::time::Duration;
@@ -17,7 +17,7 @@ where
 {
     execute_with_controls(policy, breaker, Tool::new("search", attempt))
         .await
-        .expect_err("the tool has nothing to say")
+        .expect_err("the call ends with a text")
 }
 
 #[tokio::test(start_paused = true)]
@@ -86,7 +86,7 @@ async fn cancellations() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_error_of_the_attempt_before_is_told() {
+async fn the_error_of_the_attempt_before_is_quoted() {
     let mut attempts = 0;
     let tool = Tool::new("search", || {
         attempts += 1;
@@ -101,7 +101,7 @@ async fn the_error_of_the_attempt_before_is_told() {
     });
     execute_with_controls(POLICY, &CircuitBreaker::new(5), tool)
         .await
-        .expect("the engine spoke");
+        .expect("the call ended with a failure");
     assert_eq!(
         text.take(),
         "`search` timed out: 3 attempts of up to 1.5 s. An earlier attempt failed: 503 busy. Calling it again does no harm, \

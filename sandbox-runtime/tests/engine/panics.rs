@@ -80,7 +80,7 @@ async fn a_panic_while_a_finished_attempt_is_dropped_is_caught_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn payloads_that_are_no_text_are_reported_without_one() {
+async fn payloads_that_are_not_text_are_reported_without_one() {
     let breaker = CircuitBreaker::new(5);
     let tool = Tool::new("odd", || async {
         if true {
@@ -125,7 +125,7 @@ async fn a_panic_while_an_error_is_written_does_not_keep_a_probes_place() {
         breaker.record_failure();
     };
     let (panicked, ()) = tokio::join!(call, others);
-    assert!(panicked.is_err(), "it is no panic of the tool's");
+    assert!(panicked.is_err(), "the panic was caught as if it were the tool's own");
     assert_eq!(breaker.state(), BreakerState::HalfOpen, "the retry was the probe");
     assert!(breaker.admit().is_ok(), "its place is free");
 }

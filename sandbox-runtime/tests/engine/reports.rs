@@ -1,4 +1,4 @@
-//! `ToolExecutionResult::of` says of any sandboxed call what the call of a plain closure would have come to.
+//! `ToolExecutionResult::of` reports on any sandboxed call as the call of a plain closure would have ended.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -73,7 +73,7 @@ async fn the_tools_own_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn failures_of_the_engines_telling() {
+async fn failures_of_the_engine_are_errors() {
     let error = report(&CircuitBreaker::new(5), &[Attempt::Hangs]).await.unwrap_err();
     assert!(error.is_timeout(), "{error}");
 
@@ -115,7 +115,7 @@ async fn a_future_without_a_sandboxed_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_is_no_json() {
+async fn an_answer_that_is_not_json() {
     let answer = async { Ok::<_, String>(HashMap::from([((1, 2), 3)])) };
     let report = ToolExecutionResult::of(answer).await.unwrap();
     assert_eq!(

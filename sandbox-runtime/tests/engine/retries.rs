@@ -1,4 +1,4 @@
-//! A failed attempt is followed by another after the backoff, as often as the policy says, and never forever.
+//! A failed attempt is followed by another after the backoff, as often as the policy allows, and never forever.
 
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ async fn endless_retries_without_a_delay_let_other_tasks_run() {
     let policy = POLICY.max_retries(u32::MAX).backoff_base(Duration::ZERO);
     let script = Script::new(&[Step::Fail]);
     let call = execute_with_controls(&policy, &breaker, || script.run());
-    // On the one thread that there is, the limit can only be noticed if the retries let go of it.
+    // There is one thread: the limit is noticed only if the retries yield.
     let outcome = tokio::time::timeout(Duration::from_millis(5), async {
         tokio::select! {
             result = call => panic!("an endless call ended: {result:?}"),

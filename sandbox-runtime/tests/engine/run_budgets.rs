@@ -1,4 +1,4 @@
-//! The budget of an agent's run: every call inside its scope keeps it, and no other does.
+//! The budget of an agent's run: every call inside its scope obeys it, and no other call does.
 
 use std::cell::Cell;
 use std::future::pending;
@@ -25,11 +25,11 @@ async fn hang(policy: Policy) -> Failure {
     });
     execute_with_controls(policy, &breaker, tool)
         .await
-        .expect("the engine spoke");
-    failure.take().expect("the engine spoke")
+        .expect("the call ended with a failure");
+    failure.take().expect("the call ended with a failure")
 }
 
-/// How many attempts a call makes whose first so many fail.
+/// How many attempts a call makes if the first `failing` of them fail.
 async fn attempts_of_call(failing: u32) -> u32 {
     let breaker = CircuitBreaker::disabled();
     let attempts = AtomicU32::new(0);

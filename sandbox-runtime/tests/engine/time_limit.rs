@@ -1,4 +1,4 @@
-//! An attempt ends within its time limit, and a tool that does not wait needs no clock.
+//! An attempt ends within its time limit, and a tool that does not wait does not need a clock.
 
 use std::future::Future;
 use std::pin::pin;
@@ -44,7 +44,7 @@ async fn every_attempt_has_the_whole_limit_for_itself() {
 }
 
 #[test]
-fn a_tool_that_is_ready_at_once_needs_no_runtime() {
+fn a_tool_that_is_ready_at_once_does_not_need_a_runtime() {
     let breaker = CircuitBreaker::new(5);
     let mut call = pin!(execute_with_controls(&ONCE, &breaker, || async { Ok(json!(1)) }));
     let mut context = Context::from_waker(Waker::noop());
@@ -89,7 +89,7 @@ async fn limits_beyond_the_clock_never_come() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_limit_of_nothing_allows_one_look() {
+async fn a_limit_of_zero_allows_one_poll() {
     let breaker = CircuitBreaker::new(5);
     let policy = ONCE.timeout(Duration::ZERO);
     let ready = execute_with_controls(&policy, &breaker, || async { Ok(json!(1)) }).await;

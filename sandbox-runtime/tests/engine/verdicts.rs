@@ -1,4 +1,4 @@
-//! A verdict says what an outcome means: what is run again and when, and what the breaker counts.
+//! A verdict states what an outcome means: whether and when the tool is run again, and what the breaker counts.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -70,7 +70,7 @@ async fn fail_is_a_failure_and_not_run_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ignore_is_given_back_and_leaves_no_mark() {
+async fn ignore_is_returned_at_once_and_leaves_no_mark() {
     let breaker = CircuitBreaker::new(2);
     breaker.record_failure();
     for _ in 0..10 {
@@ -143,7 +143,7 @@ async fn retry_if_makes_other_errors_final() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn any_return_type_will_do_when_it_is_classified_and_spoken_for() {
+async fn any_return_type_will_do_with_classify_and_on_failure() {
     let breaker = CircuitBreaker::new(10);
     let tool = Tool::new("page", || async { String::new() })
         .classify(|page| {
