@@ -58,7 +58,7 @@ type AttemptOutput<T> = <<<T as IntoTool>::Function as Function>::Attempt as Fut
 ///
 /// # Cancellation
 ///
-/// Dropping the future drops the attempt under way. It counts for nothing, and a probe's place is free at once.
+/// Dropping the future drops the attempt under way. It counts for nothing, and a probe frees its slot at once.
 #[inline(always)]
 pub fn execute_with_controls<'b, C, T>(
     config: C,

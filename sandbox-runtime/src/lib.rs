@@ -36,8 +36,7 @@
 //!
 //! # Cancellation
 //!
-//! Dropping a call drops the attempt under way. It counts for nothing, and a probe's place in a half-open breaker is free at
-//! once.
+//! Dropping a call drops the attempt under way. It counts for nothing, and a probe frees its slot in the breaker at once.
 //!
 //! # Panics in tools
 //!
