@@ -11,7 +11,7 @@
 //! - `read_line`: reads a line of the note `todo`. For a note that does not exist the model gets an error, which the breaker does
 //!   not count. The tool has a bug: it panics if the line does not exist. The client still gets an answer.
 //! - `ring`: rings a bell that hangs. It returns `()`, and the client still gets the failure: from the server, which is started
-//!   in `TellFailures`.
+//!   in `Sandboxed`.
 //! - `archive`: takes 20 seconds, unless its client cancels it.
 //! - `status`: reports what the other tools have done.
 //!
@@ -39,7 +39,7 @@ use hyper_util::rt::TokioExecutor;
 use rmcp::handler::server::wrapper::{Json, Parameters};
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServiceExt, tool, tool_router, transport};
-use sandbox_runtime::mcp::TellFailures;
+use sandbox_runtime::mcp::Sandboxed;
 use sandbox_runtime::{CircuitBreaker, sandboxed};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -215,7 +215,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let folder = server.folder.clone();
     // Standard output belongs to the protocol.
     eprintln!("service at {}, files in {}", server.service, folder.display());
-    TellFailures(server).serve(transport::stdio()).await?.waiting().await?;
+    Sandboxed::new(server)
+        .serve(transport::stdio())
+        .await?
+        .waiting()
+        .await?;
     fs::remove_dir_all(folder).await?;
     Ok(())
 }

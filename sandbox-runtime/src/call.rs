@@ -30,6 +30,9 @@ use crate::surroundings::Surroundings;
 use crate::tool::{Function, Handler};
 use crate::verdict::Verdict;
 
+/// What the caller of a call gets.
+type Returned<S, R> = <<S as Controls>::Handler as Handler<R>>::Returned;
+
 pin_project! {
     /// The future of a call.
     // By hand and not an `async` block, which would keep the parts twice: as it was given them, and pinned.
@@ -61,7 +64,7 @@ where
     F: Function<Attempt = T>,
     T: Future,
 {
-    type Output = <S::Handler as Handler<T::Output>>::Returned;
+    type Output = Returned<S, T::Output>;
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -96,10 +99,7 @@ where
     /// The fast path: the whole of a call that nothing surrounds, whose breaker is closed and whose tool succeeds at once. What
     /// it costs is memory written: so the admission and the number of the attempt are not, until it turns out otherwise.
     #[inline(always)]
-    fn poll_first(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Result<<S::Handler as Handler<T::Output>>::Returned, PollEnd<T::Output>> {
+    fn poll_first(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Result<Returned<S, T::Output>, PollEnd<T::Output>> {
         let mut this = self.project();
         if this.state.as_mut().poll_cancelled(cx).is_ready() {
             return Err(PollEnd::Cancelled);
@@ -124,7 +124,7 @@ where
         mut self: Pin<&mut Self>,
         end: Option<PollEnd<T::Output>>,
         cx: &mut Context<'_>,
-        returned: &mut Option<<S::Handler as Handler<T::Output>>::Returned>,
+        returned: &mut Option<Returned<S, T::Output>>,
     ) {
         self.as_mut().project().state.poll_began();
         self.as_mut().poll_resumed(end, cx, returned);
@@ -137,7 +137,7 @@ where
         self: Pin<&mut Self>,
         mut end: Option<PollEnd<T::Output>>,
         cx: &mut Context<'_>,
-        returned: &mut Option<<S::Handler as Handler<T::Output>>::Returned>,
+        returned: &mut Option<Returned<S, T::Output>>,
     ) {
         let mut this = self.project();
         if end.is_none() {
@@ -245,7 +245,7 @@ impl<S: Controls> CallState<S> {
     }
 
     /// Asks the breaker for the first attempt. Further ones have been asked for when their delay was over.
-    fn admit<R>(self: Pin<&mut Self>) -> Result<(), <S::Handler as Handler<R>>::Returned>
+    fn admit<R>(self: Pin<&mut Self>) -> Result<(), Returned<S, R>>
     where
         S::Handler: Handler<R>,
     {
@@ -259,7 +259,7 @@ impl<S: Controls> CallState<S> {
     }
 
     /// Asks the breaker for a further attempt; `outcome` is that of the last one, `None` if it timed out.
-    fn admit_retry<R>(mut self: Pin<&mut Self>, outcome: Option<R>) -> Result<(), <S::Handler as Handler<R>>::Returned>
+    fn admit_retry<R>(mut self: Pin<&mut Self>, outcome: Option<R>) -> Result<(), Returned<S, R>>
     where
         S::Handler: Handler<R>,
     {

@@ -26,7 +26,7 @@
 //!
 //! # What the client gets for a failure
 //!
-//! If the server is started as [`TellFailures`]`(server)`, every tool in this table answers with the full result:
+//! If the server is started as [`Sandboxed::new`]`(server)`, every tool in this table answers with the full result:
 //! `isError: true`, the text [for the model](Failure::for_model), and the [`Failure`] as data in `_meta` under [`FAILURE`]. In
 //! any other server, a tool answers with as much of that as its return type can hold:
 //!
@@ -116,7 +116,7 @@ use serde_json::Value;
 use crate::failure::Failure;
 use crate::tool::FromFailure;
 
-pub use server::TellFailures;
+pub use server::Sandboxed;
 
 /// The key of the [`Failure`] in the `_meta` of a result.
 pub const FAILURE: &str = "io.crates.sandbox-runtime/failure";

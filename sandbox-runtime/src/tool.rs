@@ -88,7 +88,6 @@ impl<F, C, S, K, L> Tool<F, TypedHandler<C, S>, K, L> {
     /// Without it every error is retried. Replaces what [`classify`](Self::classify) and [`ignore_if`](Self::ignore_if) said about
     /// errors.
     #[inline]
-    #[expect(clippy::type_complexity, reason = "only what it adds to the tool's type is new")]
     pub fn retry_if<P, A, T, E>(self, is_retryable: P) -> Tool<F, TypedHandler<RetryIf<P, C>, S>, K, L>
     where
         F: Function<Attempt = A>,
@@ -111,7 +110,6 @@ impl<F, C, S, K, L> Tool<F, TypedHandler<C, S>, K, L> {
     /// let tool = Tool::new("read", read).ignore_if(|error| Verdict::of_io_error(error) == Verdict::Ignore);
     /// ```
     #[inline]
-    #[expect(clippy::type_complexity, reason = "only what it adds to the tool's type is new")]
     pub fn ignore_if<P, A, T, E>(self, is_callers_fault: P) -> Tool<F, TypedHandler<IgnoreIf<P, C>, S>, K, L>
     where
         F: Function<Attempt = A>,

@@ -8,12 +8,12 @@ mod support;
 
 mod a_client_that_cancels_ends_the_call;
 mod answers_can_be_failures;
-mod earlier_errors_are_told;
-mod errors_of_the_caller_are_given_back;
-mod failures_are_told_to_the_model;
+mod earlier_errors_are_reported;
+mod errors_of_the_caller_are_returned;
+mod failures_reach_the_model;
 mod other_tools_are_as_before;
 mod parameters_reach_every_attempt;
 mod servers_keep_their_methods;
-mod servers_tell_over_http;
-mod servers_tell_what_tools_cannot;
+mod servers_report_over_http;
+mod servers_report_what_tools_cannot;
 mod tools_are_listed_as_before;

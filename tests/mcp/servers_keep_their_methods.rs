@@ -1,4 +1,4 @@
-//! Every request of a client reaches a server in `TellFailures`.
+//! Every request of a client reaches a server in `Sandboxed`.
 
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex};
@@ -9,7 +9,7 @@ use rmcp::model::{
 };
 use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler, ServiceExt};
-use sandbox_runtime::mcp::TellFailures;
+use sandbox_runtime::mcp::Sandboxed;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
@@ -174,7 +174,7 @@ fn notifications() -> Vec<(&'static str, &'static str, Value)> {
 async fn requests_and_notifications() {
     let (near, far) = tokio::io::duplex(1 << 16);
     let asked = Arc::default();
-    let server = TellFailures(Server {
+    let server = Sandboxed::new(Server {
         asked: Arc::clone(&asked),
     });
     tokio::spawn(async { server.serve(far).await.unwrap().waiting().await });
@@ -231,7 +231,7 @@ const ASKED_BY_RMCP: [&str; 5] = [
 
 #[test]
 fn what_rmcp_asks_by_itself() {
-    let (server, wrapped) = (Server::default(), TellFailures(Server::default()));
+    let (server, wrapped) = (Server::default(), Sandboxed::new(Server::default()));
     let hello = InitializeRequestParams::default();
     assert_eq!(
         wrapped.negotiate_initialize(&hello),

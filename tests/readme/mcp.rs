@@ -4,7 +4,7 @@ use std::error::Error;
 
 use rmcp::handler::server::wrapper::Parameters;
 use rmcp::{ServiceExt, tool, tool_router, transport};
-use sandbox_runtime::{mcp::TellFailures, sandboxed};
+use sandbox_runtime::{mcp::Sandboxed, sandboxed};
 
 #[derive(serde::Deserialize, schemars::JsonSchema)]
 struct Letter {
@@ -25,6 +25,6 @@ impl Post {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    TellFailures(Post).serve(transport::stdio()).await?.waiting().await?;
+    Sandboxed::new(Post).serve(transport::stdio()).await?.waiting().await?;
     Ok(())
 }

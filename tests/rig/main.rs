@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod attempts_share_the_context;
-mod failures_are_told;
+mod failures_are_reported;
 mod own_error_types;
 mod own_errors_have_meanings;
 mod schemas_stay;

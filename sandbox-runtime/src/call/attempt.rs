@@ -11,7 +11,7 @@ use pin_project_lite::pin_project;
 use tokio::task::coop;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::{CallState, Controls};
+use super::{CallState, Controls, Returned};
 use crate::clock::saturating_add;
 use crate::failure::{AttemptEnd, Decision, FailureKind, Stop};
 use crate::sanitize::sanitized;
@@ -142,7 +142,7 @@ impl<T: Future> Attempt<T, T::Output> {
         mut state: Pin<&mut CallState<S>>,
         end: Option<PollEnd<T::Output>>,
         cx: &mut Context<'_>,
-    ) -> Poll<ControlFlow<<S::Handler as Handler<T::Output>>::Returned>>
+    ) -> Poll<ControlFlow<Returned<S, T::Output>>>
     where
         S: Controls,
         S::Handler: Handler<T::Output>,
@@ -192,7 +192,7 @@ impl<T: Future> Attempt<T, T::Output> {
         mut end: AttemptEnd,
         outcome: Option<T::Output>,
         mut message: Option<String>,
-    ) -> ControlFlow<<S::Handler as Handler<T::Output>>::Returned>
+    ) -> ControlFlow<Returned<S, T::Output>>
     where
         S: Controls,
         S::Handler: Handler<T::Output>,
@@ -229,7 +229,7 @@ impl<T: Future> Attempt<T, T::Output> {
         mut self: Pin<&mut Self>,
         mut state: Pin<&mut CallState<S>>,
         cx: &mut Context<'_>,
-    ) -> Poll<ControlFlow<<S::Handler as Handler<T::Output>>::Returned>>
+    ) -> Poll<ControlFlow<Returned<S, T::Output>>>
     where
         S: Controls,
         S::Handler: Handler<T::Output>,
@@ -276,10 +276,7 @@ impl<T: Future> Attempt<T, T::Output> {
 
     /// Ends the call because its caller cancelled it: nothing is counted.
     #[cold]
-    fn cancel<S>(
-        self: Pin<&mut Self>,
-        mut state: Pin<&mut CallState<S>>,
-    ) -> <S::Handler as Handler<T::Output>>::Returned
+    fn cancel<S>(self: Pin<&mut Self>, mut state: Pin<&mut CallState<S>>) -> Returned<S, T::Output>
     where
         S: Controls,
         S::Handler: Handler<T::Output>,

@@ -2,14 +2,11 @@
 
 use std::pin::Pin;
 
-use super::{CallState, Controls};
+use super::{CallState, Controls, Returned};
 use crate::breaker::Admission;
 use crate::failure::{Failure, FailureKind, Refusal, Stop, millis};
 use crate::surroundings::CallEnd;
 use crate::tool::Handler;
-
-/// What the caller of a call gets.
-type Returned<S, R> = <<S as Controls>::Handler as Handler<R>>::Returned;
 
 impl<S: Controls> CallState<S> {
     /// Ends the call with a success of the first attempt, which was not written down as [begun](Self::begin_attempt).

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 
 use super::attempt::Attempt;
-use super::{CallState, Controls};
+use super::{CallState, Controls, Returned};
 use crate::tool::Handler;
 
 impl<S: Controls> CallState<S> {
@@ -50,7 +50,7 @@ where
     F: FnOnce(bool) -> T,
     T: Future,
 {
-    type Output = ControlFlow<<S::Handler as Handler<T::Output>>::Returned>;
+    type Output = ControlFlow<Returned<S, T::Output>>;
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {

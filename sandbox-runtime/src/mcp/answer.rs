@@ -34,7 +34,7 @@ impl Observation {
             mark(&mut result, quoted);
         }
         for failure in own.into_iter().chain(&self.unreported) {
-            say(&mut result, failure);
+            add_text(&mut result, failure);
             mark(&mut result, failure);
         }
         if is_marked(&result) { Ok(result.into()) } else { answer }
@@ -76,10 +76,10 @@ fn quotes(result: &CallToolResult, failure: &Failure) -> bool {
 }
 
 /// Adds the text for the model, unless it is there already.
-fn say(result: &mut CallToolResult, failure: &Failure) {
-    let said = failure.for_model();
-    if !texts(result).any(|text| text.contains(&said)) {
-        result.content.push(ContentBlock::text(said));
+fn add_text(result: &mut CallToolResult, failure: &Failure) {
+    let for_model = failure.for_model();
+    if !texts(result).any(|text| text.contains(&for_model)) {
+        result.content.push(ContentBlock::text(for_model));
     }
 }
 

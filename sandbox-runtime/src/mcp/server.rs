@@ -1,4 +1,4 @@
-//! [`TellFailures`]: a server that reports the failures of its tools.
+//! [`Sandboxed`]: a server that reports the failures of its tools.
 
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,7 +20,7 @@ use crate::surroundings::{self, Attachment, CallEnd};
 ///
 /// ```no_run
 /// use rmcp::{ServiceExt, tool, tool_router, transport};
-/// use sandbox_runtime::{mcp::TellFailures, sandboxed};
+/// use sandbox_runtime::{mcp::Sandboxed, sandboxed};
 ///
 /// struct Lamp;
 ///
@@ -33,7 +33,7 @@ use crate::surroundings::{self, Attachment, CallEnd};
 /// }
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// TellFailures(Lamp).serve(transport::stdio()).await?.waiting().await?;
+/// Sandboxed::new(Lamp).serve(transport::stdio()).await?.waiting().await?;
 /// # Ok(()) }
 /// ```
 ///
@@ -57,7 +57,21 @@ use crate::surroundings::{self, Attachment, CallEnd};
 ///
 /// After the first call of a tool, every sandboxed call of the process takes a little longer, as with [`Budget`](crate::Budget).
 #[derive(Debug, Clone, Copy, Default)]
-pub struct TellFailures<S>(pub S);
+pub struct Sandboxed<S>(S);
+
+impl<S> Sandboxed<S> {
+    /// Wraps `server`, at the one place where it is started.
+    #[must_use]
+    pub const fn new(server: S) -> Self {
+        Sandboxed(server)
+    }
+
+    /// The server inside.
+    #[must_use]
+    pub fn into_inner(self) -> S {
+        self.0
+    }
+}
 
 type Request = RequestContext<RoleServer>;
 type Notification = NotificationContext<RoleServer>;
@@ -75,7 +89,7 @@ macro_rules! forward {
 
 /// Has to list every method of the trait: the trait's default would answer one that is missing here, and not the server.
 #[expect(deprecated, reason = "servers for older clients still have these methods")]
-impl<S: ServerHandler> ServerHandler for TellFailures<S> {
+impl<S: ServerHandler> ServerHandler for Sandboxed<S> {
     async fn call_tool(
         &self,
         request: model::CallToolRequestParams,
@@ -184,12 +198,12 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 ///
 /// # Panics
 ///
-/// Panics outside a request to a [`TellFailures`] server: the failure would be lost there.
+/// Panics outside a request to a [`Sandboxed`] server: the failure would be lost there.
 pub(super) fn defer_to_server(failure: Failure) {
     if let Err(failure) = surroundings::keep_unreturnable(failure) {
         panic!(
             "{failure}; a function that returns `()` can report it only when a client calls it as a tool, and the server is \
-             in `sandbox_runtime::mcp::TellFailures`; return a `Result`"
+             in `sandbox_runtime::mcp::Sandboxed`; return a `Result`"
         );
     }
 }

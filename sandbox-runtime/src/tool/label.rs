@@ -64,7 +64,7 @@ impl<F: Fn() -> SiteRef + Copy> ToolLabel for SiteLabel<F> {
     }
 
     #[inline]
-    fn breaker<'b>(&self, _: &'b CircuitBreaker) -> SiteLabel<F> {
+    fn breaker(&self, _: &CircuitBreaker) -> SiteLabel<F> {
         *self
     }
 }

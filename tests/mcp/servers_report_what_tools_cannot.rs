@@ -1,9 +1,9 @@
-//! A server in `TellFailures` completes the answers that report a failure, and no others.
+//! A server in `Sandboxed` completes the answers that report a failure, and no others.
 
 use rmcp::handler::server::wrapper::Json;
 use rmcp::model::{ContentBlock, IntoContents};
 use rmcp::{ErrorData, tool, tool_router};
-use sandbox_runtime::mcp::TellFailures;
+use sandbox_runtime::mcp::Sandboxed;
 use sandbox_runtime::{SandboxError, ToolExecutionResult, sandboxed};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -263,7 +263,7 @@ impl Server {
 }
 
 async fn call(tool: &'static str) -> Result<Value, ErrorData> {
-    Client::of(|_| TellFailures(Server)).await.call(tool, json!({})).await
+    Client::of(|_| Sandboxed::new(Server)).await.call(tool, json!({})).await
 }
 
 /// Calls a tool whose answer has to be an error with these texts, and with data about this function.
@@ -383,7 +383,7 @@ async fn of_two_that_return_nothing_the_outer_one_is_reported() {
 #[tokio::test(start_paused = true)]
 #[should_panic(
     expected = "`save` timed out after 100 ms; a function that returns `()` can report it only when a client \
-                           calls it as a tool, and the server is in `sandbox_runtime::mcp::TellFailures`; return a \
+                           calls it as a tool, and the server is in `sandbox_runtime::mcp::Sandboxed`; return a \
                            `Result`"
 )]
 async fn and_elsewhere_it_panics() {

@@ -4,7 +4,7 @@
 use rmcp::handler::server::wrapper::{Json, Parameters};
 use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock};
 use rmcp::{ErrorData, model::ErrorCode};
-use sandbox_runtime::mcp::TellFailures;
+use sandbox_runtime::mcp::Sandboxed;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -275,8 +275,8 @@ async fn in_the_same_way_by_every_tool_of_a_server_that_reports_failures() {
     let others = ["nothing", "json_or_error"];
     for tool in [&WITH_A_PLACE_FOR_DATA[..], &WITH_A_MARK, &WITHOUT_A_MARK, &others].concat() {
         let clients = [
-            Client::of(|state| TellFailures(Above(state))).await,
-            Client::of(|state| TellFailures(Below(state))).await,
+            Client::of(|state| Sandboxed::new(Above(state))).await,
+            Client::of(|state| Sandboxed::new(Below(state))).await,
         ];
         check(clients, tool, marked_with_data).await;
     }

@@ -3,7 +3,7 @@
 use rmcp::ErrorData;
 use rmcp::handler::server::wrapper::Json;
 use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock};
-use sandbox_runtime::mcp::TellFailures;
+use sandbox_runtime::mcp::Sandboxed;
 use serde_json::{Value, json};
 
 use crate::support::{Client, State};
@@ -132,8 +132,8 @@ async fn in_the_text_and_in_the_data() {
 #[tokio::test(start_paused = true)]
 async fn also_in_a_server_that_reports_failures() {
     for (tool, earlier) in TOOLS {
-        let above = Client::of(|state| TellFailures(Above(state))).await;
-        let below = Client::of(|state| TellFailures(Below(state))).await;
+        let above = Client::of(|state| Sandboxed::new(Above(state))).await;
+        let below = Client::of(|state| Sandboxed::new(Below(state))).await;
         for client in [above, below] {
             check_result(tool, earlier, &client.call(tool, json!({})).await.unwrap());
         }

@@ -1,4 +1,4 @@
-//! A server in `TellFailures` works wherever rmcp makes servers: here, one for each request over HTTP.
+//! A server in `Sandboxed` works wherever rmcp makes servers: here, one for each request over HTTP.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use hyper::{Request, body::Bytes};
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use rmcp::{tool, tool_router};
-use sandbox_runtime::mcp::TellFailures;
+use sandbox_runtime::mcp::Sandboxed;
 use sandbox_runtime::sandboxed;
 use serde_json::{Value, json};
 
@@ -28,7 +28,7 @@ async fn what_a_tool_could_not() {
         .with_legacy_session_mode(false)
         .with_json_response(true);
     let sessions = Arc::new(LocalSessionManager::default());
-    let service = StreamableHttpService::new(|| Ok(TellFailures(Server)), sessions, config);
+    let service = StreamableHttpService::new(|| Ok(Sandboxed::new(Server)), sessions, config);
 
     let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "nothing" } });
     let request = Request::post("/")
