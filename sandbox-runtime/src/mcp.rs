@@ -105,7 +105,7 @@
 //! `context: RequestContext<RoleServer>` among the tool's arguments, `cancel = context.ct` ends the call as well.
 
 mod answer;
-pub(crate) mod reader;
+pub(crate) mod outcome;
 mod server;
 
 use rmcp::ErrorData;

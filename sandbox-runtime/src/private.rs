@@ -2,7 +2,7 @@
 
 mod argument;
 mod check;
-mod probe;
+mod return_type;
 
 pub use std::boxed::Box;
 pub use std::clone::Clone;
@@ -18,14 +18,14 @@ pub use argument::{
 pub use check::{
     breaker, check, check_cooldowns, failure_rate, given_breaker, jitter, millis, probes, retries, threshold, window,
 };
-pub use probe::{Opaque, Probe, rungs};
+pub use return_type::{Opaque, Probe, rungs};
 
 pub use crate::__sandboxed_handler as handler;
 pub use crate::breaker::CircuitBreaker;
 pub use crate::call::{CallControls, CallState, Controls, LentAttempt};
 pub use crate::execute::execute_with_controls;
 #[cfg(feature = "rmcp")]
-pub use crate::mcp::reader::{
+pub use crate::mcp::outcome::{
     AlwaysRetry, AlwaysRetryDescribed, AsResult, AsText, FrameworkResult, FromIsError, Text, ToServer,
 };
 pub use crate::policy::Policy;
@@ -33,5 +33,5 @@ pub use crate::site::{SiteRef, ToolInfo, ToolSite};
 #[cfg(any(feature = "rmcp", feature = "rig"))]
 pub use crate::tool::framework::{FrameworkError, FromErrorType, PerVariant};
 pub use crate::tool::label::{SiteLabel, SiteLabelBesideBreaker};
-pub use crate::tool::reader::{AlwaysSuccess, Classified};
+pub use crate::tool::outcome::{AlwaysSuccess, Classified};
 pub use crate::tool::{FromReturnType, TypedHandler};

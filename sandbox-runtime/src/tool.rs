@@ -15,7 +15,7 @@ pub(crate) mod failure_return;
 pub(crate) mod framework;
 pub(crate) mod handler;
 pub(crate) mod label;
-pub(crate) mod reader;
+pub(crate) mod outcome;
 
 use std::fmt;
 use std::future::{Future, IntoFuture, Pending};
@@ -29,7 +29,7 @@ use crate::verdict::Verdict;
 pub use failure_return::{FailureReturn, FromFailure, HoldFailure};
 pub use handler::{Handler, JsonHandler, TypedHandler};
 pub use label::{NameLabel, ToolLabel};
-pub use reader::{DescribeError, FromReturnType, IgnoreIf, Outcome, Reader, RetryIf, UserFn};
+pub use outcome::{DescribeError, FromReturnType, IgnoreIf, Outcome, Reader, RetryIf, UserFn};
 
 /// A named tool with its own types: what the attribute makes of a function, to write by hand.
 ///

@@ -8,7 +8,7 @@ use crate::policy::Policy;
 use crate::sealed;
 use crate::site::SiteRef;
 use crate::tool::label::{SiteLabel, SiteLabelBesideBreaker};
-use crate::tool::reader::Classified;
+use crate::tool::outcome::Classified;
 use crate::tool::{Function, Tool, ToolLabel, TypedHandler};
 use crate::verdict::Verdict;
 

@@ -2,7 +2,7 @@
 
 use crate::failure::{Failure, Refusal, SandboxError};
 use crate::sealed;
-use crate::tool::reader::{FromReturnType, Outcome, UserFn};
+use crate::tool::outcome::{FromReturnType, Outcome, UserFn};
 
 /// An error type that can be made of a [`Failure`]: any `E: From<SandboxError>`, and `String`. An error type that keeps the
 /// whole failure implements this itself.

@@ -1,7 +1,7 @@
 //! Readers for the answers and errors of agent frameworks.
 
 use crate::sealed;
-use crate::tool::reader::Reader;
+use crate::tool::outcome::Reader;
 use crate::verdict::Verdict;
 
 /// An error of a framework, which says more than that it is one.

@@ -6,7 +6,7 @@ use crate::failure::{Failure, Refusal, SandboxResult};
 use crate::sealed;
 use crate::surroundings::report::ToolExecutionResult;
 use crate::tool::failure_return::FailureReturn;
-use crate::tool::reader::{FromReturnType, Outcome, Reader};
+use crate::tool::outcome::{FromReturnType, Outcome, Reader};
 use crate::verdict::Verdict;
 
 /// Reads the outcomes of a tool's attempts, and makes of the last one what the caller gets. For bounds; sealed:

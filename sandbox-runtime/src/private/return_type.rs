@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 
 #[cfg(any(feature = "rmcp", feature = "rig"))]
 use crate::tool::framework::{FrameworkError, FromErrorType, PerVariant};
-use crate::tool::reader::AlwaysSuccess;
+use crate::tool::outcome::AlwaysSuccess;
 use crate::tool::{DescribeError, FromReturnType, Outcome, TypedHandler};
 
 /// The handler of a return type. Before the type stands what the expansion knows beside it: `tool` if the function is, or may
@@ -72,26 +72,26 @@ pub struct Opaque;
 /// The rungs, in scope without their names, so that they hide none of the user's.
 pub mod rungs {
     pub mod any {
-        pub use crate::private::probe::AnyType as _;
+        pub use crate::private::return_type::AnyType as _;
     }
     pub mod base {
-        pub use crate::private::probe::OutcomeType as _;
+        pub use crate::private::return_type::OutcomeType as _;
     }
     pub mod described {
-        pub use crate::private::probe::DisplayedError as _;
+        pub use crate::private::return_type::DisplayedError as _;
     }
     pub mod frameworks {
         #[cfg(any(feature = "rmcp", feature = "rig"))]
-        pub use crate::private::probe::ErrorOfFramework as _;
+        pub use crate::private::return_type::ErrorOfFramework as _;
         #[cfg(feature = "rmcp")]
-        pub use crate::private::probe::mcp::{
+        pub use crate::private::return_type::mcp::{
             ResultType as _, ResultTypeOrAnyError as _, ResultTypeOrDisplayedError as _,
             ResultTypeOrErrorOfFramework as _,
         };
     }
     pub mod tool {
         #[cfg(feature = "rmcp")]
-        pub use crate::private::probe::mcp::{TextType as _, UnitType as _};
+        pub use crate::private::return_type::mcp::{TextType as _, UnitType as _};
     }
 }
 
@@ -147,11 +147,11 @@ mod mcp {
     use std::fmt::Display;
 
     use super::Probe;
-    use crate::mcp::reader::{
+    use crate::mcp::outcome::{
         AlwaysRetry, AlwaysRetryDescribed, AsResult, AsText, FrameworkResult, FromIsError, Text, ToServer,
     };
     use crate::tool::framework::{FrameworkError, FromErrorType, PerVariant};
-    use crate::tool::reader::AlwaysSuccess;
+    use crate::tool::outcome::AlwaysSuccess;
     use crate::tool::{FromReturnType, TypedHandler};
 
     /// A result that holds a failure of the engine, and often one of the tool.
