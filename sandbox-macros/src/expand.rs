@@ -62,7 +62,7 @@ struct Expansion<'a> {
 impl<'a> Expansion<'a> {
     fn new(args: &'a Args, item: &'a Item, shape: &'a Shape, returned: &'a Type) -> Self {
         let receiver = Ident::new("this", Span::mixed_site());
-        // Items have no hygiene, and a variable cannot shadow a constant of the user's: generated names are ones that
+        // Items have no hygiene, and a variable cannot shadow a constant that the user has: generated names are ones that
         // nobody uses.
         let name = |name| Ident::new(name, Span::mixed_site());
         Expansion {
@@ -368,7 +368,7 @@ fn original(argument: &Argument) -> TokenStream {
     }
 }
 
-/// Generated code at the place of the user's: messages point there, and lints know that nobody wrote it.
+/// Generated code at the place of code that the user wrote: messages point there, and lints know that nobody wrote it.
 fn mixed_site_at(span: Span) -> Span {
     span.resolved_at(Span::mixed_site())
 }

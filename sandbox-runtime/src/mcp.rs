@@ -41,7 +41,16 @@
 //! | `()` | no answer: the tool panics, because it cannot return a failure |
 //!
 //! `String`, `ContentBlock` and `()` are accepted only beside `#[tool]`, or where `#[tool]` above has made a boxed future of the
-//! function. Other functions that return these types have no server that could report their failure, and need `on_failure`.
+//! function. Other functions that return these types have no server that could report their failure, and need `on_failure`:
+//! a feature that another crate of the build asks for does not change what compiles.
+//!
+//! ```compile_fail,E0277
+//! # use sandbox_runtime::sandboxed;
+//! #[sandboxed]
+//! async fn weather(city: String) -> String {
+//!     format!("rain in {city}")
+//! }
+//! ```
 //!
 //! `Json<T>` alone cannot hold a failure, and does not compile: return `Result<Json<T>, String>`.
 //!

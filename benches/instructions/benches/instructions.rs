@@ -25,18 +25,18 @@ mod limit {
     pub(super) const READY_CALL: u64 = 122;
     /// Takes 161. The same outside of every scope, in a program that has entered one: one look for what surrounds the call.
     pub(super) const READY_CALL_BESIDE_SCOPES: u64 = 171;
-    /// Takes 417. One reading of the clock, and an error that says when to try again; no text is written.
-    pub(super) const REFUSED_CALL: u64 = 441;
-    /// Takes 541. Two attempts, a failure and the success that takes it back; neither clock nor timer.
-    pub(super) const RETRIED_CALL: u64 = 573;
-    /// Takes 21. One word is read and none is written.
-    pub(super) const SUCCESS_IN_A_ROW: u64 = 22;
-    /// Takes 59. One word is written; far from the threshold no clock is read.
-    pub(super) const FAILURE_IN_A_ROW: u64 = 63;
-    /// Takes 120. The result goes into the window, and the window is judged.
-    pub(super) const SUCCESS_IN_A_WINDOW: u64 = 128;
-    /// Takes 142. As a success; the window stays far from what opens the breaker.
-    pub(super) const FAILURE_IN_A_WINDOW: u64 = 151;
+    /// Takes 412. One reading of the clock, and an error that says when to try again; no text is written.
+    pub(super) const REFUSED_CALL: u64 = 436;
+    /// Takes 540. Two attempts, a failure and the success that takes it back; neither clock nor timer.
+    pub(super) const RETRIED_CALL: u64 = 572;
+    /// Takes 14. One word is read and none is written.
+    pub(super) const SUCCESS_IN_A_ROW: u64 = 15;
+    /// Takes 60. One word is written; far from the threshold no clock is read.
+    pub(super) const FAILURE_IN_A_ROW: u64 = 64;
+    /// Takes 113. The result goes into the window, and the window is judged.
+    pub(super) const SUCCESS_IN_A_WINDOW: u64 = 120;
+    /// Takes 143. As a success; the window stays far from what opens the breaker.
+    pub(super) const FAILURE_IN_A_WINDOW: u64 = 152;
 }
 
 fn at_most(instructions: u64) -> LibraryBenchmarkConfig {

@@ -24,7 +24,7 @@ impl flight::Visitor for Calls {
             let _inside = runtime.enter();
             size_of_val(&call(0))
         };
-        // What is made once, at the first call, is no call's own.
+        // What is made once, at the first call, does not belong to a call.
         runtime.block_on(flight::fly(&call, 1));
         print!("{name}\t{size}");
         for &count in &self.0 {
@@ -45,7 +45,7 @@ impl spread::Visitor for Breakers {
     {
         let runtime = runtime();
         let _inside = runtime.enter();
-        // What is made once, at the first call, is no breaker's own.
+        // What is made once, at the first call, does not belong to a breaker.
         runtime.block_on(repeat(&mut call(breakers(1)), 1));
         print!("{name}");
         for &count in &self.0 {

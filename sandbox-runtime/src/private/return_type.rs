@@ -69,7 +69,7 @@ impl<R> Probe<R> {
 #[derive(Debug)]
 pub struct Opaque;
 
-/// The rungs, in scope without their names, so that they hide none of the user's.
+/// The rungs, in scope without their names, so that they hide no name that the user has.
 pub mod rungs {
     pub mod any {
         pub use crate::private::return_type::AnyType as _;

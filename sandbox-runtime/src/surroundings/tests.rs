@@ -214,7 +214,7 @@ async fn cancellation_is_reported() {
     }
 }
 
-/// Polls a future for so many milliseconds, and drops it.
+/// Polls a future for a number of milliseconds, and drops it.
 async fn poll_for(millis: u32, future: Pin<&mut impl Future>) {
     let _ = tokio::time::timeout(MILLI * millis, future).await;
 }

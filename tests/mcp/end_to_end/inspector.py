@@ -1,6 +1,6 @@
 """Calls the tools of an MCP server with the command line of the MCP inspector. Arguments: the inspector, the server.
 
-Every call starts a server anew. The inspector's exit code says nothing of a tool's failure, so its replies are read.
+Every call starts a new server. The inspector's exit code does not show the failure of a tool, so its replies are read.
 """
 
 import json
@@ -39,5 +39,5 @@ checks.equal("a note that does not exist is the tool's own error", call("read_li
 checks.equal("a panic answers", call("read_line", note="todo", number=7), expected.PANICKED)
 checks.equal("a strict client takes a timeout beside an output schema", call("visitors", month="may"), expected.TIMED_OUT)
 checks.equal("a message without a receipt may have been sent", call("send", text="hello"), expected.MAY_BE_SENT)
-checks.equal("a tool that returns nothing tells a timeout", call("ring"), expected.NOT_RUNG)
+checks.equal("a tool that returns nothing reports a timeout", call("ring"), expected.NOT_RUNG)
 sys.exit(checks.close())

@@ -58,11 +58,11 @@ async def a_breaker_opens_and_closes(session):
     began = time.monotonic()
     answer, times = await call(session, "visitors", month="may")
     elapsed = time.monotonic() - began
-    checks.equal("an open breaker refuses, and says for how long", answer, expected.REFUSED)
+    checks.equal("an open breaker refuses, and reports for how long", answer, expected.REFUSED)
     checks.true("at once", elapsed < 0.25, f"after {elapsed} s")
     checks.true("the data has the time left", 1_000 < times["retry_after_ms"] <= 2_000, times)
     breaker = (await status(session))["visitors"]
-    checks.true("the server says that it is open", breaker.startswith("open"), breaker)
+    checks.true("the server reports that it is open", breaker.startswith("open"), breaker)
 
     await anyio.sleep(2.1)
     answer, _ = await call(session, "visitors", month="may")
@@ -78,9 +78,9 @@ async def messages_are_sent_once(session):
     checks.equal("and is sent once", (await status(session))["messages_sent"], 1)
 
 
-async def what_returns_nothing_tells(session):
+async def what_returns_nothing_reports(session):
     answer, _ = await call(session, "ring")
-    checks.equal("a tool that returns nothing tells a timeout", answer, expected.NOT_RUNG)
+    checks.equal("a tool that returns nothing reports a timeout", answer, expected.NOT_RUNG)
 
 
 async def cancellation_stops_the_tool(session):
@@ -123,7 +123,7 @@ PROMISES = [
     panics_answer,
     a_breaker_opens_and_closes,
     messages_are_sent_once,
-    what_returns_nothing_tells,
+    what_returns_nothing_reports,
     cancellation_stops_the_tool,
     calls_run_side_by_side,
 ]
