@@ -1,0 +1,258 @@
+//! [`CallState`]: what a call has to remember, and how its attempts are admitted and settled.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+
+use super::retry::{Situation, decide};
+use super::{Controls, Returned};
+use crate::breaker::Admission;
+use crate::clock::Moment;
+use crate::failure::{AttemptEnd, Decision, Refusal, Stop};
+use crate::gate;
+use crate::policy::Policy;
+use crate::surroundings::Surroundings;
+use crate::tool::Handler;
+use crate::verdict::Verdict;
+
+pin_project! {
+    /// What a call has to remember from poll to poll, beside its attempt.
+    #[derive(Debug)]
+    pub struct CallState<S> where S: Controls {
+        #[pin]
+        pub(super) controls: S,
+        // For the attempt under way, or for the one that is about to begin.
+        pub(super) admission: Option<Admission>,
+        // Attempts begun.
+        pub(super) attempts: u32,
+        // When the call began, if it has a deadline; otherwise when it first had to wait. A call without a deadline whose
+        // tool is ready at once reads no clock.
+        pub(super) started: Option<Moment>,
+        pub(super) rare: Option<Box<Rare>>,
+    }
+
+    impl<S: Controls> PinnedDrop for CallState<S> {
+        fn drop(this: Pin<&mut Self>) {
+            if this.admission.is_some() {
+                this.release();
+            }
+        }
+    }
+}
+
+/// What few calls have.
+#[derive(Debug, Default)]
+pub(super) struct Rare {
+    pub(super) surroundings: Option<Surroundings>,
+    /// The text of the last error that a retry followed.
+    pub(super) earlier_error: Option<String>,
+}
+
+impl<S: Controls> CallState<S> {
+    #[inline(always)]
+    pub(crate) fn new(controls: S) -> Self {
+        CallState {
+            controls,
+            admission: None,
+            attempts: 0,
+            started: None,
+            rare: None,
+        }
+    }
+
+    /// Tells whether the attempt that is about to begin has been admitted.
+    pub(super) fn is_admitted(&self) -> bool {
+        self.admission.is_some()
+    }
+
+    /// Resolves when the call has been cancelled.
+    #[inline]
+    pub(super) fn poll_cancelled(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.project().controls.poll_cancelled(cx)
+    }
+
+    /// Asks a closed breaker for the first attempt of a call that nothing surrounds, and leaves it to the caller to
+    /// [write it down](Self::note_first_attempt).
+    #[inline]
+    pub(super) fn admit_if_simple(mut self: Pin<&mut Self>) -> Option<Admission> {
+        if gate::is_open() && self.as_mut().find_surroundings() {
+            return None;
+        }
+        let admission = self.controls.breaker().request_if_closed()?;
+        self.start_clock();
+        Some(admission)
+    }
+
+    /// Asks what surrounds the call for leave to make an attempt; ready at once where nothing does.
+    #[inline]
+    pub(super) fn poll_admission(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
+        let this = self.project();
+        match surroundings_in(this.rare) {
+            Some(surroundings) => surroundings.poll_admission(*this.attempts, cx),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// Asks the breaker for the first attempt. Further ones have been asked for when their delay was over.
+    pub(super) fn admit<R>(self: Pin<&mut Self>) -> Result<(), Returned<S, R>>
+    where
+        S::Handler: Handler<R>,
+    {
+        match self.controls.breaker().request(self.policy().timeout) {
+            Ok(admission) => {
+                self.begin_attempt(admission);
+                Ok(())
+            }
+            Err(refusal) => Err(self.reject(refusal)),
+        }
+    }
+
+    /// Asks the breaker for a further attempt; `outcome` is that of the last one, `None` if it timed out.
+    pub(super) fn admit_retry<R>(mut self: Pin<&mut Self>, outcome: Option<R>) -> Result<(), Returned<S, R>>
+    where
+        S::Handler: Handler<R>,
+    {
+        // A timer may wake late, and an attempt that would be cut at its first wait is better not begun.
+        if self.time_left().is_some_and(|left| left.is_zero()) {
+            return Err(self.finish_with(Stop::NoTimeLeft, outcome, None));
+        }
+        match self.controls.breaker().request(self.policy().timeout) {
+            Ok(admission) => {
+                // Before the code of the user that displays an error: should that panic, the slot of the probe is released.
+                self.as_mut().begin_attempt(admission);
+                if let Some(outcome) = &outcome {
+                    self.keep_earlier_error(outcome);
+                }
+                Ok(())
+            }
+            Err(refusal) => Err(self.finish_with(Stop::BreakerOpened, outcome, Some(refusal))),
+        }
+    }
+
+    /// Writes down the first attempt of a call that nothing surrounds.
+    #[inline]
+    pub(super) fn note_first_attempt(self: Pin<&mut Self>, admission: Admission) {
+        let this = self.project();
+        *this.admission = Some(admission);
+        *this.attempts = 1;
+    }
+
+    /// Begins the attempt that has been admitted.
+    #[inline]
+    fn begin_attempt(self: Pin<&mut Self>, admission: Admission) {
+        let this = self.project();
+        *this.admission = Some(admission);
+        // Cannot overflow: there are at most `max_attempts`.
+        *this.attempts += 1;
+        if let Some(surroundings) = surroundings_in(this.rare) {
+            surroundings.attempt_began(*this.attempts);
+        }
+    }
+
+    pub(super) fn poll_began(self: Pin<&mut Self>) {
+        if let Some(surroundings) = surroundings_in(self.project().rare) {
+            surroundings.poll_began();
+        }
+    }
+
+    pub(super) fn poll_ended(self: Pin<&mut Self>) {
+        if let Some(surroundings) = surroundings_in(self.project().rare) {
+            surroundings.poll_ended();
+        }
+    }
+
+    /// Reports to the breaker the end of the attempt under way, which was not a success.
+    #[inline]
+    pub(super) fn settle(self: Pin<&mut Self>, end: AttemptEnd) {
+        let this = self.project();
+        if let Some(admission) = this.admission.take() {
+            match end.verdict() {
+                Verdict::Ignore => this.controls.breaker().release(admission),
+                _ => this.controls.breaker().fail(admission),
+            }
+        }
+    }
+
+    /// Frees the slot of a probe whose attempt came to nothing: nothing is counted.
+    #[cold]
+    pub(super) fn release(self: Pin<&mut Self>) {
+        let this = self.project();
+        if let Some(admission) = this.admission.take() {
+            this.controls.breaker().release(admission);
+        }
+    }
+
+    /// Decides what follows an attempt that did not succeed, and reports both to the surroundings, which may deny a retry. A
+    /// refusal comes with the decision that it caused.
+    pub(super) fn decide(self: Pin<&mut Self>, end: AttemptEnd) -> (Decision, Option<Refusal>) {
+        let policy = self.policy();
+        let refusal = self.controls.breaker().refusal();
+        let situation = Situation {
+            attempts: self.attempts,
+            time_left: self.time_left(),
+            is_breaker_open: refusal.is_some(),
+            random: policy.random_for(self.attempts),
+        };
+        let mut decision = decide(&policy, end, &situation);
+        if let Some(surroundings) = surroundings_in(self.project().rare) {
+            decision = surroundings.after_attempt(end, decision);
+        }
+        let refusal = refusal.filter(|_| decision == Decision::Stop(Stop::BreakerOpened));
+        (decision, refusal)
+    }
+
+    /// Tells whether another attempt may follow the one under way.
+    #[inline]
+    pub(super) fn retry_possible(&self) -> bool {
+        self.retry_possible_after(self.attempts)
+    }
+
+    #[inline]
+    pub(super) fn retry_possible_after(&self, attempt: u32) -> bool {
+        attempt < self.policy().max_attempts()
+    }
+
+    pub(super) fn policy(&self) -> Policy {
+        self.controls.policy()
+    }
+
+    /// Keeps what a later failure is to report of an outcome. Most handlers have nothing to keep, which the compiler sees.
+    #[inline]
+    fn keep_earlier_error<R>(self: Pin<&mut Self>, outcome: &R)
+    where
+        S::Handler: Handler<R>,
+    {
+        if let Some(text) = self.controls.handler().text(outcome) {
+            self.project().rare.get_or_insert_default().earlier_error = Some(text);
+        }
+    }
+
+    /// Looks up what surrounds the call, and tells whether something does.
+    #[cold]
+    fn find_surroundings(mut self: Pin<&mut Self>) -> bool {
+        let rare = self.as_mut().project().rare;
+        if surroundings_in(rare).is_none()
+            && let Some(found) = Surroundings::enter()
+        {
+            rare.get_or_insert_default().surroundings = Some(found);
+            self.note_start();
+            return true;
+        }
+        surroundings_in(rare).is_some()
+    }
+
+    /// Looks up what surrounds a call that has entered nothing yet: it may have been handed into a scope since.
+    #[inline]
+    pub(super) fn enter_surroundings(self: Pin<&mut Self>) {
+        if gate::is_open() {
+            self.find_surroundings();
+        }
+    }
+}
+
+/// The surroundings in what few calls have.
+#[inline]
+fn surroundings_in(rare: &mut Option<Box<Rare>>) -> Option<&mut Surroundings> {
+    rare.as_mut()?.surroundings.as_mut()
+}
