@@ -1,8 +1,11 @@
-//! [`Scope`]: what is attached around a future, and what is attached around that.
+//! [`Scope`]: what is attached around a future, and to which task the future belongs.
 
-use std::future::Future;
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
 
+use tokio::task;
 use tokio::time::Instant;
 
 use super::Attachment;
@@ -10,26 +13,41 @@ use crate::gate;
 
 tokio::task_local! {
     // The one task-local of the crate: a call looks here once.
-    static CURRENT: Arc<Scope>;
+    static CURRENT: Entered;
 }
 
-/// An attachment, and the scope that it was made in.
+/// A scope, as the future that runs in it has entered it.
+struct Entered {
+    scope: Arc<Scope>,
+    /// The task that polls that future now, `None` for one that is not spawned. A local set polls its tasks within whatever
+    /// future runs it: these are strangers to the scope around that future.
+    task: Cell<Option<task::Id>>,
+}
+
+/// Attachments that surround the same calls.
 #[derive(Debug)]
 pub(crate) struct Scope {
-    attachment: Arc<dyn Attachment>,
-    /// The earliest end of this and the scopes around it.
+    /// From the closest to the outermost.
+    attachments: Box<[Arc<dyn Attachment>]>,
+    /// The earliest end of them.
     ends: Option<Instant>,
-    parent: Option<Arc<Scope>>,
 }
 
 impl Scope {
-    pub(super) fn new(attachment: Arc<dyn Attachment>, parent: Option<Arc<Scope>>) -> Scope {
-        let parents_end = parent.as_ref().and_then(|parent| parent.ends);
-        Scope {
-            ends: attachment.ends().into_iter().chain(parents_end).min(),
-            attachment,
-            parent,
+    fn new(attachments: Box<[Arc<dyn Attachment>]>) -> Arc<Scope> {
+        let ends = attachments.iter().filter_map(|attachment| attachment.ends()).min();
+        Arc::new(Scope { attachments, ends })
+    }
+
+    /// These attachments, and around them those of `outer` that are not among them already.
+    fn within(self: Arc<Scope>, outer: Option<Arc<Scope>>) -> Arc<Scope> {
+        let Some(outer) = outer else { return self };
+        let is_here = |other: &Arc<dyn Attachment>| self.attachments.iter().any(|own| Arc::ptr_eq(own, other));
+        if outer.attachments.iter().all(is_here) {
+            return self;
         }
+        let others = outer.attachments.iter().filter(|other| !is_here(other));
+        Scope::new(self.attachments.iter().chain(others).cloned().collect())
     }
 
     pub(super) fn ends(&self) -> Option<Instant> {
@@ -38,24 +56,39 @@ impl Scope {
 
     /// From the closest to the outermost.
     pub(super) fn attachments(&self) -> impl Iterator<Item = &dyn Attachment> {
-        let scopes = std::iter::successors(Some(self), |scope| scope.parent.as_deref());
-        scopes.map(|scope| &*scope.attachment)
+        self.attachments.iter().map(|attachment| &**attachment)
     }
 
-    /// Runs `future` in this scope, whatever scope it is polled in.
+    /// Runs `future` in this scope, and in the one that it is polled in first.
     pub(crate) async fn around<F: Future>(self: Arc<Self>, future: F) -> F::Output {
-        CURRENT.scope(self, future).await
+        let entered = Entered {
+            scope: self.within(current()),
+            task: Cell::new(None),
+        };
+        CURRENT
+            .scope(entered, async {
+                let mut future = pin!(future);
+                poll_fn(|cx| {
+                    // At every poll: a future may be handed from one task to another.
+                    CURRENT.with(|entered| entered.task.set(task::try_id()));
+                    future.as_mut().poll(cx)
+                })
+                .await
+            })
+            .await
     }
 }
 
 /// Runs `future` with `attachment` around all calls in it.
 pub(crate) async fn attach<F: Future>(attachment: Arc<dyn Attachment>, future: F) -> F::Output {
     gate::open(gate::SCOPES);
-    let scope = Arc::new(Scope::new(attachment, current()));
-    scope.around(future).await
+    Scope::new(Box::new([attachment])).around(future).await
 }
 
 /// The scope that the caller runs in.
 pub(crate) fn current() -> Option<Arc<Scope>> {
-    CURRENT.try_with(Arc::clone).ok()
+    let own = |entered: &Entered| entered.task.get() == task::try_id();
+    CURRENT
+        .try_with(|entered| own(entered).then(|| Arc::clone(&entered.scope)))
+        .ok()?
 }
