@@ -7,6 +7,8 @@ mod controls;
 mod deadline;
 mod end;
 mod lent;
+mod marks;
+mod nested;
 mod retry;
 mod state;
 
@@ -135,9 +137,9 @@ where
         returned: &mut Option<Returned<S, T::Output>>,
     ) {
         let mut this = self.project();
-        if end.is_none() {
-            // The first poll has looked for surroundings by itself.
-            this.state.as_mut().enter_surroundings();
+        // The first poll has looked for surroundings by itself.
+        if end.is_none() && this.state.as_mut().enters_surroundings() {
+            this.attempt.as_mut().tighten_limit(&this.state);
         }
         loop {
             match this.attempt.as_mut().poll(this.state.as_mut(), end, cx) {

@@ -11,7 +11,7 @@ use pin_project_lite::pin_project;
 use tokio::task::coop;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::{CallState, Controls, Returned};
+use super::{CallState, Controls, Returned, nested};
 use crate::clock::saturating_add;
 use crate::failure::{AttemptEnd, Decision, FailureKind, Stop};
 use crate::sanitize::sanitized;
@@ -76,6 +76,19 @@ impl<T: Future> Attempt<T, T::Output> {
         }
     }
 
+    /// Lets the limit of the tool end no later than what the call has entered since it was armed.
+    #[cold]
+    pub(crate) fn tighten_limit<S: Controls>(self: Pin<&mut Self>, state: &CallState<S>) {
+        let this = self.project();
+        if let StageProjection::Running { .. } = this.stage.project()
+            && let Some(timer) = this.timer.as_pin_mut()
+            && let Some(left) = state.time_left()
+        {
+            let limit = timer.deadline().min(saturating_add(Instant::now(), left));
+            timer.reset(limit);
+        }
+    }
+
     #[inline]
     pub(crate) fn is_new(&self) -> bool {
         matches!(self.stage, Stage::New)
@@ -114,6 +127,7 @@ impl<T: Future> Attempt<T, T::Output> {
         // One guard for all code of the tool, and what it yields past the guard and not through it: each costs some
         // nanoseconds.
         let mut ready = None;
+        let mark = nested::mark();
         let guarded = guard(|| {
             begin(stage.as_mut());
             if let StageProjection::Running { tool } = stage.as_mut().project()
@@ -128,6 +142,7 @@ impl<T: Future> Attempt<T, T::Output> {
         }
         match ready {
             Some((Verdict::Success, outcome)) => Ok(outcome),
+            Some((_, outcome)) if mark.saw_inner_end() => Err(PollEnd::Failed(outcome, Verdict::Ignore)),
             Some((verdict, outcome)) => Err(PollEnd::Failed(outcome, verdict)),
             None => Err(PollEnd::Pending),
         }
@@ -147,6 +162,8 @@ impl<T: Future> Attempt<T, T::Output> {
         S: Controls,
         S::Handler: Handler<T::Output>,
     {
+        // At the first poll of an attempt its limit cannot be over, so that only a resumed tool needs to know.
+        let had_budget = end.is_some() || coop::has_budget_remaining();
         let end = match end {
             Some(end) => end,
             None if state.as_mut().poll_cancelled(cx).is_ready() => PollEnd::Cancelled,
@@ -172,7 +189,12 @@ impl<T: Future> Attempt<T, T::Output> {
             }
             PollEnd::Cancelled => return Poll::Ready(ControlFlow::Break(self.cancel(state))),
             PollEnd::Pending => {
-                ready!(poll_limit(self.as_mut().project().timer, state.as_mut(), cx));
+                ready!(poll_limit(
+                    self.as_mut().project().timer,
+                    state.as_mut(),
+                    had_budget,
+                    cx
+                ));
                 (AttemptEnd::TimedOut, None, None)
             }
             PollEnd::Failed(outcome, verdict) => (AttemptEnd::Returned(verdict), Some(outcome), None),
@@ -206,7 +228,8 @@ impl<T: Future> Attempt<T, T::Output> {
         if this.timer.is_some() {
             stop_timer(this.timer.as_mut(), state.as_mut());
         }
-        state.as_mut().settle(end);
+        let counts_attempts = state.controls.handler().counts_attempts();
+        state.as_mut().settle(end, counts_attempts);
         let (decision, refusal) = state.as_mut().decide(end);
         match decision {
             Decision::Retry { delay, .. } => {
@@ -283,7 +306,7 @@ impl<T: Future> Attempt<T, T::Output> {
     {
         let mut this = self.project();
         // The call may have been cancelled before it was polled.
-        state.as_mut().enter_surroundings();
+        state.as_mut().enters_surroundings();
         state.as_mut().release();
         let waiting_for_retry = match this.stage.as_mut().project() {
             StageProjection::Waiting { outcome } => Some(outcome.take()),
@@ -308,12 +331,21 @@ impl<T: Future> Attempt<T, T::Output> {
 fn poll_limit<S: Controls>(
     mut timer: Pin<&mut Option<Sleep>>,
     state: Pin<&mut CallState<S>>,
+    had_budget: bool,
     cx: &mut Context<'_>,
 ) -> Poll<()> {
     if timer.is_none() {
         timer.set(Some(sleep_until(state.attempt_limit())));
     }
-    poll_timer(timer, cx)
+    if had_budget || coop::has_budget_remaining() {
+        return poll_timer(timer, cx);
+    }
+    // The tool was pending because the task had used its cooperative budget up before: its answer may be there. The limit, polled
+    // within the budget, has the task polled again.
+    match timer.as_pin_mut() {
+        Some(timer) => timer.poll(cx),
+        None => Poll::Ready(()),
+    }
 }
 
 /// Stops the timer of an attempt that has ended, and keeps what it knows.
@@ -326,8 +358,8 @@ fn stop_timer<S: Controls>(mut timer: Pin<&mut Option<Sleep>>, state: Pin<&mut C
     }
 }
 
-/// Polls the timer whatever is left of the task's cooperative budget: a tool that uses it up at every poll would
-/// otherwise never time out.
+/// Polls a timer whatever is left of the task's cooperative budget: a tool that uses it up at every poll would otherwise never
+/// time out.
 fn poll_timer(timer: Pin<&mut Option<Sleep>>, cx: &mut Context<'_>) -> Poll<()> {
     match timer.as_pin_mut() {
         Some(timer) => pin!(coop::unconstrained(timer)).poll(cx),
@@ -337,14 +369,19 @@ fn poll_timer(timer: Pin<&mut Option<Sleep>>, cx: &mut Context<'_>) -> Poll<()> 
 
 /// Runs code of the tool; a panic becomes its message.
 #[inline]
-fn guard<T>(code: impl FnOnce() -> T) -> Result<T, String> {
+pub(super) fn guard<T>(code: impl FnOnce() -> T) -> Result<T, String> {
     // What a panic may leave half done is the tool's own; the engine does not run that tool's future again.
-    catch_unwind(AssertUnwindSafe(code)).map_err(|payload| message_of(&*payload))
+    catch_unwind(AssertUnwindSafe(code)).map_err(message_of)
 }
 
 #[cold]
-fn message_of(payload: &(dyn Any + Send)) -> String {
+fn message_of(payload: Box<dyn Any + Send>) -> String {
     let text = payload.downcast_ref::<&str>().copied();
     let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    sanitized(text.unwrap_or("no message"))
+    let message = sanitized(text.unwrap_or("no message"));
+    // The destructor of a payload may panic as well. What that one leaves is never dropped, or there might be no end.
+    if let Err(other) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(other);
+    }
+    message
 }

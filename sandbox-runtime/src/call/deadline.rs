@@ -60,6 +60,11 @@ impl<S: Controls> CallState<S> {
         own.into_iter().chain(of_run).min()
     }
 
+    /// Tells whether everything around the call is over.
+    pub(super) fn is_run_over(&self) -> bool {
+        self.run_ends().is_some_and(|ends| ends <= Instant::now())
+    }
+
     #[inline]
     fn run_ends(&self) -> Option<Instant> {
         self.rare.as_ref()?.surroundings.as_ref()?.ends()

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use super::{CallState, Controls, Returned};
+use super::{CallState, Controls, Returned, nested};
 use crate::breaker::Admission;
 use crate::failure::{Failure, FailureKind, Refusal, Stop, millis};
 use crate::surroundings::CallEnd;
@@ -87,6 +87,14 @@ impl<S: Controls> CallState<S> {
     where
         S::Handler: Handler<R>,
     {
+        match stop {
+            // The caller's own doing.
+            Stop::Cancelled => self.as_mut().release(),
+            _ => self.as_mut().settle_last(),
+        }
+        if stop == Stop::Cancelled || stop == Stop::DeadlineExceeded && self.is_run_over() {
+            nested::note_end();
+        }
         if self.rare.is_some() {
             if let Err(failure) = &mut last {
                 self.as_mut().add_earlier_error(failure);
@@ -101,6 +109,7 @@ impl<S: Controls> CallState<S> {
     where
         S::Handler: Handler<R>,
     {
+        nested::note_end();
         if self.rare.is_some() {
             let failure = self.failure_of(refusal);
             self.as_mut()

@@ -55,7 +55,9 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        this.state.as_mut().enter_surroundings();
+        if this.state.as_mut().enters_surroundings() {
+            this.attempt.as_mut().tighten_limit(&this.state);
+        }
         let mut end = None;
         loop {
             if this.attempt.is_admitted()

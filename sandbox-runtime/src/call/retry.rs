@@ -6,6 +6,10 @@ use crate::failure::{AttemptEnd, Decision, DelaySource, Stop};
 use crate::policy::Policy;
 use crate::verdict::Verdict;
 
+/// The longest hint that is waited for under a policy without a longest delay. A dependency that asks for more is asking for
+/// another call.
+const LONGEST_HINT: Duration = Duration::from_secs(60);
+
 /// What a decision depends on beside the policy and the end of the attempt.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Situation {
@@ -56,7 +60,7 @@ pub(crate) fn decide(policy: &Policy, end: AttemptEnd, situation: &Situation) ->
             DelaySource::Backoff,
         ),
     };
-    if policy.backoff_max.is_some_and(|longest| delay > longest) {
+    if from == DelaySource::Hint && delay > policy.backoff_max.unwrap_or(LONGEST_HINT) {
         return Decision::Stop(Stop::HintTooLong);
     }
     if situation.time_left.is_some_and(|left| delay >= left) {
@@ -119,6 +123,10 @@ mod tests {
             ("and is capped", capped.backoff_max(SECOND), FAILED, second, backoff(SECOND)),
             ("a timeout is retried", POLICY, AttemptEnd::TimedOut, FIRST, backoff(SECOND)),
             ("a hint replaces the backoff", POLICY, hinted(SECOND * 9), FIRST, hint(SECOND * 9)),
+            ("up to a minute", POLICY, hinted(LONGEST_HINT), FIRST, hint(LONGEST_HINT)),
+            ("and not beyond it", POLICY, hinted(LONGEST_HINT + Duration::from_nanos(1)), FIRST, stop(Stop::HintTooLong)),
+            ("unless the policy allows longer delays", POLICY.backoff_max(SECOND * 90), hinted(SECOND * 90), FIRST, hint(SECOND * 90)),
+            ("the backoff itself needs no cap", POLICY.backoff_base(SECOND * 90), FAILED, FIRST, backoff(SECOND * 90)),
             ("up to the cap", capped, hinted(SECOND * 3), FIRST, hint(SECOND * 3)),
             ("and not beyond", capped, hinted(SECOND * 4), FIRST, stop(Stop::HintTooLong)),
             ("the attempts are counted", POLICY, FAILED, third, stop(Stop::AttemptsExhausted)),
@@ -149,12 +157,5 @@ mod tests {
                 "{rule}: {end:?} in {situation:?}"
             );
         }
-    }
-
-    #[test]
-    fn the_breaker_counts_timeouts_and_panics_as_failures() {
-        assert_eq!(AttemptEnd::TimedOut.verdict(), Verdict::RETRY);
-        assert_eq!(AttemptEnd::Panicked.verdict(), Verdict::Fail);
-        assert_eq!(AttemptEnd::Returned(Verdict::Ignore).verdict(), Verdict::Ignore);
     }
 }

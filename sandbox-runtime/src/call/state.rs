@@ -5,16 +5,17 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
+use super::attempt::guard;
+use super::marks::{Circumstances, Mark, mark};
 use super::retry::{Situation, decide};
 use super::{Controls, Returned};
 use crate::breaker::Admission;
 use crate::clock::Moment;
-use crate::failure::{AttemptEnd, Decision, Refusal, Stop};
+use crate::failure::{AttemptEnd, Decision, FailureKind, Refusal, Stop};
 use crate::gate;
 use crate::policy::Policy;
 use crate::surroundings::Surroundings;
 use crate::tool::Handler;
-use crate::verdict::Verdict;
 
 pin_project! {
     /// What a call has to remember from poll to poll, beside its attempt.
@@ -117,13 +118,14 @@ impl<S: Controls> CallState<S> {
         if self.time_left().is_some_and(|left| left.is_zero()) {
             return Err(self.finish_with(Stop::NoTimeLeft, outcome, None));
         }
+        if let Some(outcome) = &outcome
+            && let Err(message) = self.as_mut().keep_earlier_error(outcome)
+        {
+            return Err(self.finish_with_failure(Stop::Panicked, FailureKind::Panicked, Some(message)));
+        }
         match self.controls.breaker().request(self.policy().timeout) {
             Ok(admission) => {
-                // Before the code of the user that displays an error: should that panic, the slot of the probe is released.
-                self.as_mut().begin_attempt(admission);
-                if let Some(outcome) = &outcome {
-                    self.keep_earlier_error(outcome);
-                }
+                self.begin_attempt(admission);
                 Ok(())
             }
             Err(refusal) => Err(self.finish_with(Stop::BreakerOpened, outcome, Some(refusal))),
@@ -162,15 +164,33 @@ impl<S: Controls> CallState<S> {
         }
     }
 
-    /// Reports to the breaker the end of the attempt under way, which was not a success.
+    /// Reports the end of the attempt under way, which was not a success, to the breaker. An error that may be retried keeps its
+    /// admission: should the call end with it, it counts for the state in which it was admitted.
     #[inline]
-    pub(super) fn settle(self: Pin<&mut Self>, end: AttemptEnd) {
+    pub(super) fn settle(self: Pin<&mut Self>, end: AttemptEnd, counts_attempts: bool) {
+        let Some(admission) = self.admission else {
+            return;
+        };
+        let circumstances = Circumstances {
+            is_probe: admission.is_probe(),
+            counts_attempts,
+            is_run_over: end == AttemptEnd::TimedOut && self.is_run_over(),
+        };
+        let this = self.project();
+        match mark(end, circumstances) {
+            Mark::Now => this.controls.breaker().fail(admission),
+            Mark::Never => this.controls.breaker().release(admission),
+            Mark::AtTheEnd => return,
+        }
+        *this.admission = None;
+    }
+
+    /// Leaves the mark of the error with which the call ends, if it has not been left yet.
+    #[inline]
+    pub(super) fn settle_last(self: Pin<&mut Self>) {
         let this = self.project();
         if let Some(admission) = this.admission.take() {
-            match end.verdict() {
-                Verdict::Ignore => this.controls.breaker().release(admission),
-                _ => this.controls.breaker().fail(admission),
-            }
+            this.controls.breaker().fail(admission);
         }
     }
 
@@ -217,20 +237,29 @@ impl<S: Controls> CallState<S> {
         self.controls.policy()
     }
 
-    /// Keeps what a later failure is to report of an outcome. Most handlers have nothing to keep, which the compiler sees.
+    /// Keeps what a later failure is to report of an outcome. Most handlers have nothing to keep, which the compiler sees. The
+    /// text is written by code of the user: if that panics, so has the tool.
     #[inline]
-    fn keep_earlier_error<R>(self: Pin<&mut Self>, outcome: &R)
+    fn keep_earlier_error<R>(self: Pin<&mut Self>, outcome: &R) -> Result<(), String>
     where
         S::Handler: Handler<R>,
     {
-        if let Some(text) = self.controls.handler().text(outcome) {
+        let handler = self.controls.handler();
+        if let Some(text) = guard(|| handler.text(outcome))? {
             self.project().rare.get_or_insert_default().earlier_error = Some(text);
         }
+        Ok(())
     }
 
     /// Looks up what surrounds the call, and tells whether something does.
     #[cold]
     fn find_surroundings(mut self: Pin<&mut Self>) -> bool {
+        self.as_mut().enters_new_surroundings() || surroundings_in(self.project().rare).is_some()
+    }
+
+    /// Looks up what surrounds a call that has entered nothing yet, and tells whether that was found just now.
+    #[cold]
+    fn enters_new_surroundings(mut self: Pin<&mut Self>) -> bool {
         let rare = self.as_mut().project().rare;
         if surroundings_in(rare).is_none()
             && let Some(found) = Surroundings::enter()
@@ -239,15 +268,13 @@ impl<S: Controls> CallState<S> {
             self.note_start();
             return true;
         }
-        surroundings_in(rare).is_some()
+        false
     }
 
-    /// Looks up what surrounds a call that has entered nothing yet: it may have been handed into a scope since.
+    /// The same at a later poll: the call may have been handed into a scope since.
     #[inline]
-    pub(super) fn enter_surroundings(self: Pin<&mut Self>) {
-        if gate::is_open() {
-            self.find_surroundings();
-        }
+    pub(super) fn enters_surroundings(self: Pin<&mut Self>) -> bool {
+        gate::is_open() && self.enters_new_surroundings()
     }
 }
 

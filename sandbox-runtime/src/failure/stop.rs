@@ -15,18 +15,6 @@ pub(crate) enum AttemptEnd {
     Panicked,
 }
 
-impl AttemptEnd {
-    /// What the end of the attempt means for the breaker.
-    #[inline]
-    pub(crate) fn verdict(self) -> Verdict {
-        match self {
-            AttemptEnd::Returned(verdict) => verdict,
-            AttemptEnd::TimedOut => Verdict::RETRY,
-            AttemptEnd::Panicked => Verdict::Fail,
-        }
-    }
-}
-
 /// Why a call made no further attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stop {

@@ -156,8 +156,8 @@ async fn refusals_are_reported() {
     );
     let breaker = CircuitBreaker::new(1);
     assert_eq!(
-        diary_of(2, call(&breaker, &[Fail])).await,
-        "1, 1 failed, BreakerOpened after 1",
+        diary_of(2, call(&breaker, &[Hang])).await,
+        "1, 1 timed out, BreakerOpened after 1 as timeout",
         "the attempt itself opened it"
     );
     let breaker = CircuitBreaker::new(5);

@@ -21,6 +21,9 @@ pub trait Handler<R>: sealed::Handler {
     /// What a later [`Failure`] reports of an outcome that a retry follows.
     fn text(&self, outcome: &R) -> Option<String>;
 
+    /// Tells whether every attempt counts on the breaker, and not only the error with which the call ends.
+    fn counts_attempts(&self) -> bool;
+
     /// What the caller gets of a call that ended with `last`, the outcome of its last attempt or the failure that is there
     /// instead. `refusal` is set when a further attempt was due and the breaker refused it.
     fn finish(&self, attempts: u32, last: Result<R, Failure>, refusal: Option<Refusal>) -> Self::Returned;
@@ -46,6 +49,11 @@ impl Handler<Result<Value, String>> for JsonHandler {
 
     fn text(&self, _: &Result<Value, String>) -> Option<String> {
         None
+    }
+
+    #[inline]
+    fn counts_attempts(&self) -> bool {
+        true
     }
 
     #[inline]
@@ -96,6 +104,11 @@ impl<R, C: Reader<R>, S: FailureReturn<R>> Handler<R> for TypedHandler<C, S> {
 
     fn text(&self, outcome: &R) -> Option<String> {
         self.reader.text(outcome)
+    }
+
+    #[inline]
+    fn counts_attempts(&self) -> bool {
+        false
     }
 
     #[inline]

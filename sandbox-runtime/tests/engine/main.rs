@@ -14,6 +14,7 @@ mod extremes;
 mod failures;
 mod idempotence;
 mod jitter;
+mod marks;
 mod model_texts;
 mod panics;
 mod reports;

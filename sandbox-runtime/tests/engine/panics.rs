@@ -1,13 +1,12 @@
 //! A panic in the tool is caught, counted and reported, and never retried.
 
+use std::cell::Cell;
 use std::future::Future;
-use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::FutureExt;
-use sandbox_runtime::{BreakerState, CircuitBreaker, Policy, SandboxError, Tool, execute_with_controls};
+use sandbox_runtime::{CircuitBreaker, Failure, FailureKind, Policy, SandboxError, Tool, execute_with_controls};
 use serde_json::Value;
 
 use crate::support::{Script, Step};
@@ -107,25 +106,51 @@ async fn a_panicking_probe_does_not_keep_its_place() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_while_an_error_is_written_does_not_keep_a_probes_place() {
+async fn a_panic_while_an_error_is_written_is_a_panic_of_the_tool() {
     struct Mute;
     impl std::fmt::Display for Mute {
         fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             panic!("no text")
         }
     }
-    let breaker = CircuitBreaker::new(2).cooldown(Duration::from_millis(50));
-    let tool = Tool::new("mute", || async { Err::<(), _>(Mute) })
-        .keep_last_error()
-        .on_failure(|_| Ok(()));
-    let policy = Policy::new().backoff_base(Duration::from_millis(100));
-    let call = AssertUnwindSafe(execute_with_controls(policy, &breaker, tool)).catch_unwind();
-    let others = async {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-        breaker.record_failure();
+    let breaker = CircuitBreaker::new(5);
+    let attempts = Cell::new(0);
+    let tool = Tool::new("mute", || {
+        attempts.set(attempts.get() + 1);
+        async { Err::<Failure, _>(Mute) }
+    })
+    .keep_last_error()
+    .on_failure(Ok);
+    let Ok(failure) = execute_with_controls(&POLICY, &breaker, tool).await else {
+        panic!("the engine had to make what is returned");
     };
-    let (panicked, ()) = tokio::join!(call, others);
-    assert!(panicked.is_err(), "the panic was caught as if it were the tool's own");
-    assert_eq!(breaker.state(), BreakerState::HalfOpen, "the retry was the probe");
-    assert!(breaker.admit().is_ok(), "its place is free");
+    assert_eq!(failure.kind, FailureKind::Panicked);
+    assert_eq!(failure.last_error.as_deref(), Some("no text"));
+    assert_eq!(
+        (attempts.get(), breaker.failure_count()),
+        (1, 1),
+        "one attempt, one mark"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_whose_payload_panics_as_well_stays_inside() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            if !std::thread::panicking() {
+                std::panic::panic_any(Bomb);
+            }
+        }
+    }
+    let breaker = CircuitBreaker::new(5);
+    let tool = Tool::new("bomb", || async {
+        match std::hint::black_box(true) {
+            true => std::panic::panic_any(Bomb),
+            false => Ok::<_, SandboxError>(()),
+        }
+    });
+    let error = execute_with_controls(&POLICY, &breaker, tool).await.unwrap_err();
+    assert!(error.is_panic(), "{error}");
+    assert_eq!(breaker.failure_count(), 1);
 }

@@ -83,7 +83,7 @@ async fn failures_of_the_engine_are_errors() {
     let error = report(&CircuitBreaker::new(0), &[Attempt::Finds]).await.unwrap_err();
     assert!(error.is_circuit_open(), "{error}");
 
-    let error = report(&CircuitBreaker::new(2), &[Attempt::Fails]).await.unwrap_err();
+    let error = report(&CircuitBreaker::new(2), &[Attempt::Hangs]).await.unwrap_err();
     assert!(
         error.is_circuit_open(),
         "opened by the second of three attempts: {error}"
@@ -103,8 +103,8 @@ async fn of_calls_within_calls_the_outer_one() {
     });
     let error = ToolExecutionResult::of(execute_with_controls(POLICY.max_retries(1), &outer, tool)).await;
     assert!(
-        matches!(&error, Ok(report) if report.attempts == 2 && !report.success),
-        "the inner failure is the outer tool's own error: {error:?}"
+        matches!(&error, Ok(report) if report.attempts == 1 && !report.success),
+        "the inner refusal is the outer tool's own error, and is not retried: {error:?}"
     );
 }
 

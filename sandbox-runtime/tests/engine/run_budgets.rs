@@ -202,7 +202,7 @@ fn a_scope_is_send_when_the_run_is() {
 
 #[tokio::test(start_paused = true)]
 async fn a_retry_that_was_not_made_is_given_back() {
-    let breaker = CircuitBreaker::new(2);
+    let breaker = CircuitBreaker::new(1);
     let attempts = Budget::new()
         .retries(1)
         .scope(async {
