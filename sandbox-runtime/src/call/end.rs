@@ -105,6 +105,7 @@ impl<S: Controls> CallState<S> {
     }
 
     /// Ends the call whose first attempt the breaker refused.
+    #[inline]
     pub(super) fn reject<R>(mut self: Pin<&mut Self>, refusal: Refusal) -> Returned<S, R>
     where
         S::Handler: Handler<R>,
