@@ -62,7 +62,7 @@ async fn the_engine_is_the_same() {
     let mut attempts = 0;
     let timeout = hangs(&mut attempts).await.unwrap_err();
     assert!(
-        timeout.starts_with("`hangs` timed out: 4 attempts of up to 10 ms."),
+        timeout.starts_with("`hangs` timed out after 10 ms, in the last of 4 attempts."),
         "{}",
         timeout
     );

@@ -38,19 +38,24 @@ pub struct Failure {
     /// The time limit of the whole call in milliseconds, if it has one: its own, or what was left of its run's
     /// [budget](crate::Budget).
     pub deadline_ms: Option<u64>,
-    /// How long the breaker will still refuse at most, in milliseconds, if it did and knows.
+    /// For how long the breaker refuses further calls at most, in milliseconds: after a refusal, and after a failure that has
+    /// opened it. `None` if it does not refuse, or does so until it is reset.
     pub retry_after_ms: Option<u64>,
     /// Whether an attempt was begun whose effect is unknown: the tool may have done what it was asked to.
     pub may_have_executed: bool,
     /// Whether the policy says that running the tool twice is as good as running it once.
     pub idempotent: bool,
-    /// The message of the panic; for every other kind the text of the last error that the tool returned, when an attempt
-    /// followed that yielded nothing. On one line, and cut at 500 characters.
+    /// The text of the last error that the tool returned, when an attempt followed that yielded nothing. On one line, and cut
+    /// at 500 characters.
     ///
     /// The text of an error is kept for those who ask for it: by the attribute with `on_failure` for any error that
     /// displays, by hand with [`Tool::keep_last_error`](crate::Tool::keep_last_error). For the answers and errors of the tools of
     /// rmcp and rig the attribute keeps it by itself.
     pub last_error: Option<String>,
+    /// The message of the panic, on one line and cut at 500 characters, if the tool panicked. It was written for programmers:
+    /// the log has it, and [`SandboxError::Panicked`], but neither the text for a model nor the data of a serialized failure.
+    #[serde(skip)]
+    pub panic_message: Option<String>,
 }
 
 /// The kinds of [`Failure`].
@@ -110,7 +115,12 @@ impl fmt::Display for Failure {
             FailureKind::Timeout if *attempts == 1 => {
                 write!(f, "`{tool}` timed out after {timeout_ms} ms")
             }
-            FailureKind::Timeout => write!(f, "`{tool}` timed out: {attempts} attempts of up to {timeout_ms} ms"),
+            FailureKind::Timeout => {
+                write!(
+                    f,
+                    "`{tool}` timed out after {timeout_ms} ms, in the last of {attempts} attempts"
+                )
+            }
             FailureKind::CircuitBreakerOpen {
                 consecutive_failures,
                 threshold,
@@ -128,7 +138,10 @@ impl fmt::Display for Failure {
             }
             FailureKind::Cancelled if *attempts == 0 => write!(f, "`{tool}` was cancelled before it began"),
             FailureKind::Cancelled => write!(f, "`{tool}` was cancelled in attempt {attempts}"),
-            FailureKind::Panicked => return write!(f, "`{tool}` panicked: {}", last_error.unwrap_or("no message")),
+            FailureKind::Panicked => {
+                let message = self.panic_message.as_deref().unwrap_or("no message");
+                write!(f, "`{tool}` panicked: {message}")
+            }
         }?;
         match last_error {
             Some(error) => write!(f, "; an earlier attempt failed: {error}"),

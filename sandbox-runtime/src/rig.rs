@@ -87,7 +87,10 @@ use crate::verdict::Verdict;
 impl From<Failure> for ToolExecutionError {
     fn from(failure: Failure) -> Self {
         let (kind, retryable) = match failure.kind {
-            FailureKind::Timeout => (ToolErrorKind::Timeout, failure.idempotent),
+            FailureKind::Timeout => (
+                ToolErrorKind::Timeout,
+                failure.idempotent && failure.retry_after_ms.is_none(),
+            ),
             // Without an attempt, the run itself is over: another call would not have time either.
             FailureKind::DeadlineExceeded => (ToolErrorKind::Timeout, failure.idempotent && failure.attempts > 0),
             // A retry helps only after the cooldown, which is longer than a loop of retries waits.

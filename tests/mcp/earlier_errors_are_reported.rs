@@ -100,7 +100,7 @@ const TOOLS: [(&str, &str); 9] = [
 /// Checks the answer of a tool that failed before its last attempt timed out.
 fn check(tool: &str, earlier: &str, text: &str, data: &Value) {
     let expected = format!(
-        "`{tool}` timed out: 2 attempts of up to 500 ms. An earlier attempt failed: {earlier}. Calling it again does no \
+        "`{tool}` timed out after 500 ms, in the last of 2 attempts. An earlier attempt failed: {earlier}. Calling it again does no \
          harm, but the same request is unlikely to be answered: ask for less, or go on without it."
     );
     assert_eq!(text, expected, "{tool}");

@@ -163,8 +163,7 @@ fn failures(tool: &str) -> [(&'static str, String, Value); 4] {
         "`{tool}` timed out after 1 s. Calling it again does no harm, but the same request is unlikely to be answered: ask \
          for less, or go on without it."
     );
-    let panic =
-        format!("`{tool}` crashed: boom. The same call is likely to crash again: change it, or go on without it.");
+    let panic = format!("`{tool}` crashed. The same call is likely to crash again: change it, or go on without it.");
     let refusal = format!(
         "`{tool}` is unavailable after repeated failures (circuit breaker open) and was not called. Do not call it again \
          for 30 s; go on without it."

@@ -1,10 +1,12 @@
 //! A server in `Sandboxed` completes the answers that report a failure, and no others.
 
+use std::time::Duration;
+
 use rmcp::handler::server::wrapper::Json;
 use rmcp::model::{ContentBlock, IntoContents};
 use rmcp::{ErrorData, tool, tool_router};
 use sandbox_runtime::mcp::Sandboxed;
-use sandbox_runtime::{SandboxError, ToolExecutionResult, sandboxed};
+use sandbox_runtime::{Budget, SandboxError, ToolExecutionResult, sandboxed};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -45,15 +47,16 @@ async fn render(template: &str) -> anyhow::Result<String> {
 }
 
 #[sandboxed(breaker = off)]
-async fn crash(number: u32) -> Result<(), String> {
-    panic!("{number}")
+async fn hang() -> Result<(), String> {
+    std::future::pending().await
 }
 
-/// Fails once more often than the server remembers.
-async fn crash_often() -> Vec<String> {
+/// Is cut once more often than the server remembers, each time after a millisecond more.
+async fn cut_often() -> Vec<String> {
     let mut errors = Vec::new();
-    for number in 0..17 {
-        errors.extend(crash(number).await.err());
+    for millis in 1..=17 {
+        let run = Budget::new().deadline(Duration::from_millis(millis));
+        errors.extend(run.scope(hang()).await.err());
     }
     errors
 }
@@ -183,13 +186,13 @@ impl Server {
     }
 
     #[tool]
-    async fn crashes_and_hands_on_the_first(&self) -> Result<String, String> {
-        Err(crash_often().await.swap_remove(0))
+    async fn is_cut_and_hands_on_the_first(&self) -> Result<String, String> {
+        Err(cut_often().await.swap_remove(0))
     }
 
     #[tool]
-    async fn crashes_and_hands_on_the_last(&self) -> Result<String, String> {
-        Err(crash_often().await.swap_remove(16))
+    async fn is_cut_and_hands_on_the_last(&self) -> Result<String, String> {
+        Err(cut_often().await.swap_remove(16))
     }
 
     #[sandboxed(timeout_ms = 100, max_retries = 0, breaker = off)]
@@ -392,9 +395,9 @@ async fn and_elsewhere_it_panics() {
 
 #[tokio::test(start_paused = true)]
 async fn the_latest_of_many_are_remembered() {
-    let crashed = |number: u32| {
-        format!("`crash` crashed: {number}. The same call is likely to crash again: change it, or go on without it.")
+    let cut = |millis: u32| {
+        format!("`hang` did not finish in the {millis} ms that it had. Ask for less, or go on without it.")
     };
-    check("crashes_and_hands_on_the_last", &[&crashed(16)], "crash").await;
-    assert_eq!(call("crashes_and_hands_on_the_first").await, Ok(error(&crashed(0))));
+    check("is_cut_and_hands_on_the_last", &[&cut(17)], "hang").await;
+    assert_eq!(call("is_cut_and_hands_on_the_first").await, Ok(error(&cut(1))));
 }

@@ -81,8 +81,8 @@ async fn timeouts() {
         Timeout,
         Some(true),
         "timeout",
-        "`search` timed out: 2 attempts of up to 2000 ms",
-        "`search` timed out: 2 attempts of up to 2 s. Calling it again does no harm, but the same request is unlikely to \
+        "`search` timed out after 2000 ms, in the last of 2 attempts",
+        "`search` timed out after 2 s, in the last of 2 attempts. Calling it again does no harm, but the same request is unlikely to \
          be answered: ask for less, or go on without it.",
     );
     assert_eq!(read(&answer), expected);
@@ -142,7 +142,7 @@ async fn panics() {
         Some(false),
         "panicked",
         "`crash` panicked: bad index",
-        "`crash` crashed: bad index. The same call is likely to crash again: change it, or go on without it.",
+        "`crash` crashed. The same call is likely to crash again: change it, or go on without it.",
     );
     assert_eq!(read(&answer), expected);
     assert_eq!(failure(&answer).kind, FailureKind::Panicked);

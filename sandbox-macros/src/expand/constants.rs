@@ -3,6 +3,7 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::Expr;
+use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 
 use super::{Expansion, mixed_site_at};
@@ -39,7 +40,7 @@ impl Expansion<'_> {
         match self.args.value(Key::Name) {
             Some(name) => quote!(#name),
             None => {
-                let name = self.item.signature.ident.to_string();
+                let name = self.item.signature.ident.unraw().to_string();
                 quote!(#name)
             }
         }

@@ -59,7 +59,7 @@ impl<S: Controls> CallState<S> {
         S::Handler: Handler<R>,
     {
         let failure = Failure {
-            last_error: message,
+            panic_message: message,
             ..self.failure(kind)
         };
         self.finish(stop, Err(failure), None)
@@ -95,10 +95,10 @@ impl<S: Controls> CallState<S> {
         if stop == Stop::Cancelled || stop == Stop::DeadlineExceeded && self.is_run_over() {
             nested::note_end();
         }
+        if let Err(failure) = &mut last {
+            self.as_mut().complete(failure);
+        }
         if self.rare.is_some() {
-            if let Err(failure) = &mut last {
-                self.as_mut().add_earlier_error(failure);
-            }
             self.as_mut().leave_surroundings(stop, refusal, last.as_ref().err());
         }
         self.controls.handler().finish(self.attempts, last, refusal)
@@ -130,12 +130,18 @@ impl<S: Controls> CallState<S> {
         }
     }
 
-    /// What the failure already has is of the last attempt itself: the message of a panic.
+    /// Adds to a failure of the engine what has happened to the call and to its breaker.
     #[cold]
-    fn add_earlier_error(self: Pin<&mut Self>, failure: &mut Failure) {
-        if let Some(rare) = self.project().rare
-            && failure.last_error.is_none()
-        {
+    fn complete(self: Pin<&mut Self>, failure: &mut Failure) {
+        // A breaker that was open before would have refused the attempt.
+        if self.attempts > 0 && failure.kind != FailureKind::Cancelled {
+            failure.retry_after_ms = self
+                .controls
+                .breaker()
+                .refusal()
+                .and_then(|refusal| refusal.retry_after_ms);
+        }
+        if let Some(rare) = self.project().rare {
             failure.last_error = rare.earlier_error.take();
         }
     }
@@ -175,6 +181,7 @@ impl<S: Controls> CallState<S> {
             may_have_executed: self.attempts > 0,
             idempotent: policy.idempotent,
             last_error: None,
+            panic_message: None,
         }
     }
 }

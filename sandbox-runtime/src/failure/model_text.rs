@@ -26,9 +26,9 @@ impl Failure {
     #[must_use]
     pub fn for_model(&self) -> String {
         let happened = self.happened();
-        let earlier = match (&self.kind, &self.last_error) {
-            (FailureKind::Panicked, _) | (_, None) => String::new(),
-            (_, Some(error)) => format!(" An earlier attempt failed: {}", WithFullStop(error)),
+        let earlier = match &self.last_error {
+            Some(error) => format!(" An earlier attempt failed: {}", WithFullStop(error)),
+            None => String::new(),
         };
         let advice = self.advice();
         format!("{happened}{earlier} {advice}")
@@ -37,12 +37,12 @@ impl Failure {
     fn happened(&self) -> String {
         let tool = self.tool;
         match self.kind {
-            FailureKind::Timeout if self.attempts == 1 => {
-                format!("`{tool}` timed out after {}.", HumanMillis(self.timeout_ms))
-            }
             FailureKind::Timeout => {
                 let limit = HumanMillis(self.timeout_ms);
-                format!("`{tool}` timed out: {} attempts of up to {limit}.", self.attempts)
+                match self.attempts {
+                    1 => format!("`{tool}` timed out after {limit}."),
+                    attempts => format!("`{tool}` timed out after {limit}, in the last of {attempts} attempts."),
+                }
             }
             FailureKind::CircuitBreakerOpen { .. } if self.retry_after_ms.is_none() => {
                 format!("`{tool}` is switched off (its circuit breaker is held open) and was not called.")
@@ -57,39 +57,51 @@ impl Failure {
                 let limit = HumanMillis(self.deadline_ms.unwrap_or_default());
                 format!("`{tool}` did not finish in the {limit} that it had.")
             }
-            FailureKind::Panicked => {
-                let message = self.last_error.as_deref().unwrap_or("no message");
-                format!("`{tool}` crashed: {}", WithFullStop(message))
-            }
+            // What a programmer wrote into the panic is not for a model.
+            FailureKind::Panicked => format!("`{tool}` crashed."),
             FailureKind::Cancelled => format!("`{tool}` was cancelled."),
         }
     }
 
     fn advice(&self) -> String {
-        let retry = match self.kind {
-            FailureKind::CircuitBreakerOpen { .. } => {
-                return match self.retry_after_ms {
-                    Some(millis) => {
-                        let wait = HumanMillis(millis.div_ceil(1_000).max(1).saturating_mul(1_000));
-                        format!("Do not call it again for {wait}; go on without it.")
-                    }
-                    None => "Do not call it again; go on without it.".to_owned(),
-                };
-            }
-            FailureKind::DeadlineExceeded if self.attempts == 0 => "Finish with what you have.",
-            _ if self.may_have_executed && !self.idempotent => {
-                "It may have taken effect: check before you call it again."
-            }
-            FailureKind::Timeout => {
-                "Calling it again does no harm, but the same request is unlikely to be answered: ask for less, or go on \
-                 without it."
-            }
-            FailureKind::DeadlineExceeded => "Ask for less, or go on without it.",
-            FailureKind::Panicked => "The same call is likely to crash again: change it, or go on without it.",
-            FailureKind::Cancelled => "Do not call it again unless you are asked to.",
+        let may_have_taken_effect = self.may_have_executed && !self.idempotent;
+        let check = match may_have_taken_effect {
+            true => "It may have taken effect: check before you call it again.",
+            false => "",
         };
-        retry.to_owned()
+        match (self.kind, self.retry_after_ms) {
+            (FailureKind::CircuitBreakerOpen { .. }, Some(millis)) => {
+                format!("Do not call it again for {}; go on without it.", wait(millis))
+            }
+            (FailureKind::CircuitBreakerOpen { .. }, None) => "Do not call it again; go on without it.".to_owned(),
+            // The breaker has opened: whatever else there is to advise, the next call would be refused.
+            (_, Some(millis)) => {
+                let off = format!("It is switched off for {} now: go on without it.", wait(millis));
+                if may_have_taken_effect {
+                    format!("{check} {off}")
+                } else {
+                    off
+                }
+            }
+            (FailureKind::DeadlineExceeded, None) if self.attempts == 0 => "Finish with what you have.".to_owned(),
+            _ if may_have_taken_effect => check.to_owned(),
+            (FailureKind::Timeout, None) => {
+                "Calling it again does no harm, but the same request is unlikely to be answered: ask for \
+                                             less, or go on without it."
+                    .to_owned()
+            }
+            (FailureKind::DeadlineExceeded, None) => "Ask for less, or go on without it.".to_owned(),
+            (FailureKind::Panicked, None) => {
+                "The same call is likely to crash again: change it, or go on without it.".to_owned()
+            }
+            (FailureKind::Cancelled, None) => "Do not call it again unless you are asked to.".to_owned(),
+        }
     }
+}
+
+/// A time to wait, in whole seconds: a model that comes back a moment too early is refused once more.
+fn wait(millis: u64) -> HumanMillis {
+    HumanMillis(millis.div_ceil(1_000).max(1).saturating_mul(1_000))
 }
 
 /// A length of time in milliseconds, in the unit that a person would choose.

@@ -146,7 +146,7 @@ impl From<Failure> for SandboxError {
             },
             FailureKind::Cancelled => SandboxError::Cancelled,
             FailureKind::Panicked => SandboxError::Panicked {
-                message: failure.last_error.unwrap_or_default(),
+                message: failure.panic_message.unwrap_or_default(),
             },
         }
     }

@@ -37,7 +37,10 @@ async fn failure<A: Future<Output = ()>>(
 async fn a_timeout() {
     let breaker = CircuitBreaker::new(5);
     let failure = failure(POLICY, &breaker, std::future::pending).await;
-    assert_eq!(failure.to_string(), "`search` timed out: 2 attempts of up to 1000 ms");
+    assert_eq!(
+        failure.to_string(),
+        "`search` timed out after 1000 ms, in the last of 2 attempts"
+    );
     assert_eq!(
         serde_json::to_value(&failure).unwrap(),
         json!({
@@ -149,7 +152,7 @@ async fn an_error_before_an_attempt_that_came_to_nothing() {
     );
     assert_eq!(
         failure.to_string(),
-        "`search` timed out: 2 attempts of up to 1000 ms; an earlier attempt failed: 503 [1mbusy"
+        "`search` timed out after 1000 ms, in the last of 2 attempts; an earlier attempt failed: 503 [1mbusy"
     );
 
     let short = POLICY.deadline(Duration::from_millis(1_050));
@@ -162,9 +165,13 @@ async fn an_error_before_an_attempt_that_came_to_nothing() {
 
     let failure = failure_after("503", POLICY, || async { panic!("index out of bounds") }).await;
     assert_eq!(
-        (failure.kind, failure.last_error.as_deref()),
-        (FailureKind::Panicked, Some("index out of bounds")),
-        "a panic has its own message"
+        (
+            failure.kind,
+            failure.last_error.as_deref(),
+            failure.panic_message.as_deref()
+        ),
+        (FailureKind::Panicked, Some("503"), Some("index out of bounds")),
+        "a panic has a message beside"
     );
 }
 

@@ -62,7 +62,7 @@ WEATHER = structured('{"celsius":21,"city":"Lisbon"}', {"celsius": 21, "city": "
 NO_NOTE = error("there is no note `diary`")
 
 PANICKED = failure(
-    "`read_line` crashed: index out of bounds: the len is 2 but the index is 7. The same call is likely to crash again: "
+    "`read_line` crashed. The same call is likely to crash again: "
     "change it, or go on without it.",
     "read_line",
     kind="panicked",
@@ -71,7 +71,7 @@ PANICKED = failure(
 )
 
 TIMED_OUT = failure(
-    "`visitors` timed out: 2 attempts of up to 300 ms. Calling it again does no harm, but the same request is unlikely to be "
+    "`visitors` timed out after 300 ms, in the last of 2 attempts. Calling it again does no harm, but the same request is unlikely to be "
     "answered: ask for less, or go on without it.",
     "visitors",
     kind="timeout",
