@@ -47,6 +47,9 @@ pub enum Jitter {
 }
 
 impl Policy {
+    /// A [`timeout`](Policy::timeout) that never ends an attempt.
+    pub(crate) const NO_TIMEOUT: Duration = Duration::MAX;
+
     /// The defaults: 30 s for an attempt, two retries, 500 ms before the first, no jitter, no deadline, idempotent.
     #[must_use]
     pub const fn new() -> Self {
@@ -67,6 +70,8 @@ impl Policy {
     /// The time starts when the attempt first has to wait, and the limit is enforced at the tool's `.await`s: a tool that
     /// blocks its thread is not interrupted, and its answer is accepted even if it comes too late because of that. Run
     /// blocking work in [`tokio::task::spawn_blocking`]; it continues there after the limit, beside the next attempt.
+    ///
+    /// With [`Duration::MAX`] an attempt has no limit of its own; a [`deadline`](Policy::deadline) still ends it.
     #[must_use]
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -152,7 +157,8 @@ impl Policy {
         if deadline.is_zero() {
             return Err(PolicyError::ZeroDeadline);
         }
-        if !DEADLINE_WITHIN_TIMEOUT.holds(deadline, self.timeout) {
+        let has_timeout = self.timeout.as_nanos() != Policy::NO_TIMEOUT.as_nanos();
+        if has_timeout && !DEADLINE_WITHIN_TIMEOUT.holds(deadline, self.timeout) {
             let timeout = self.timeout;
             return Err(PolicyError::DeadlineWithinTimeout { deadline, timeout });
         }
@@ -293,6 +299,17 @@ mod tests {
     }
 
     #[test]
+    fn a_deadline_may_be_the_only_limit() {
+        let policy = Policy::new().timeout(Duration::MAX);
+        assert_eq!(policy.deadline(MILLI).validate(), Ok(()));
+        assert_eq!(policy.deadline(Duration::MAX).validate(), Ok(()));
+        assert_eq!(
+            policy.deadline(Duration::ZERO).validate(),
+            Err(PolicyError::ZeroDeadline)
+        );
+    }
+
+    #[test]
     fn a_zero_deadline_is_refused() {
         let error = Policy::new().deadline(Duration::ZERO).validate().unwrap_err();
         assert_eq!(
@@ -316,12 +333,12 @@ mod tests {
 
     #[test]
     fn the_longest_message_is_whole() {
-        let unlimited = Policy::new().timeout(Duration::MAX).deadline(Duration::MAX);
-        let error = unlimited.validate().unwrap_err();
+        let longest = Duration::MAX - Duration::from_nanos(1);
+        let error = Policy::new().timeout(longest).deadline(longest).validate().unwrap_err();
         assert_eq!(
             error.to_string(),
-            "`deadline_ms` (18446744073709551615999.999999) is not longer than \
-             `timeout_ms` (18446744073709551615999.999999), which is for one attempt alone; raise it or lower the timeout"
+            "`deadline_ms` (18446744073709551615999.999998) is not longer than \
+             `timeout_ms` (18446744073709551615999.999998), which is for one attempt alone; raise it or lower the timeout"
         );
     }
 }
