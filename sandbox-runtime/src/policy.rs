@@ -142,27 +142,47 @@ impl Policy {
     ///
     /// The first rule that is broken.
     pub const fn validate(&self) -> Result<(), PolicyError> {
+        match self.broken_rules() {
+            [Some(error), ..] | [None, Some(error), _] | [None, None, Some(error)] => Err(error),
+            [None, None, None] => Ok(()),
+        }
+    }
+
+    /// Every rule that is broken: about the timeout, the backoff and the deadline.
+    const fn broken_rules(&self) -> [Option<PolicyError>; 3] {
+        [
+            self.broken_rule_of_timeout(),
+            self.broken_rule_of_backoff(),
+            self.broken_rule_of_deadline(),
+        ]
+    }
+
+    const fn broken_rule_of_timeout(&self) -> Option<PolicyError> {
         if self.timeout.is_zero() {
-            return Err(PolicyError::ZeroTimeout);
+            Some(PolicyError::ZeroTimeout)
+        } else {
+            None
         }
-        if let Some(max) = self.backoff_max
-            && !BACKOFF_BASE_OVER_MAX.holds(max, self.backoff_base)
-        {
-            let base = self.backoff_base;
-            return Err(PolicyError::BackoffBaseOverMax { base, max });
+    }
+
+    const fn broken_rule_of_backoff(&self) -> Option<PolicyError> {
+        let base = self.backoff_base;
+        match self.backoff_max {
+            Some(max) if !BACKOFF_BASE_OVER_MAX.holds(max, base) => Some(PolicyError::BackoffBaseOverMax { base, max }),
+            _ => None,
         }
-        let Some(deadline) = self.deadline else {
-            return Ok(());
-        };
-        if deadline.is_zero() {
-            return Err(PolicyError::ZeroDeadline);
+    }
+
+    const fn broken_rule_of_deadline(&self) -> Option<PolicyError> {
+        let timeout = self.timeout;
+        let has_timeout = timeout.as_nanos() != Policy::NO_TIMEOUT.as_nanos();
+        match self.deadline {
+            Some(Duration::ZERO) => Some(PolicyError::ZeroDeadline),
+            Some(deadline) if has_timeout && !DEADLINE_WITHIN_TIMEOUT.holds(deadline, timeout) => {
+                Some(PolicyError::DeadlineWithinTimeout { deadline, timeout })
+            }
+            _ => None,
         }
-        let has_timeout = self.timeout.as_nanos() != Policy::NO_TIMEOUT.as_nanos();
-        if has_timeout && !DEADLINE_WITHIN_TIMEOUT.holds(deadline, self.timeout) {
-            let timeout = self.timeout;
-            return Err(PolicyError::DeadlineWithinTimeout { deadline, timeout });
-        }
-        Ok(())
     }
 }
 
