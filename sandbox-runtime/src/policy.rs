@@ -1,8 +1,13 @@
 //! [`Policy`]: every setting of the engine, and the rules that they obey together.
 
+mod data;
+mod nearest;
+
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use crate::config::SandboxConfig;
 use crate::rules::{BACKOFF_BASE_OVER_MAX, DEADLINE_MS, DEADLINE_WITHIN_TIMEOUT, Message, TIMEOUT_MS};
@@ -19,6 +24,45 @@ use crate::rules::{BACKOFF_BASE_OVER_MAX, DEADLINE_MS, DEADLINE_WITHIN_TIMEOUT, 
 ///     .backoff_base(Duration::from_millis(100));
 /// # assert!(POLICY.validate().is_ok());
 /// ```
+///
+/// # In data
+///
+/// A policy can be read from a file, with the attribute's keys. Times are whole numbers of milliseconds. A setting that is
+/// missing has its default; an unknown one, a value of another type and a policy that [breaks a rule](Policy::validate) are
+/// errors.
+///
+/// ```
+/// # use sandbox_runtime::{Jitter, Policy};
+/// # use std::time::Duration;
+/// let policy: Policy = serde_json::from_str(r#"{ "timeout_ms": 5000, "jitter": "full", "deadline_ms": 60000 }"#)?;
+/// let expected = Policy::new()
+///     .timeout(Duration::from_secs(5))
+///     .jitter(Jitter::Full)
+///     .deadline(Duration::from_secs(60));
+/// assert_eq!(policy, expected);
+///
+/// let error = serde_json::from_str::<Policy>(r#"{ "timeout": 5000 }"#).unwrap_err();
+/// assert!(error.to_string().starts_with("unknown setting `timeout`; did you mean `timeout_ms`?"));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+///
+/// In TOML, with every setting:
+///
+/// ```toml
+/// timeout_ms = 5_000        # or "off": no limit for an attempt
+/// max_retries = 3
+/// backoff_base_ms = 100
+/// backoff_max_ms = 10_000   # default: no limit
+/// deadline_ms = 60_000      # default: no limit
+/// jitter = "full"           # or "none", the default, or "equal"
+/// idempotent = true
+/// jitter_seed = 7           # for tests; not an argument of the attribute
+/// ```
+///
+/// A policy is written with the same keys. Settings without a value are left out, and times are rounded up to whole
+/// milliseconds. (A deadline that is longer than the timeout by less than that may become equal to it, and cannot be read again.)
+/// The format has to describe itself, as JSON and TOML do. In a field with `#[serde(flatten)]`, serde does not show unknown
+/// keys to the policy, which then cannot refuse them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
     pub(crate) timeout: Duration,
@@ -34,7 +78,8 @@ pub struct Policy {
 /// How a delay is spread, so that callers that failed together do not retry together.
 ///
 /// The kinds are those of [Exponential Backoff and Jitter](https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Jitter {
     /// The delay itself.
@@ -135,8 +180,9 @@ impl Policy {
         self
     }
 
-    /// Checks that the settings make sense. The attribute checks at compile time; settings that are read at run time are
-    /// checked here. A call with a policy that was never checked does not panic; it only follows the numbers.
+    /// Checks that the settings make sense. The attribute checks at compile time, and deserializing checks, too; a policy that is
+    /// built at run time is checked here. A call with a policy that was never checked does not panic; it only follows the
+    /// numbers.
     ///
     /// # Errors
     ///

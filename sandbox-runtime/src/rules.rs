@@ -1,4 +1,4 @@
-//! The rules that numbers obey, and the message about each.
+//! The rules that numbers obey, and the message about each; and the keys of a policy.
 //!
 //! Their one place is `args/rules.rs` of the macro crate, which needs them first, for literals, and cannot depend on this
 //! crate. It writes them here as constants. A third crate for both would be one more to publish, and be built twice. A file
@@ -8,6 +8,15 @@
 use std::time::Duration;
 
 sandbox_macros::rules!();
+
+/// A row of [`POLICY_KEYS`].
+#[derive(Debug)]
+pub(crate) struct PolicyKeySpec {
+    pub(crate) key: PolicyKey,
+    pub(crate) text: &'static str,
+    /// What the key takes, for a message.
+    pub(crate) takes: &'static str,
+}
 
 /// The whole numbers that a key takes.
 #[derive(Debug)]

@@ -8,7 +8,8 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
 
 use super::bounds::filled;
-use super::keys::{KEYS, Key, KeySpec, ValueKind};
+use super::expected;
+use super::keys::{KEYS, Key, KeySpec, Section, ValueKind};
 
 /// A share that is above one number and at most another.
 pub(super) struct Share {
@@ -78,10 +79,11 @@ impl Order {
 }
 
 /// The rules as constants for the runtime, whose types they name. It checks what types do not: bounds that exclude some of a
-/// type's numbers.
+/// type's numbers. With them come the keys of its policy.
 pub(crate) fn expansion() -> TokenStream {
     let bounds = KEYS.iter().filter_map(bounds_constant);
     let orders = ORDERS.iter().map(order_constant);
+    let keys = policy_keys();
     let Share {
         above,
         maximum,
@@ -91,14 +93,57 @@ pub(crate) fn expansion() -> TokenStream {
         #(#bounds)*
         pub(crate) const FAILURE_RATE: Share = Share { above: #above, maximum: #maximum, message: #message };
         #(#orders)*
+        #keys
     }
+}
+
+/// The settings of a policy, for the runtime, which reads them from data: the arguments of the attribute that a setter of the
+/// policy takes, and the seed of its jitter. They are an `enum`, so that the runtime cannot forget one: its `match` would not
+/// compile.
+fn policy_keys() -> TokenStream {
+    let arguments = KEYS
+        .iter()
+        .filter(|spec| spec.section == Section::Attribute && spec.setter.is_some());
+    let mut names: Vec<_> = arguments
+        .clone()
+        .map(|spec| ident(&format!("{:?}", spec.key)))
+        .collect();
+    let mut texts: Vec<_> = arguments.clone().map(|spec| spec.text).collect();
+    let mut takes: Vec<_> = arguments.map(takes).collect();
+    // Without an argument: it is for tests.
+    names.push(ident("JitterSeed"));
+    texts.push("jitter_seed");
+    takes.push("a whole number, at least 0".to_owned());
+    quote! {
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum PolicyKey { #(#names),* }
+        pub(crate) const POLICY_KEYS: &[PolicyKeySpec] =
+            &[#(PolicyKeySpec { key: PolicyKey::#names, text: #texts, takes: #takes }),*];
+        pub(crate) const POLICY_KEY_TEXTS: &[&str] = &[#(#texts),*];
+    }
+}
+
+/// What a key takes, with the bounds of a number.
+fn takes(spec: &KeySpec) -> String {
+    let expected = expected(spec);
+    match spec.kind {
+        ValueKind::Number { bounds, .. } if bounds.maximum < u64::MAX => {
+            format!("{expected}, from {} to {}", bounds.minimum(), bounds.maximum)
+        }
+        ValueKind::Number { bounds, .. } => format!("{expected}, at least {}", bounds.minimum()),
+        _ => expected,
+    }
+}
+
+fn ident(text: &str) -> Ident {
+    Ident::new(text, Span::call_site())
 }
 
 fn bounds_constant(spec: &KeySpec) -> Option<TokenStream> {
     let ValueKind::Number { bounds, .. } = spec.kind else {
         return None;
     };
-    let name = Ident::new(&spec.text.to_uppercase(), Span::call_site());
+    let name = ident(&spec.text.to_uppercase());
     let key = spec.text;
     let (minimum, maximum) = (bounds.minimum(), bounds.maximum);
     let (too_small, too_large) = (bounds.message(spec.key, true), bounds.message(spec.key, false));
@@ -116,7 +161,7 @@ fn bounds_constant(spec: &KeySpec) -> Option<TokenStream> {
 }
 
 fn order_constant(order: &Order) -> TokenStream {
-    let name = Ident::new(order.name, Span::call_site());
+    let name = ident(order.name);
     let key = order.longer.text();
     let &Order {
         may_be_equal, message, ..
