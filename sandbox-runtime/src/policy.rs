@@ -139,7 +139,8 @@ impl Policy {
 
     /// Sets the longest delay, jitter included. Default: no limit.
     ///
-    /// If a dependency requests a longer delay, the call ends: see [`Verdict::Retry`](crate::Verdict::Retry).
+    /// If a dependency requests a longer delay than this, or than one minute where this is not set, the call ends at once: see
+    /// [`Verdict::Retry`](crate::Verdict::Retry).
     #[must_use]
     pub const fn backoff_max(mut self, longest: Duration) -> Self {
         self.backoff_max = Some(longest);

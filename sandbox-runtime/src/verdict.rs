@@ -12,8 +12,8 @@ pub enum Verdict {
     /// The tool failed; it is run again if the policy allows another attempt.
     Retry {
         /// The delay that the dependency asks for, such as that of a `Retry-After` header. It replaces the backoff with its
-        /// jitter. If it is longer than [`backoff_max`](crate::Policy::backoff_max), or does not end before the deadline, the
-        /// call ends.
+        /// jitter. If it is longer than [`backoff_max`](crate::Policy::backoff_max), or than one minute where that is not set,
+        /// or if it does not end before the deadline, the call ends at once.
         after: Option<Duration>,
     },
     /// The tool failed, and running it again would not help.
