@@ -93,8 +93,8 @@ async fn main() -> ExitCode {
                 elapsed >= 200
             }
             ("COBOL", Err(PriceError::UnknownSymbol(symbol))) => {
-                println!("       no such symbol: {symbol}");
-                PRICES.failure_count() == 2
+                println!("       no such symbol: {symbol}; retries mended the errors before it");
+                PRICES.failure_count() == 0
             }
             ("SLOW", Err(PriceError::Sandbox(failure))) => {
                 println!("       {failure}");

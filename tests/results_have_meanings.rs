@@ -99,14 +99,15 @@ async fn classify() {
     }
     attempts.store(0, Ordering::Relaxed);
     let start = tokio::time::Instant::now();
-    assert_eq!(
-        classify_path(&attempts, Err(FetchError::Busy(1_234))).await,
-        Err(FetchError::Busy(1_234))
-    );
-    assert_eq!(
-        start.elapsed().as_millis(),
-        0,
-        "the breaker has opened: there is nothing to wait for"
+    assert_eq!(classify_path(&attempts, Err(FetchError::Busy(1_234))).await, Ok(7));
+    assert_eq!(start.elapsed().as_millis(), 1_234, "the hint was waited out");
+    attempts.store(0, Ordering::Relaxed);
+    let _ = classify_path(&attempts, Err(FetchError::Down)).await;
+    assert_eq!(attempts.load(Ordering::Relaxed), 1, "a failure is final");
+    let refused = classify_path(&attempts, Ok(7)).await;
+    assert!(
+        matches!(&refused, Err(FetchError::Sandbox(error)) if error.is_circuit_open()),
+        "and a mark, which opens the breaker: {refused:?}"
     );
     let mut attempts = 0;
     assert_eq!(classify_closure(&mut attempts).await, Ok(vec![0]));
@@ -149,7 +150,9 @@ async fn ignore_if() {
     assert_eq!(attempts.into_inner(), 3, "not retried");
     let attempts = AtomicU32::new(0);
     let _ = ignore_if_path(&attempts, Err(FetchError::Down)).await;
-    assert_eq!(attempts.into_inner(), 1, "other errors count: the breaker has opened");
+    let refused = ignore_if_path(&attempts, Ok(7)).await;
+    assert_eq!(attempts.into_inner(), 3, "other errors are retried");
+    assert!(refused.is_err(), "and the last one is a mark, which opens the breaker");
 
     for (error, expected) in [
         (FetchError::BadRequest, 1),

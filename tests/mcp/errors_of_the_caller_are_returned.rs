@@ -84,7 +84,7 @@ async fn at_once_and_without_a_mark() {
 #[tokio::test(start_paused = true)]
 async fn and_others_are_retried() {
     for code in [ErrorCode::INTERNAL_ERROR, ErrorCode(-32_000)] {
-        check(code, 3, 3).await;
+        check(code, 3, 1).await;
     }
 }
 

@@ -180,13 +180,13 @@ fn failures(tool: &str) -> [(&'static str, String, Value); 4] {
     };
     let timed_out = with(data(true, 1_000), json!({ "kind": "timeout" }));
     [
-        ("hang", timeout.clone(), timed_out.clone()),
+        ("hang", timeout, timed_out.clone()),
+        ("panic", panic, with(data(true, 0), json!({ "kind": "panicked" }))),
         (
-            "panic",
-            panic,
-            with(data(true, 0), json!({ "kind": "panicked", "last_error": "boom" })),
+            "hang",
+            format!("`{tool}` timed out after 1 s. It is switched off for 30 s now: go on without it."),
+            with(timed_out, json!({ "retry_after_ms": 30_000 })),
         ),
-        ("hang", timeout, timed_out),
         (
             "answer",
             refusal,
