@@ -179,14 +179,7 @@ impl<T: Future> Attempt<T, T::Output> {
             },
         };
         let (end, outcome, message) = match end {
-            PollEnd::NotAdmitted => {
-                state.as_mut().start_clock();
-                let admitted = match ready!(state.as_mut().poll_admission(cx)) {
-                    Ok(()) => state.admit(),
-                    Err(stop) => Err(state.finish_unadmitted(stop)),
-                };
-                return Poll::Ready(self.admitted(admitted));
-            }
+            PollEnd::NotAdmitted => return self.poll_first_admission(state, cx),
             PollEnd::Cancelled => return Poll::Ready(ControlFlow::Break(self.cancel(state))),
             PollEnd::Pending => {
                 ready!(poll_limit(
@@ -245,6 +238,27 @@ impl<T: Future> Attempt<T, T::Output> {
                 _ => state.finish_with(stop, outcome, refusal),
             }),
         }
+    }
+
+    /// Asks for the first attempt of a call that is surrounded, or whose breaker is not closed.
+    #[inline(always)]
+    fn poll_first_admission<S>(
+        self: Pin<&mut Self>,
+        mut state: Pin<&mut CallState<S>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<ControlFlow<Returned<S, T::Output>>>
+    where
+        S: Controls,
+        S::Handler: Handler<T::Output>,
+    {
+        // A loop over calls that are refused at once lets others run.
+        ready!(coop::poll_proceed(cx)).made_progress();
+        state.as_mut().start_clock();
+        let admitted = match ready!(state.as_mut().poll_admission(cx)) {
+            Ok(()) => state.admit(),
+            Err(stop) => Err(state.finish_unadmitted(stop)),
+        };
+        Poll::Ready(self.admitted(admitted))
     }
 
     /// Waits out the delay and asks for the next attempt.

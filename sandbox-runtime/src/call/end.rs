@@ -30,7 +30,10 @@ impl<S: Controls> CallState<S> {
         if let Some(admission) = this.admission.take() {
             this.controls.breaker().succeed(admission);
         }
-        self.finish(Stop::Succeeded, Ok(outcome), None)
+        if self.rare.is_some() {
+            self.as_mut().leave_surroundings(Stop::Succeeded, None, None);
+        }
+        self.controls.handler().finish(self.attempts, Ok(outcome), None)
     }
 
     /// Ends the call with the outcome of its last attempt; `None` if that timed out.
@@ -78,6 +81,7 @@ impl<S: Controls> CallState<S> {
         self.finish_with_failure(stop, kind, None)
     }
 
+    /// Ends the call with an outcome that is not a success, or with a failure.
     fn finish<R>(
         mut self: Pin<&mut Self>,
         stop: Stop,

@@ -20,6 +20,7 @@ mod panics;
 mod reports;
 mod retries;
 mod run_budgets;
+mod run_membership;
 mod time_limit;
 mod typed_tools;
 mod verdicts;
