@@ -29,7 +29,9 @@ use crate::failure::{Refusal, SandboxError};
 ///   if it is [`windowed`](Self::windowed), the failures among the latest results.
 /// - **Open**: attempts are refused until the cooldown is over.
 /// - **Half-open**: attempts pass as probes, at most [`probes`](Self::probes) at a time; each takes a probe slot. That
-///   many successes close the breaker; one failure opens it again.
+///   many successes close the breaker; one failure opens it again. A probe that is dropped while every slot is taken
+///   doubles the slots, so that callers that give up together, such as a `try_join_all` at the first refusal, do not
+///   keep the breaker half-open: a batch of n is let in whole after about log₂ n batches.
 ///
 /// The breaker has no lock and allocates nothing, and it can be a `static`: one breaker stands for one dependency, for
 /// all threads and callers. While it is closed and the attempts succeed, it is only read.
@@ -170,7 +172,7 @@ impl CircuitBreaker {
         self.with(settings)
     }
 
-    /// Sets how many successes close a half-open breaker, and how many probes it admits at a time. Default: 1.
+    /// Sets how many successes close a half-open breaker, and how many probes it admits at a time at first. Default: 1.
     ///
     /// 0 means 1; more than 65,535 means 65,535.
     #[must_use]
@@ -251,8 +253,8 @@ impl CircuitBreaker {
         self.on_transition(self.machine.fail(admission, clock::now));
     }
 
-    /// Takes back the admission of an attempt that says nothing about the dependency: nothing is counted, and the slot of a
-    /// probe is free.
+    /// Takes back the admission of an attempt that says nothing about the dependency: no result is counted, and the slot of
+    /// a probe is free.
     pub(crate) fn release(&self, admission: Admission) {
         self.machine.release(admission);
     }

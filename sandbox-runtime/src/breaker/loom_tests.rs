@@ -43,6 +43,8 @@ struct Watched {
     machine: Machine<AtomicU64>,
     /// The admissions that are live: each is added after it was given and removed before it is resolved.
     live: Mutex<Vec<Admission>>,
+    /// The admissions that have been released, or soon will be.
+    released: Mutex<Vec<Admission>>,
     /// The transitions returned so far, to whichever thread.
     transitions: Mutex<Vec<Transition>>,
 }
@@ -61,6 +63,7 @@ impl Watched {
         Arc::new(Watched {
             machine: Machine::made_of(AtomicU64::new, settings, Generation::FIRST),
             live: Mutex::default(),
+            released: Mutex::default(),
             transitions: Mutex::default(),
         })
     }
@@ -84,7 +87,9 @@ impl Watched {
         let mut live = self.live();
         live.push(admission);
         let of_this_generation = live.iter().filter(|other| **other == admission).count();
-        let slots = usize::from(self.machine.settings().probes);
+        let released = self.released.lock().unwrap();
+        let doublings = released.iter().filter(|other| **other == admission).count();
+        let slots = usize::from(self.machine.settings().probes) << doublings;
         assert!(
             !admission.is_probe() || of_this_generation <= slots,
             "{of_this_generation} probes at a time"
@@ -94,6 +99,11 @@ impl Watched {
 
     fn admit_now(&self, at: u64) -> Admission {
         self.admit(at).expect("the attempt is admitted")
+    }
+
+    /// Takes every free slot and returns how many there were.
+    fn free_slots(&self, at: u64) -> usize {
+        std::iter::from_fn(|| self.admit(at)).count()
     }
 
     fn remove_live(&self, admission: Admission) {
@@ -116,6 +126,7 @@ impl Watched {
 
     fn release(&self, admission: Admission) {
         self.remove_live(admission);
+        self.released.lock().unwrap().push(admission);
         self.machine.release(admission);
     }
 

@@ -20,7 +20,7 @@ mod admission;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::packed::{Counts, Generation, PackedState, ProbeCounts, State, Word};
+use super::packed::{Count, Counts, Generation, PackedState, ProbeCounts, State, Word};
 use super::settings::{Settings, TripRule};
 use super::transition::{Cause, Transition};
 use super::window::Window;
@@ -81,12 +81,7 @@ impl<W: Word> Machine<W> {
 
     #[cold]
     fn succeed_probe(&self, generation: Generation) -> Option<Transition> {
-        let counts = self.update_probe_counts(generation, |counts| {
-            Some(ProbeCounts {
-                slots_taken: counts.slots_taken.saturating_sub(1),
-                successes: counts.successes.saturating_add(1),
-            })
-        })?;
+        let counts = self.update_counts(generation, |counts: ProbeCounts| Some(counts.free_slot().add_success()))?;
         if counts.successes < self.settings.probes {
             return None;
         }
@@ -111,13 +106,17 @@ impl<W: Word> Machine<W> {
 
     /// Takes back an admission whose attempt had no result: nothing is counted, and a probe's slot is free. This never
     /// makes a transition.
+    ///
+    /// If every slot was taken, there are twice as many from now on, because the probe may have been dropped for that very
+    /// reason: by a caller that gave up when the attempt beside it was refused. Such a refusal is followed by a result or
+    /// by the doubling: the first probe that is dropped after it finds every slot taken. And there never are more than
+    /// twice as many slots as there were probes at a time.
     pub(super) fn release(&self, admission: Admission) {
         if admission.is_probe() {
-            self.update_probe_counts(admission.generation(), |counts| {
-                Some(ProbeCounts {
-                    slots_taken: counts.slots_taken.saturating_sub(1),
-                    ..counts
-                })
+            self.update_counts(admission.generation(), |counts: ProbeCounts| {
+                let left = counts.free_slot();
+                let is_full = !counts.has_free_slot(self.settings.probes);
+                Some(if is_full { left.double_slots() } else { left })
             });
         }
     }
@@ -176,20 +175,28 @@ impl<W: Word> Machine<W> {
             TripRule::Windowed { size, threshold } => self.count_in_window(size, threshold, generation, false, now),
             // A disabled breaker counts no failures, so that a success of it never finds any.
             TripRule::Consecutive { .. } | TripRule::Disabled => {
-                let count = Counts::unpack(self.counts.load(Ordering::Acquire)).count_of(generation);
-                if count.is_some_and(|failures| failures != 0) {
-                    self.update_counts(generation, |_| Some(0));
+                // Whose failures they are is checked only when there are any: mostly there are none. What a generation that
+                // is over has left behind is cleared once.
+                if u32::from_bits(self.counts.load(Ordering::Acquire)) != 0 {
+                    self.clear_failures(generation);
                 }
                 None
             }
         }
     }
 
+    /// Ends a row of failures.
+    // Out of line: the success of an attempt, which mostly finds none, then needs no stack frame.
+    #[inline(never)]
+    fn clear_failures(&self, generation: Generation) {
+        self.update_counts(generation, |_: u32| Some(0));
+    }
+
     #[inline]
     fn count_failure(&self, generation: Generation, now: impl Fn() -> Tick) -> Option<Transition> {
         match self.settings.trip_rule {
             TripRule::Consecutive { threshold } => {
-                let failures = self.update_counts(generation, |count| Some(count.saturating_add(1)))?;
+                let failures = self.update_counts(generation, |count: u32| Some(count.saturating_add(1)))?;
                 if failures < threshold {
                     return None;
                 }
@@ -228,21 +235,21 @@ impl<W: Word> Machine<W> {
     fn count_while_open(&self, generation: Generation) {
         match self.settings.trip_rule {
             TripRule::Consecutive { .. } | TripRule::Windowed { .. } => {
-                self.update_counts(generation, |count| Some(count.saturating_add(1)));
+                self.update_counts(generation, |count: u32| Some(count.saturating_add(1)));
             }
             TripRule::Disabled => {}
         }
     }
 
     /// Changes the count of `generation` and returns it; `None` when that generation is over or `change` declines.
-    fn update_counts(&self, generation: Generation, change: impl Fn(u32) -> Option<u32>) -> Option<u32> {
+    fn update_counts<C: Count>(&self, generation: Generation, change: impl Fn(C) -> Option<C>) -> Option<C> {
         let mut word = self.counts.load(Ordering::SeqCst);
         loop {
             let counted = match Counts::unpack(word).count_of(generation) {
                 Some(count) => count,
                 // The counts of another generation. Nobody counts for a generation before the state has reached it: if
                 // the state, read after the counts, is at `generation`, they are older, and its own count is zero.
-                None if self.load_state().generation() == generation => 0,
+                None if self.load_state().generation() == generation => C::from_bits(0),
                 None => return None,
             };
             let count = change(counted)?;
@@ -254,24 +261,9 @@ impl<W: Word> Machine<W> {
         }
     }
 
-    fn update_probe_counts(
-        &self,
-        generation: Generation,
-        change: impl Fn(ProbeCounts) -> Option<ProbeCounts>,
-    ) -> Option<ProbeCounts> {
-        self.update_counts(generation, |count| {
-            change(ProbeCounts::unpack(count)).map(ProbeCounts::pack)
-        })
-        .map(ProbeCounts::unpack)
-    }
-
-    fn probe_counts_of(&self, generation: Generation) -> ProbeCounts {
-        ProbeCounts::unpack(self.count_of(generation))
-    }
-
-    fn count_of(&self, generation: Generation) -> u32 {
+    fn count_of<C: Count>(&self, generation: Generation) -> C {
         let counts = Counts::unpack(self.counts.load(Ordering::SeqCst));
-        counts.count_of(generation).unwrap_or(0)
+        counts.count_of(generation).unwrap_or(C::from_bits(0))
     }
 }
 

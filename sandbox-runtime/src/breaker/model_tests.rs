@@ -31,6 +31,8 @@ enum Step {
         successes: usize,
         failures: usize,
     },
+    /// That many attempts at once; if one of them is refused, the others are dropped.
+    Batch(usize),
     Wait(u64),
     /// Turns the clock back for the next callers: every paused runtime has its own.
     TurnBack(u64),
@@ -83,6 +85,7 @@ impl Pair {
                     self.call(Outcome::Failure)?;
                 }
             }
+            Step::Batch(attempts) => return self.batch(attempts).map(|_| ()),
             Step::Wait(millis) => self.model.now = self.model.later(millis).min(NEVER - 1),
             Step::TurnBack(millis) => self.model.now = self.model.now.saturating_sub(millis),
             Step::RecordFailure => {
@@ -138,6 +141,25 @@ impl Pair {
             self.resolve(before, outcome);
         }
         self.compare(None, None)
+    }
+
+    /// Returns whether the batch was let in whole. Its attempts succeed then; otherwise each is dropped.
+    fn batch(&mut self, attempts: usize) -> Result<bool, TestCaseError> {
+        let before = self.held.len();
+        while self.held.len() < before + attempts {
+            let admitted = self.held.len();
+            self.admit()?;
+            if self.held.len() == admitted {
+                break;
+            }
+        }
+        let is_whole = self.held.len() == before + attempts;
+        let outcome = if is_whole { Outcome::Success } else { Outcome::Dropped };
+        while self.held.len() > before {
+            self.resolve(before, outcome);
+            self.compare(None, None)?;
+        }
+        Ok(is_whole)
     }
 
     fn compare(
@@ -206,6 +228,7 @@ fn step() -> impl Strategy<Value = Step> {
         12 => (0..8_usize, outcome).prop_map(|(position, outcome)| Step::Resolve(position, outcome)),
         8 => calls(5),
         2 => calls(70),
+        4 => (1..=9_usize).prop_map(Step::Batch),
         10 => wait.prop_map(Step::Wait),
         1 => (0..=20_u64).prop_map(Step::TurnBack),
         3 => Just(Step::RecordFailure),
@@ -250,7 +273,42 @@ proptest! {
             })?;
         }
     }
+
+    /// Whatever has happened, and whoever never reports: each batch that comes after the longest cooldown either gets in
+    /// or doubles the slots, unless it only finds out that the slots are lost.
+    #[test]
+    fn a_batch_is_let_in_whole_after_few_batches(
+        rules in rules().prop_filter("it opens, and not for ever", |rules| {
+            rules.cooldown < NEVER && rules.cooldown_max < NEVER && !matches!(rules.opens, Opens::AfterFailuresInARow(0))
+        }),
+        schedule in prop::collection::vec(step(), 1..=30),
+        attempts in 1..=200_usize,
+    ) {
+        let mut pair = Pair::new(rules, 0, Generation::FIRST);
+        for step in schedule {
+            pair.perform(match step {
+                // Not to the end of the clock, where nothing is ever over.
+                Step::Wait(millis) => Step::Wait(millis % (2 * LONGEST_COOLDOWN)),
+                _ => step,
+            })?;
+        }
+        if pair.model.view().0 == State::ForcedOpen {
+            pair.perform(Step::Reset)?;
+        }
+        let enough = attempts.next_power_of_two().ilog2() + 2;
+        for _ in 1..enough {
+            pair.perform(Step::Wait(LONGEST_COOLDOWN))?;
+            if pair.batch(attempts)? {
+                return Ok(());
+            }
+        }
+        pair.perform(Step::Wait(LONGEST_COOLDOWN))?;
+        prop_assert!(pair.batch(attempts)?, "refused after {enough} batches of {attempts}: {:?}", pair.model);
+    }
 }
+
+/// Of the rules above, but for the endless one.
+const LONGEST_COOLDOWN: u64 = 5_000;
 
 /// A closed machine with a cooldown of one millisecond.
 fn machine(breaker: CircuitBreaker) -> Machine {
@@ -351,6 +409,41 @@ fn a_permit_dropped_many_transitions_later_frees_no_slot_of_others() {
     admit(&machine, 2).expect("the cooldown is over");
     machine.release(old);
     assert_eq!(admit(&machine, 2), None, "the only slot is taken");
+}
+
+#[test]
+fn each_batch_that_gives_up_doubles_the_slots_until_the_next_transition() {
+    let machine = machine(CircuitBreaker::new(1));
+    let batch = |at: u64| {
+        std::iter::from_fn(|| admit(&machine, at))
+            .take(1_000_000)
+            .collect::<Vec<_>>()
+    };
+    for round in 0..3 {
+        record_failure(&machine, round);
+        for slots in (0..16).map(|doublings| 1 << doublings).chain([65_535; 3]) {
+            let probes = batch(round + 1);
+            assert_eq!(probes.len(), slots);
+            probes.into_iter().for_each(|probe| machine.release(probe));
+        }
+        let probes = batch(round + 1);
+        // Ends the round: a success closes it.
+        machine.succeed(probes[0], || Tick::at(round + 1));
+        assert_eq!(machine.state_at(|| Tick::at(round + 1)).0, State::Closed);
+        // Of a generation that is over.
+        probes.into_iter().for_each(|probe| machine.release(probe));
+    }
+}
+
+#[test]
+fn probes_dropped_one_by_one_double_the_slots_once() {
+    let machine = machine(CircuitBreaker::new(1));
+    record_failure(&machine, 0);
+    for _ in 0..10 {
+        machine.release(admit(&machine, 1).expect("a slot is free"));
+    }
+    let admitted = std::iter::from_fn(|| admit(&machine, 1)).count();
+    assert_eq!(admitted, 2, "nobody was refused");
 }
 
 #[test]

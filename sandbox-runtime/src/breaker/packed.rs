@@ -142,51 +142,118 @@ impl PackedState {
     }
 }
 
-/// What one generation has counted: generation (upper half), count (lower half).
+/// What one generation has counted: generation (17 bits), count (47).
 ///
 /// Closed: failures in a row; unused with a window, which counts for itself. Open and forced open: failures recorded by
 /// hand. Half-open: [`ProbeCounts`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Counts {
+pub(super) struct Counts<C> {
     pub(super) generation: Generation,
-    pub(super) count: u32,
+    pub(super) count: C,
 }
 
-impl Counts {
-    pub(super) const fn pack(self) -> u64 {
-        self.generation.bits() << 32 | self.count as u64
+/// The count of a generation in at most [`BITS`](Self::BITS) bits. It begins as zero.
+pub(super) trait Count: Copy {
+    const BITS: u32 = u64::BITS - Generation::BITS;
+
+    fn bits(self) -> u64;
+
+    /// Takes the lowest bits of `word`.
+    fn from_bits(word: u64) -> Self;
+}
+
+impl<C: Count> Counts<C> {
+    pub(super) fn pack(self) -> u64 {
+        self.generation.bits() << C::BITS | self.count.bits()
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "the upper half is cut off on purpose")]
-    pub(super) const fn unpack(word: u64) -> Counts {
+    pub(super) fn unpack(word: u64) -> Counts<C> {
         Counts {
-            generation: Generation::from_bits(word >> 32),
-            count: word as u32,
+            generation: Generation::from_bits(word >> C::BITS),
+            count: C::from_bits(word),
         }
     }
 
     /// Returns the count of `generation`, or `None` when the counts are those of an earlier or a later one.
-    pub(super) fn count_of(self, generation: Generation) -> Option<u32> {
+    pub(super) fn count_of(self, generation: Generation) -> Option<C> {
         (self.generation == generation).then_some(self.count)
     }
 }
 
-/// The count of a half-open generation: slots taken (upper half), successes (lower half).
+/// Failures.
+impl Count for u32 {
+    fn bits(self) -> u64 {
+        u64::from(self)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "the bits above are cut off on purpose")]
+    fn from_bits(word: u64) -> u32 {
+        word as u32
+    }
+}
+
+/// The count of a half-open generation: doublings (5 bits), slots taken (16), successes (16).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ProbeCounts {
+    /// How often the probe slots have doubled.
+    pub(super) doublings: u8,
     pub(super) slots_taken: u16,
     pub(super) successes: u16,
 }
 
 impl ProbeCounts {
-    pub(super) const fn pack(self) -> u32 {
-        (self.slots_taken as u32) << 16 | self.successes as u32
+    /// Enough: doubled this often, even one slot becomes as many as can be counted.
+    const MAX_DOUBLINGS: u8 = 16;
+
+    /// Returns how many probes are admitted at a time, of a breaker that begins with `probes`.
+    pub(super) fn slots(self, probes: u16) -> u16 {
+        u16::try_from(u32::from(probes) << self.doublings).unwrap_or(u16::MAX)
     }
 
-    pub(super) const fn unpack(count: u32) -> ProbeCounts {
+    pub(super) fn has_free_slot(self, probes: u16) -> bool {
+        self.slots_taken < self.slots(probes)
+    }
+
+    pub(super) fn take_slot(self) -> ProbeCounts {
         ProbeCounts {
-            slots_taken: (count >> 16) as u16,
-            successes: (count & 0xffff) as u16,
+            slots_taken: self.slots_taken.saturating_add(1),
+            ..self
+        }
+    }
+
+    pub(super) fn free_slot(self) -> ProbeCounts {
+        ProbeCounts {
+            slots_taken: self.slots_taken.saturating_sub(1),
+            ..self
+        }
+    }
+
+    pub(super) fn add_success(self) -> ProbeCounts {
+        ProbeCounts {
+            successes: self.successes.saturating_add(1),
+            ..self
+        }
+    }
+
+    pub(super) fn double_slots(self) -> ProbeCounts {
+        ProbeCounts {
+            doublings: Ord::min(self.doublings + 1, Self::MAX_DOUBLINGS),
+            ..self
+        }
+    }
+}
+
+impl Count for ProbeCounts {
+    fn bits(self) -> u64 {
+        u64::from(self.doublings) << 32 | u64::from(self.slots_taken) << 16 | u64::from(self.successes)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "the bits above are cut off on purpose")]
+    fn from_bits(word: u64) -> ProbeCounts {
+        ProbeCounts {
+            doublings: (word >> 32) as u8 & 0x1f,
+            slots_taken: (word >> 16) as u16,
+            successes: word as u16,
         }
     }
 }
@@ -216,18 +283,42 @@ mod tests {
     #[test]
     fn counts_belong_to_their_own_generation_only() {
         for generation in [0, 1, Generation::MASK].map(Generation) {
-            let counts = Counts { generation, count: 7 };
-            assert_eq!(Counts::unpack(counts.pack()), counts);
-            assert_eq!(counts.count_of(generation), Some(7));
-            assert_eq!(counts.count_of(generation.next()), None, "the counts of an earlier one");
+            for count in [7, u32::MAX] {
+                let counts = Counts { generation, count };
+                assert_eq!(Counts::unpack(counts.pack()), counts);
+                assert_eq!(counts.count_of(generation), Some(count));
+                assert_eq!(counts.count_of(generation.next()), None, "the counts of an earlier one");
+            }
         }
     }
 
     #[test]
     fn probe_counts_survive_packing() {
-        for (slots_taken, successes) in [(0, 0), (1, 0), (0, 1), (u16::MAX, u16::MAX)] {
-            let counts = ProbeCounts { slots_taken, successes };
-            assert_eq!(ProbeCounts::unpack(counts.pack()), counts);
+        for doublings in [0, 1, ProbeCounts::MAX_DOUBLINGS] {
+            for (slots_taken, successes) in [(0, 0), (1, 0), (0, 1), (u16::MAX, u16::MAX)] {
+                let count = ProbeCounts {
+                    doublings,
+                    slots_taken,
+                    successes,
+                };
+                let generation = Generation(Generation::MASK);
+                let counts = Counts { generation, count };
+                assert_eq!(Counts::unpack(counts.pack()), counts);
+            }
+        }
+    }
+
+    #[test]
+    fn slots_double_up_to_as_many_as_can_be_counted() {
+        for (probes, expected) in [
+            (1, [1, 2, 4, 0x8000, u16::MAX, u16::MAX]),
+            (3, [3, 6, 12, u16::MAX, u16::MAX, u16::MAX]),
+            (u16::MAX, [u16::MAX; 6]),
+        ] {
+            for (times, slots) in [0, 1, 2, 15, 16, 1_000].into_iter().zip(expected) {
+                let doubled = (0..times).fold(ProbeCounts::from_bits(0), |counts, _| counts.double_slots());
+                assert_eq!(doubled.slots(probes), slots, "{probes} doubled {times} times");
+            }
         }
     }
 }

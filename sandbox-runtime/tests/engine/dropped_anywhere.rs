@@ -199,7 +199,9 @@ async fn while_half_open() {
                 let seen = seen.unwrap_or_else(|| panic!("{behaviour:?} ended within {polls} polls"));
                 let case = format!("{behaviour:?} dropped after {polls} polls with {probes} probes: {seen:?}");
                 assert_eq!(breaker.state(), BreakerState::HalfOpen, "{case}");
-                let places: Vec<_> = (0..probes).map(|_| breaker.admit()).collect();
+                // Dropped from the only place, the probe may have stood in the way of others: then there are two.
+                let places = if probes == 1 && polls > 0 { 2 } else { probes };
+                let places: Vec<_> = (0..places).map(|_| breaker.admit()).collect();
                 assert!(places.iter().all(Result::is_ok), "a place was lost: {case}");
                 assert!(breaker.admit().is_err(), "a place too many: {case}");
             }

@@ -12,6 +12,7 @@ mod deadlines;
 mod dropped_anywhere;
 mod extremes;
 mod failures;
+mod half_open_decides;
 mod idempotence;
 mod jitter;
 mod marks;

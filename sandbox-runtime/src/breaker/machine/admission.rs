@@ -125,17 +125,16 @@ impl<W: Word> Machine<W> {
         if leased != current && self.state.compare_exchange(current.word(), leased.word()).is_err() {
             return false;
         }
-        let taken = self.update_probe_counts(generation, |counts| {
-            (counts.slots_taken < self.settings.probes).then(|| ProbeCounts {
-                slots_taken: counts.slots_taken + 1,
-                ..counts
-            })
+        let probes = self.settings.probes;
+        let taken = self.update_counts(generation, |counts: ProbeCounts| {
+            counts.has_free_slot(probes).then(|| counts.take_slot())
         });
         taken.is_some() && self.is_at(State::HalfOpen, generation)
     }
 
     fn has_free_slot(&self, generation: Generation) -> bool {
-        self.probe_counts_of(generation).slots_taken < self.settings.probes
+        let counts: ProbeCounts = self.count_of(generation);
+        counts.has_free_slot(self.settings.probes)
     }
 
     /// Returns why an attempt would not be admitted at `now`; changes nothing.

@@ -111,6 +111,8 @@ pub(super) struct Model {
     failed: Vec<bool>,
     /// When probes were admitted in this era. Resolved ones are included: they have extended the lease of the others.
     probe_admissions: Vec<u64>,
+    /// How many probes are admitted at a time in this era.
+    slots: usize,
     /// For each permit that is still out, the era in which it was given.
     permits: Vec<usize>,
     failed_probes: usize,
@@ -127,6 +129,7 @@ impl Model {
             era: 0,
             failed: Vec::new(),
             probe_admissions: Vec::new(),
+            slots: rules.probes,
             permits: Vec::new(),
             failed_probes: 0,
             transitions: Vec::new(),
@@ -167,6 +170,7 @@ impl Model {
         self.era += 1;
         self.failed.clear();
         self.probe_admissions.clear();
+        self.slots = self.rules.probes;
     }
 
     fn close(&mut self, cause: Cause) {
@@ -206,7 +210,7 @@ impl Model {
     }
 
     fn all_slots_are_taken(&self) -> bool {
-        self.slots_taken() >= self.rules.probes
+        self.slots_taken() >= self.slots
     }
 
     /// Returns when the slots that are taken count as lost: one cooldown after the last of them was taken.
@@ -254,12 +258,19 @@ impl Model {
     }
 
     pub(super) fn resolve(&mut self, position: usize, outcome: Outcome) {
+        let all_slots_were_taken = self.all_slots_are_taken();
         let era = self.permits.remove(position);
-        // A result of another era does not count, and a dropped permit has no result.
-        if era != self.era || outcome == Outcome::Dropped {
+        // A result of another era does not count.
+        if era != self.era {
             return;
         }
         match self.state {
+            // A dropped permit has no result. It may have been dropped because another attempt found every slot taken.
+            _ if outcome == Outcome::Dropped => {
+                if self.state == ModelState::HalfOpen && all_slots_were_taken {
+                    self.slots *= 2;
+                }
+            }
             ModelState::Closed => self.record(outcome == Outcome::Failure),
             ModelState::HalfOpen if outcome == Outcome::Failure => self.reopen(Cause::ProbeFailed),
             ModelState::HalfOpen => {
