@@ -152,6 +152,32 @@ async fn a_probe_that_takes_longer_than_the_cooldown_still_decides() {
     }
 }
 
+/// Not the time limit and the cooldown, after which a silent probe would lose its slot.
+#[tokio::test(start_paused = true)]
+async fn whoever_is_refused_beside_a_probe_is_asked_to_come_back_soon() {
+    let retry_after_ms = |refusal| match refusal {
+        Err(SandboxError::CircuitBreakerOpen { retry_after_ms, .. }) => retry_after_ms,
+        other => panic!("expected a refusal, got {other:?}"),
+    };
+    let breaker = CircuitBreaker::new(1).cooldown(COOLDOWN);
+    let _ = call(&breaker, Step::Fail).await;
+    tokio::time::advance(COOLDOWN).await;
+    let (probe, beside) = tokio::join!(call(&breaker, Step::AnswerAfter(50)), call(&breaker, Step::Answer));
+    assert_eq!(probe, Ok(true));
+    assert_eq!(retry_after_ms(beside), Some(1_000));
+
+    let _ = call(&breaker, Step::Fail).await;
+    tokio::time::advance(COOLDOWN).await;
+    let _hung = breaker.admit().unwrap();
+    tokio::time::advance(COOLDOWN - Duration::from_millis(999)).await;
+    let beside = call(&breaker, Step::Answer).await;
+    assert_eq!(
+        retry_after_ms(beside),
+        Some(999),
+        "no later than a silent probe loses its slot"
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_hung_probe_by_hand_blocks_for_one_cooldown_at_most() {
     let breaker = CircuitBreaker::new(1).cooldown(COOLDOWN);

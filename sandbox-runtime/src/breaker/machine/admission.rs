@@ -147,23 +147,26 @@ impl<W: Word> Machine<W> {
     }
 
     fn refusal_in(&self, current: PackedState, now: Tick) -> Option<Refusal> {
-        let is_refused = match current.state() {
-            State::Closed => false,
-            State::Open | State::HalfOpen if now >= current.until() => false,
-            State::Open => true,
-            State::HalfOpen => !self.has_free_slot(current.generation()),
-            State::ForcedOpen => true,
+        let retry_after_ms = match current.state() {
+            State::Closed => return None,
+            State::Open | State::HalfOpen if now >= current.until() => return None,
+            State::Open => Some(current.until().millis_since(now)),
+            State::HalfOpen if self.has_free_slot(current.generation()) => return None,
+            State::HalfOpen => Some(Ord::min(SHORTLY_MS, current.until().millis_since(now))),
+            State::ForcedOpen => None,
         };
-        is_refused.then(|| {
-            let ends = current.state() != State::ForcedOpen;
-            Refusal::new(
-                self.failures_in(current),
-                self.settings.trip_rule.threshold(),
-                ends.then(|| current.until().millis_since(now)),
-            )
-        })
+        Some(Refusal::new(
+            self.failures_in(current),
+            self.settings.trip_rule.threshold(),
+            retry_after_ms,
+        ))
     }
 }
+
+/// When to come back after a refusal beside a probe that is under way. When that one ends is unknown; its lease, which is
+/// how long a silent probe would keep its slot, is no measure of it. So this is short: a tool that is well answers within
+/// a second or a few, and to ask once more costs nothing.
+const SHORTLY_MS: u64 = 1_000;
 
 #[cfg(test)]
 mod tests {

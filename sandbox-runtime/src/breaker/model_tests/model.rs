@@ -220,11 +220,12 @@ impl Model {
     }
 
     pub(super) fn refusal(&self) -> Option<Refusal> {
-        let until = match self.state {
+        let (until, longest) = match self.state {
             ModelState::Closed => return None,
-            ModelState::ForcedOpen => None,
-            ModelState::Open { until } => Some(until),
-            ModelState::HalfOpen if self.all_slots_are_taken() => Some(self.lease_end()),
+            ModelState::ForcedOpen => (None, NEVER),
+            ModelState::Open { until } => (Some(until), NEVER),
+            // Beside a probe, soon.
+            ModelState::HalfOpen if self.all_slots_are_taken() => (Some(self.lease_end()), 1_000),
             ModelState::HalfOpen => return None,
         };
         if until.is_some_and(|until| self.now >= until) {
@@ -233,7 +234,7 @@ impl Model {
         Some(Refusal {
             consecutive_failures: self.failure_count(),
             threshold: self.rules.threshold(),
-            retry_after_ms: until.map(|until| until - self.now),
+            retry_after_ms: until.map(|until| longest.min(until - self.now)),
         })
     }
 
