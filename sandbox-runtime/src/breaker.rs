@@ -6,6 +6,7 @@ mod machine;
 #[cfg(test)]
 mod model_tests;
 mod packed;
+mod probe_scope;
 mod settings;
 mod transition;
 mod window;
@@ -19,6 +20,7 @@ use settings::{Settings, TripRule};
 use transition::Transition;
 
 pub(crate) use machine::Admission;
+pub(crate) use probe_scope::ProbeScope;
 
 use crate::clock::{self, Tick};
 use crate::failure::{Refusal, SandboxError};
@@ -31,7 +33,8 @@ use crate::failure::{Refusal, SandboxError};
 /// - **Half-open**: attempts pass as probes, at most [`probes`](Self::probes) at a time; each takes a probe slot. That
 ///   many successes close the breaker; one failure opens it again. A probe that is dropped while every slot is taken
 ///   doubles the slots, so that callers that give up together, such as a `try_join_all` at the first refusal, do not
-///   keep the breaker half-open: a batch of n is let in whole after about log₂ n batches.
+///   keep the breaker half-open: a batch of n is let in whole after about log₂ n batches. What the tool of a probe calls
+///   with the same breaker, itself included, shares its slot: the outer result decides, and the inner ones do not count.
 ///
 /// The breaker has no lock and allocates nothing, and it can be a `static`: one breaker stands for one dependency, for
 /// all threads and callers. While it is closed and the attempts succeed, it is only read.
@@ -230,8 +233,21 @@ impl CircuitBreaker {
     /// within `limit`.
     #[inline]
     pub(crate) fn request(&self, limit: Duration) -> Result<Admission, Refusal> {
-        self.machine
-            .admit(limit, clock::now, |transition| self.on_transition(Some(transition)))
+        let is_within_probe = |generation| ProbeScope::has(self.address(), generation);
+        self.machine.admit(limit, clock::now, is_within_probe, |transition| {
+            self.on_transition(Some(transition));
+        })
+    }
+
+    /// Encloses a poll of the tool of an admitted attempt, which has to be a probe: what the tool calls shares its slot.
+    #[inline]
+    pub(crate) fn probe_scope(&self, admission: Option<Admission>) -> Option<ProbeScope> {
+        let probe = admission.filter(|admission| admission.is_probe())?;
+        Some(ProbeScope::enter(self.address(), probe.generation()))
+    }
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
     }
 
     /// Admits an attempt if the breaker is closed; `None` if it is not, and [`request`](Self::request) has to decide.
@@ -266,7 +282,8 @@ impl CircuitBreaker {
 
     /// Returns why an attempt would be refused now.
     pub(crate) fn refusal(&self) -> Option<Refusal> {
-        self.machine.refusal(clock::now)
+        let is_within_probe = |generation| ProbeScope::has(self.address(), generation);
+        self.machine.refusal(clock::now, is_within_probe)
     }
 
     /// Returns the state that an attempt would meet now. An open breaker whose cooldown is over is half-open.

@@ -106,7 +106,8 @@ where
         };
         let retry_possible = this.state.retry_possible_after(1);
         let begin = || this.function.begin(retry_possible);
-        match this.attempt.start(this.state.controls.handler(), begin, cx) {
+        // The breaker is closed: not a probe.
+        match this.attempt.start(this.state.controls.handler(), None, begin, cx) {
             Ok(outcome) => Ok(this.state.finish_first(admission, outcome)),
             Err(end) => {
                 this.state.note_first_attempt(admission);
@@ -152,7 +153,12 @@ where
             }
             let retry_possible = this.state.retry_possible();
             let begin = || this.function.begin(retry_possible);
-            match this.attempt.as_mut().start(this.state.controls.handler(), begin, cx) {
+            let scope = this.state.probe_scope();
+            match this
+                .attempt
+                .as_mut()
+                .start(this.state.controls.handler(), scope, begin, cx)
+            {
                 Ok(outcome) => {
                     *returned = Some(this.state.finish_successfully(outcome));
                     return;

@@ -82,7 +82,7 @@ impl Watched {
     fn admit(&self, at: u64) -> Option<Admission> {
         let admission = self
             .machine
-            .admit(Duration::ZERO, || Tick::at(at), |made| self.log(Some(made)))
+            .admit(Duration::ZERO, || Tick::at(at), |_| false, |made| self.log(Some(made)))
             .ok()?;
         let mut live = self.live();
         live.push(admission);

@@ -113,7 +113,7 @@ impl Pair {
         let transitions = &mut self.transitions;
         let answer = self
             .machine
-            .admit(Duration::ZERO, || now, |made| transitions.push(made));
+            .admit(Duration::ZERO, || now, |_| false, |made| transitions.push(made));
         self.held.extend(answer);
         let expected = self.model.admit();
         self.compare(Some(answer.map(Admission::is_probe)), Some(expected))
@@ -173,7 +173,7 @@ impl Pair {
             transitions: std::mem::take(&mut self.transitions),
             state: self.machine.state_at(|| now),
             failure_count: self.machine.failure_count(),
-            refusal: self.machine.refusal(|| now),
+            refusal: self.machine.refusal(|| now, |_| false),
         };
         let expected = Seen {
             answer: expected,
@@ -327,7 +327,7 @@ fn record_failure(machine: &Machine, at: u64) -> u32 {
 }
 
 fn admit(machine: &Machine, at: u64) -> Option<Admission> {
-    machine.admit(Duration::ZERO, || Tick::at(at), |_| ()).ok()
+    machine.admit(Duration::ZERO, || Tick::at(at), |_| false, |_| ()).ok()
 }
 
 /// The schedules above compare every transition; this one shows what they look like.
@@ -336,7 +336,7 @@ fn a_life_with_every_cause() {
     let machine = machine(CircuitBreaker::new(2));
     let mut life = Vec::new();
     let admit = |at: u64, life: &mut Vec<Transition>| {
-        let admission = machine.admit(Duration::ZERO, || Tick::at(at), |made| life.push(made));
+        let admission = machine.admit(Duration::ZERO, || Tick::at(at), |_| false, |made| life.push(made));
         admission.expect("the cooldown is over")
     };
     life.extend(machine.record_failure(|| Tick::at(0)));
@@ -491,7 +491,7 @@ fn a_cooldown_grows_through_31_failed_probes_and_never_past_the_clock() {
         for _ in 0..40 {
             let (_, left) = machine.state_at(|| Tick::ZERO);
             let probe = machine
-                .admit(Duration::ZERO, || Tick::rounded_up(left), |_| ())
+                .admit(Duration::ZERO, || Tick::rounded_up(left), |_| false, |_| ())
                 .expect("the cooldown is over");
             machine.fail(probe, || Tick::ZERO);
         }

@@ -40,6 +40,10 @@ impl Generation {
         Generation((self.0 + 1) & Self::MASK)
     }
 
+    pub(super) const fn previous(self) -> Generation {
+        Generation(self.0.wrapping_sub(1) & Self::MASK)
+    }
+
     pub(super) const fn bits(self) -> u64 {
         self.0 as u64
     }

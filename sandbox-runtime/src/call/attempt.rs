@@ -12,6 +12,7 @@ use tokio::task::coop;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{CallState, Controls, Returned, nested};
+use crate::breaker::ProbeScope;
 use crate::clock::saturating_add;
 use crate::failure::{AttemptEnd, Decision, FailureKind, Stop};
 use crate::sanitize::sanitized;
@@ -98,11 +99,12 @@ impl<T: Future> Attempt<T, T::Output> {
         matches!(self.stage, Stage::Admitted)
     }
 
-    /// Starts the tool and polls it for the first time.
+    /// Starts the tool and polls it for the first time, within `scope`.
     #[inline(always)]
     pub(crate) fn start<H>(
         self: Pin<&mut Self>,
         handler: &H,
+        scope: Option<ProbeScope>,
         begin: impl FnOnce() -> T,
         cx: &mut Context<'_>,
     ) -> Result<T::Output, PollEnd<T::Output>>
@@ -110,13 +112,14 @@ impl<T: Future> Attempt<T, T::Output> {
         H: Handler<T::Output>,
     {
         let begin = |mut stage: Pin<&mut Stage<T, T::Output>>| stage.set(Stage::Running { tool: begin() });
-        self.poll_tool(handler, begin, cx)
+        self.poll_tool(handler, scope, begin, cx)
     }
 
     #[inline(always)]
     fn poll_tool<H>(
         self: Pin<&mut Self>,
         handler: &H,
+        _scope: Option<ProbeScope>,
         begin: impl FnOnce(Pin<&mut Stage<T, T::Output>>),
         cx: &mut Context<'_>,
     ) -> Result<T::Output, PollEnd<T::Output>>
@@ -170,7 +173,10 @@ impl<T: Future> Attempt<T, T::Output> {
             None => match self.as_mut().project().stage.project() {
                 StageProjection::New => PollEnd::NotAdmitted,
                 StageProjection::Running { .. } => {
-                    match self.as_mut().poll_tool(state.controls.handler(), |_| (), cx) {
+                    match self
+                        .as_mut()
+                        .poll_tool(state.controls.handler(), state.probe_scope(), |_| (), cx)
+                    {
                         Ok(outcome) => return Poll::Ready(ControlFlow::Break(state.finish_successfully(outcome))),
                         Err(end) => end,
                     }

@@ -65,7 +65,12 @@ where
             {
                 let retry_possible = this.state.retry_possible();
                 let begin = || begin(retry_possible);
-                match this.attempt.as_mut().start(this.state.controls.handler(), begin, cx) {
+                let scope = this.state.probe_scope();
+                match this
+                    .attempt
+                    .as_mut()
+                    .start(this.state.controls.handler(), scope, begin, cx)
+                {
                     Ok(outcome) => {
                         let returned = this.state.as_mut().finish_successfully(outcome);
                         return Poll::Ready(ControlFlow::Break(returned));

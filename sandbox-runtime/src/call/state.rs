@@ -9,7 +9,7 @@ use super::attempt::guard;
 use super::marks::{Circumstances, Mark, mark};
 use super::retry::{Situation, decide};
 use super::{Controls, Returned};
-use crate::breaker::Admission;
+use crate::breaker::{Admission, ProbeScope};
 use crate::clock::Moment;
 use crate::failure::{AttemptEnd, Decision, FailureKind, Refusal, Stop};
 use crate::gate;
@@ -150,6 +150,12 @@ impl<S: Controls> CallState<S> {
         if let Some(surroundings) = surroundings_in(this.rare) {
             surroundings.attempt_began(*this.attempts);
         }
+    }
+
+    /// Encloses a poll of the tool, if the attempt under way is a probe.
+    #[inline]
+    pub(super) fn probe_scope(&self) -> Option<ProbeScope> {
+        self.controls.breaker().probe_scope(self.admission)
     }
 
     pub(super) fn poll_began(self: Pin<&mut Self>) {

@@ -6,6 +6,7 @@ mod support;
 
 mod breaker_by_hand;
 mod breaker_in_calls;
+mod calls_within_calls;
 mod cancellation;
 mod contract;
 mod deadlines;

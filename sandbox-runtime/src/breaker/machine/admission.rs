@@ -10,8 +10,8 @@ use crate::breaker::transition::{Cause, Transition};
 use crate::clock::Tick;
 use crate::failure::Refusal;
 
-/// The right to make one attempt, and what its result will count for: the generation and whether it is a probe, plus one,
-/// so that a call's future stores an `Option` of it in four bytes.
+/// The right to make one attempt, and what its result will count for: generation (17 bits), whether it is a probe (1), and a
+/// one, so that a call's future stores an `Option` of it in four bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Admission(NonZeroU32);
 
@@ -19,23 +19,31 @@ impl Admission {
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "a generation has 17 bits")]
     fn new(generation: Generation, is_probe: bool) -> Admission {
-        let bits = (generation.bits() as u32) << 1 | u32::from(is_probe);
-        Admission(NonZeroU32::MIN.saturating_add(bits))
+        let bits = (generation.bits() as u32) << 2 | u32::from(is_probe) << 1;
+        Admission(NonZeroU32::MIN | bits)
+    }
+
+    /// The right to make an attempt within a probe of `generation`, which alone decides: the admission is of a generation
+    /// that is over, so its result counts for nothing.
+    fn within_probe(generation: Generation) -> Admission {
+        Admission::new(generation.previous(), false)
     }
 
     #[inline]
-    pub(super) fn generation(self) -> Generation {
-        Generation::from_bits(u64::from((self.0.get() - 1) >> 1))
+    pub(in crate::breaker) fn generation(self) -> Generation {
+        Generation::from_bits(u64::from(self.0.get() >> 2))
     }
 
     #[inline]
     pub(crate) fn is_probe(self) -> bool {
-        (self.0.get() - 1) & 1 == 1
+        self.0.get() & 2 != 0
     }
 }
 
 impl<W: Word> Machine<W> {
     /// Admits an attempt that ends within `limit`, if that is known. A probe keeps its slot until one cooldown after that.
+    /// An attempt that is made by the tool of a probe of the current generation, which is for `is_within_probe` to know,
+    /// takes no slot.
     ///
     /// Passes each transition to `on_transition` as it is made: beside quick threads, one admission may make several.
     #[inline]
@@ -43,11 +51,12 @@ impl<W: Word> Machine<W> {
         &self,
         limit: Duration,
         now: impl Fn() -> Tick,
+        is_within_probe: impl Fn(Generation) -> bool,
         on_transition: impl FnMut(Transition),
     ) -> Result<Admission, Refusal> {
         match self.admit_if_closed() {
             Some(admission) => Ok(admission),
-            None => self.admit_unless_open(limit, now, on_transition),
+            None => self.admit_unless_open(limit, now, is_within_probe, on_transition),
         }
     }
 
@@ -65,15 +74,16 @@ impl<W: Word> Machine<W> {
         &self,
         limit: Duration,
         now: impl Fn() -> Tick,
+        is_within_probe: impl Fn(Generation) -> bool,
         mut on_transition: impl FnMut(Transition),
     ) -> Result<Admission, Refusal> {
         loop {
             let current = self.load_state();
             let now = current.now_if_timed(&now);
-            if let Some(refusal) = self.refusal_in(current, now) {
+            if let Some(refusal) = self.refusal_in(current, now, &is_within_probe) {
                 return Err(refusal);
             }
-            if let Some(admission) = self.try_admit(current, now, limit, &mut on_transition) {
+            if let Some(admission) = self.try_admit(current, now, limit, &is_within_probe, &mut on_transition) {
                 return Ok(admission);
             }
         }
@@ -86,12 +96,16 @@ impl<W: Word> Machine<W> {
         current: PackedState,
         now: Tick,
         limit: Duration,
+        is_within_probe: impl Fn(Generation) -> bool,
         on_transition: impl FnOnce(Transition),
     ) -> Option<Admission> {
         let lease = self.settings.probe_lease().saturating_add(Tick::rounded_up(limit));
         let lease_end = now.saturating_add(lease);
         match current.state() {
             State::Closed => Some(Admission::new(current.generation(), false)),
+            State::HalfOpen if is_within_probe(current.generation()) => {
+                Some(Admission::within_probe(current.generation()))
+            }
             // Slots taken since `refusal_in` looked are not lost: while the lease lasts, they are waited for.
             State::HalfOpen if now < current.until() || self.has_free_slot(current.generation()) => self
                 .acquire_probe_slot(current, lease_end)
@@ -138,20 +152,30 @@ impl<W: Word> Machine<W> {
     }
 
     /// Returns why an attempt would not be admitted at `now`; changes nothing.
-    pub(in crate::breaker) fn refusal(&self, now: impl Fn() -> Tick) -> Option<Refusal> {
+    pub(in crate::breaker) fn refusal(
+        &self,
+        now: impl Fn() -> Tick,
+        is_within_probe: impl Fn(Generation) -> bool,
+    ) -> Option<Refusal> {
         let current = self.load_state();
         match current.state() {
             State::Closed => None,
-            _ => self.refusal_in(current, current.now_if_timed(now)),
+            _ => self.refusal_in(current, current.now_if_timed(now), is_within_probe),
         }
     }
 
-    fn refusal_in(&self, current: PackedState, now: Tick) -> Option<Refusal> {
+    fn refusal_in(
+        &self,
+        current: PackedState,
+        now: Tick,
+        is_within_probe: impl Fn(Generation) -> bool,
+    ) -> Option<Refusal> {
         let retry_after_ms = match current.state() {
             State::Closed => return None,
             State::Open | State::HalfOpen if now >= current.until() => return None,
             State::Open => Some(current.until().millis_since(now)),
             State::HalfOpen if self.has_free_slot(current.generation()) => return None,
+            State::HalfOpen if is_within_probe(current.generation()) => return None,
             State::HalfOpen => Some(Ord::min(SHORTLY_MS, current.until().millis_since(now))),
             State::ForcedOpen => None,
         };
