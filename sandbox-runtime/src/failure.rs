@@ -72,6 +72,9 @@ pub enum FailureKind {
         consecutive_failures: u32,
         /// The failures that open it.
         threshold: u32,
+        /// Whether a probe is under way: the dependency is being tried right now.
+        #[serde(skip)]
+        is_probing: bool,
     },
     /// The call's deadline cut an attempt short, or its run was over before it began.
     DeadlineExceeded,
@@ -124,6 +127,7 @@ impl fmt::Display for Failure {
             FailureKind::CircuitBreakerOpen {
                 consecutive_failures,
                 threshold,
+                ..
             } => {
                 let refusal = self.refusal(consecutive_failures, threshold);
                 write!(f, "`{tool}` was not called: its circuit breaker is {refusal}")

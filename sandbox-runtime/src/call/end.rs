@@ -130,6 +130,7 @@ impl<S: Controls> CallState<S> {
             ..self.failure(FailureKind::CircuitBreakerOpen {
                 consecutive_failures: refusal.consecutive_failures,
                 threshold: refusal.threshold,
+                is_probing: refusal.is_probing,
             })
         }
     }

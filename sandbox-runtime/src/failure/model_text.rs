@@ -44,6 +44,9 @@ impl Failure {
                     attempts => format!("`{tool}` timed out after {limit}, in the last of {attempts} attempts."),
                 }
             }
+            FailureKind::CircuitBreakerOpen { is_probing: true, .. } => {
+                format!("`{tool}` was not called: it has failed before, and is being tried now by another call.")
+            }
             FailureKind::CircuitBreakerOpen { .. } if self.retry_after_ms.is_none() => {
                 format!("`{tool}` is switched off (its circuit breaker is held open) and was not called.")
             }
@@ -70,6 +73,7 @@ impl Failure {
             false => "",
         };
         match (self.kind, self.retry_after_ms) {
+            (FailureKind::CircuitBreakerOpen { is_probing: true, .. }, _) => "Try again shortly.".to_owned(),
             (FailureKind::CircuitBreakerOpen { .. }, Some(millis)) => {
                 format!("Do not call it again for {}; go on without it.", wait(millis))
             }

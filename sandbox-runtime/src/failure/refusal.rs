@@ -18,6 +18,9 @@ pub struct Refusal {
     /// For how long the breaker still refuses attempts at most, in milliseconds; `None` when it refuses them until it is
     /// [reset](crate::CircuitBreaker::reset).
     pub retry_after_ms: Option<u64>,
+    /// Whether a probe is under way: the dependency is being tried right now, and the breaker is about to close or to open again.
+    #[serde(skip)]
+    pub is_probing: bool,
 }
 
 impl Refusal {
@@ -26,6 +29,15 @@ impl Refusal {
             consecutive_failures,
             threshold,
             retry_after_ms,
+            is_probing: false,
+        }
+    }
+
+    /// The same, beside a probe.
+    pub(crate) const fn beside_probe(self) -> Refusal {
+        Refusal {
+            is_probing: true,
+            ..self
         }
     }
 }

@@ -139,6 +139,7 @@ impl From<Failure> for SandboxError {
             FailureKind::CircuitBreakerOpen {
                 consecutive_failures,
                 threshold,
+                ..
             } => failure.refusal(consecutive_failures, threshold).into(),
             FailureKind::DeadlineExceeded => SandboxError::DeadlineExceeded {
                 elapsed_ms: failure.elapsed_ms,

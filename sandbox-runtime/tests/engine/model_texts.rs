@@ -43,6 +43,13 @@ async fn refusals() {
          for 27 s; go on without it.",
         "whole seconds, not too few"
     );
+    tokio::time::advance(Duration::from_millis(26_001)).await;
+    let probe = breaker.admit().expect("the cooldown is over");
+    assert_eq!(
+        text(POLICY, &breaker, pending).await,
+        "`search` was not called: it has failed before, and is being tried now by another call. Try again shortly."
+    );
+    drop(probe);
     breaker.force_open();
     assert_eq!(
         text(POLICY, &breaker, pending).await,

@@ -179,11 +179,15 @@ impl<W: Word> Machine<W> {
             State::HalfOpen => Some(Ord::min(SHORTLY_MS, current.until().millis_since(now))),
             State::ForcedOpen => None,
         };
-        Some(Refusal::new(
+        let refusal = Refusal::new(
             self.failures_in(current),
             self.settings.trip_rule.threshold(),
             retry_after_ms,
-        ))
+        );
+        Some(match current.state() {
+            State::HalfOpen => refusal.beside_probe(),
+            _ => refusal,
+        })
     }
 }
 

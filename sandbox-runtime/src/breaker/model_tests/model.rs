@@ -235,6 +235,7 @@ impl Model {
             consecutive_failures: self.failure_count(),
             threshold: self.rules.threshold(),
             retry_after_ms: until.map(|until| longest.min(until - self.now)),
+            is_probing: self.state == ModelState::HalfOpen,
         })
     }
 
