@@ -279,6 +279,24 @@ fn outcome(result: Result<(), String>) -> &'static str {
     }
 }
 
+fails! {
+    counting_calls: (max_retries = 1, backoff_base_ms = 0, breaker(threshold = 2));
+    counting_attempts: (max_retries = 1, backoff_base_ms = 0, breaker(threshold = 2, count = attempts));
+}
+
+#[tokio::test(start_paused = true)]
+async fn count_is_what_the_breaker_counts() {
+    assert_eq!(attempts_of!(counting_calls), 2);
+    assert_eq!(
+        attempts_of!(counting_calls),
+        2,
+        "the first call has left one mark of two"
+    );
+    assert_eq!(attempts_of!(counting_calls), 0, "the second has opened the breaker");
+    assert_eq!(attempts_of!(counting_attempts), 2);
+    assert_eq!(attempts_of!(counting_attempts), 0, "one call has opened the breaker");
+}
+
 #[tokio::test(start_paused = true)]
 async fn threshold_counts_failures_in_a_row() {
     calls!(by_threshold: fails, works, fails, fails, refused);

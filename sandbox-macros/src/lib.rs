@@ -71,6 +71,7 @@ use proc_macro::TokenStream;
 /// | `breaker(cooldown_ms = 30_000)` | `CircuitBreaker::cooldown`: how long it stays open | 30,000 |
 /// | `breaker(cooldown_max_ms = 300_000)` | `CircuitBreaker::cooldown_max`: the limit up to which the cooldown doubles at each failed probe | no growth |
 /// | `breaker(probes = 1)` | `CircuitBreaker::probes`: how many successes close it, and how many attempts pass at a time until then | 1 |
+/// | `breaker(count = attempts)` | `CircuitBreaker::counting`: whether an error that a retry follows is counted: `calls`, or `attempts` | `calls` |
 /// | `breaker = off` | `CircuitBreaker::disabled` | |
 /// | `breaker = &self.breaker` | an expression for a `&CircuitBreaker`, evaluated once at the beginning of each call | |
 /// | `crate = path` | the path of the runtime, if it is not `::sandbox_runtime` | |

@@ -17,6 +17,8 @@ use std::time::Duration;
 use machine::Machine;
 use packed::State;
 use settings::{Settings, TripRule};
+
+pub use settings::Counting;
 use transition::Transition;
 
 pub(crate) use machine::Admission;
@@ -146,6 +148,7 @@ impl CircuitBreaker {
                 cooldown: Self::COOLDOWN,
                 cooldown_max: Tick::ZERO,
                 probes: 1,
+                counting: Counting::Calls,
             }),
         }
     }
@@ -188,6 +191,19 @@ impl CircuitBreaker {
         };
         let settings = Settings {
             probes,
+            ..self.machine.settings()
+        };
+        self.with(settings)
+    }
+
+    /// Sets what the breaker counts of a [`Tool`](crate::Tool)'s calls. Default: [`Counting::Calls`]: a breaker judges what
+    /// retries could not mend, so that one short outage under parallel calls does not open it.
+    ///
+    /// Timeouts and panics count one each in any case, and so does every attempt of a closure that answers with JSON.
+    #[must_use]
+    pub const fn counting(self, counting: Counting) -> Self {
+        let settings = Settings {
+            counting,
             ..self.machine.settings()
         };
         self.with(settings)
@@ -279,6 +295,12 @@ impl CircuitBreaker {
     /// then transitions are dropped.
     #[inline]
     fn on_transition(&self, _: Option<Transition>) {}
+
+    /// Returns whether every failed attempt is counted.
+    #[inline]
+    pub(crate) fn counts_attempts(&self) -> bool {
+        self.machine.settings().counting == Counting::Attempts
+    }
 
     /// Returns why an attempt would be refused now.
     pub(crate) fn refusal(&self) -> Option<Refusal> {

@@ -68,7 +68,7 @@ mod verdict;
 
 pub use sandbox_macros::sandboxed;
 
-pub use breaker::{BreakerState, CircuitBreaker, Permit};
+pub use breaker::{BreakerState, CircuitBreaker, Counting, Permit};
 pub use config::SandboxConfig;
 pub use execute::execute_with_controls;
 pub use failure::{Failure, FailureKind, Refusal, SandboxError, SandboxResult};

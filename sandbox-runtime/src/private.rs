@@ -16,7 +16,8 @@ pub use argument::{
     tool_beside_breaker,
 };
 pub use check::{
-    breaker, check, check_cooldowns, failure_rate, given_breaker, jitter, millis, probes, retries, threshold, window,
+    breaker, check, check_cooldowns, count, failure_rate, given_breaker, jitter, millis, probes, retries, threshold,
+    window,
 };
 pub use return_type::{Opaque, Probe, rungs};
 

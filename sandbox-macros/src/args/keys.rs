@@ -28,6 +28,7 @@ pub(crate) enum Key {
     CooldownMs,
     CooldownMaxMs,
     Probes,
+    Count,
 }
 
 impl Key {
@@ -221,6 +222,7 @@ pub(crate) const KEYS: &[KeySpec] = {
         )
         .function("probes")
         .setter("probes"),
+        breaker(Key::Count, "count", Word(&["calls", "attempts"])).setter("counting"),
     ]
 };
 

@@ -31,6 +31,18 @@ pub(super) struct Settings {
     pub(super) cooldown: Tick,
     pub(super) cooldown_max: Tick,
     pub(super) probes: u16,
+    pub(super) counting: Counting,
+}
+
+/// What a breaker counts of calls whose errors are retried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Counting {
+    /// An error that a retry follows is not counted; the one with which the call ends is.
+    #[default]
+    Calls,
+    /// Every attempt that fails is counted.
+    Attempts,
 }
 
 impl Settings {

@@ -227,7 +227,7 @@ impl<T: Future> Attempt<T, T::Output> {
         if this.timer.is_some() {
             stop_timer(this.timer.as_mut(), state.as_mut());
         }
-        let counts_attempts = state.controls.handler().counts_attempts();
+        let counts_attempts = state.controls.handler().counts_attempts() || state.controls.breaker().counts_attempts();
         state.as_mut().settle(end, counts_attempts);
         let (decision, refusal) = state.as_mut().decide(end);
         match decision {

@@ -22,6 +22,21 @@ pub mod jitter {
     pub use words::{equal, full, none};
 }
 
+/// What breakers count, as the attribute spells it.
+pub mod count {
+    use crate::breaker::Counting;
+
+    #[expect(non_upper_case_globals, reason = "they are spelled as in the attribute")]
+    mod words {
+        use super::Counting;
+
+        pub const calls: Counting = Counting::Calls;
+        pub const attempts: Counting = Counting::Attempts;
+    }
+
+    pub use words::{attempts, calls};
+}
+
 /// A length of time given to the attribute.
 pub const fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use sandbox_runtime::{
-    BreakerState, Budget, CircuitBreaker, Policy, SandboxError, Tool, Verdict, execute_with_controls,
+    BreakerState, Budget, CircuitBreaker, Counting, Policy, SandboxError, Tool, Verdict, execute_with_controls,
 };
 use tokio::time::{Instant, sleep};
 
@@ -180,4 +180,14 @@ async fn closures_that_answer_with_json_count_every_attempt() {
     let breaker = CircuitBreaker::new(9);
     let _ = execute_with_controls(POLICY, &breaker, || async { Err("503".to_owned()) }).await;
     assert_eq!(breaker.failure_count(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn so_do_breakers_that_are_asked_to() {
+    let breaker = CircuitBreaker::new(9).counting(Counting::Attempts);
+    assert!(fails_first(&breaker, POLICY, 9).await.is_err());
+    assert_eq!(breaker.failure_count(), 3);
+    let opens = CircuitBreaker::new(2).counting(Counting::Attempts);
+    assert!(fails_first(&opens, POLICY, 9).await.is_err());
+    assert!(opens.is_open(), "two of three attempts are enough");
 }
