@@ -47,7 +47,8 @@ use crate::failure::{Refusal, SandboxError};
 /// one cooldown in the engine's calls, and one cooldown for permits taken by hand. For those, make the cooldown longer
 /// than a probe takes: a probe that outlasts it counts for nothing.
 ///
-/// Time is tokio's, in whole milliseconds: under a paused clock the breaker is deterministic.
+/// Time is tokio's, in whole milliseconds: under a paused clock the breaker is deterministic. Under a clock that is behind
+/// the one by which the breaker opened, as in another test, the cooldown begins again: nobody waits longer than that.
 ///
 /// ```
 /// use sandbox_runtime::CircuitBreaker;

@@ -55,6 +55,23 @@ impl Tick {
         Tick::ZERO.saturating_add(Tick(self.0 << shift))
     }
 
+    /// Returns the exponent of the next power of two, plus one; 0 for zero.
+    #[expect(clippy::cast_possible_truncation, reason = "a tick has 40 bits")]
+    pub(crate) fn magnitude(self) -> u8 {
+        match self.0 {
+            0 => 0,
+            millis => millis.next_power_of_two().ilog2() as u8 + 1,
+        }
+    }
+
+    /// Returns the longest duration of this [`magnitude`](Self::magnitude).
+    pub(crate) fn of_magnitude(magnitude: u8) -> Tick {
+        match magnitude {
+            0 => Tick::ZERO,
+            _ => Tick(1).saturating_doubled(u32::from(magnitude) - 1),
+        }
+    }
+
     pub(crate) fn min(self, other: Tick) -> Tick {
         Ord::min(self, other)
     }
@@ -166,6 +183,22 @@ mod tests {
             assert_eq!(Tick(1).saturating_doubled(times), Tick::MAX, "doubled {times} times");
             assert_eq!(Tick(0).saturating_doubled(times), Tick(0), "zero doubled {times} times");
             assert_eq!(Tick::MAX.saturating_doubled(times), Tick::MAX);
+        }
+    }
+
+    #[test]
+    fn magnitudes_are_of_the_next_power_of_two() {
+        for (duration, magnitude, longest) in [
+            (Tick::ZERO, 0, Tick::ZERO),
+            (Tick(1), 1, Tick(1)),
+            (Tick(2), 2, Tick(2)),
+            (Tick(3), 3, Tick(4)),
+            (Tick(1_000), 11, Tick(1_024)),
+            (Tick(1 << 39), 40, Tick(1 << 39)),
+            (Tick::MAX, 41, Tick::MAX),
+        ] {
+            assert_eq!(duration.magnitude(), magnitude, "{duration:?}");
+            assert_eq!(Tick::of_magnitude(magnitude), longest);
         }
     }
 

@@ -124,19 +124,19 @@ impl<W: Word> Machine<W> {
     /// Records a failure without an admission: it belongs to no generation, and counts for the one that it meets.
     pub(super) fn record_failure(&self, now: impl Fn() -> Tick) -> Option<Transition> {
         loop {
-            let current = self.load_state();
+            let (current, at) = self.read(&now);
             match current.state() {
                 State::Closed => return self.count_failure(current.generation(), now),
                 State::ForcedOpen => {
                     self.count_while_open(current.generation());
                     return None;
                 }
-                State::Open if now() < current.until() => {
+                State::Open if at < current.until() => {
                     self.count_while_open(current.generation());
                     return None;
                 }
                 State::Open | State::HalfOpen => {
-                    let reopened = self.reopened(current, now());
+                    let reopened = self.reopened(current, at);
                     let failures = self.failures_in(current);
                     let transition = self.try_transition(current, reopened, Cause::RecordedByHand, failures);
                     if transition.is_some() {
@@ -355,6 +355,51 @@ impl<W: Word> Machine<W> {
         PackedState::from_word(self.state.load(Ordering::SeqCst))
     }
 
+    /// Reads the state and, if it changes with time, the clock.
+    ///
+    /// There may be several clocks: each of tokio's paused runtimes has its own. An end that was set by one that is ahead
+    /// of this one is set again, so that nobody waits longer than if the state had just begun.
+    #[inline]
+    fn read(&self, now: impl Fn() -> Tick) -> (PackedState, Tick) {
+        loop {
+            let current = self.load_state();
+            let now = current.now_if_timed(&now);
+            // Mostly enough, and the shortest to compute: no end is set for less than a cooldown.
+            let is_near = current.until().millis_since(now) <= self.settings.cooldown.bits();
+            if is_near || !self.bring_forward(current, now) {
+                return (current, now);
+            }
+        }
+    }
+
+    /// Brings the end of `current` forward if it is too far from `now`. Returns whether the state has to be read again. That
+    /// is not a transition: the generation lasts.
+    #[cold]
+    fn bring_forward(&self, current: PackedState, now: Tick) -> bool {
+        let (generation, exponent) = (current.generation(), current.backoff_exponent());
+        let longest = match current.state() {
+            State::Closed | State::ForcedOpen => return false,
+            State::Open => self.settings.cooldown_at(exponent),
+            State::HalfOpen => {
+                let counts: ProbeCounts = self.count_of(generation);
+                // The lease matters only then. And only then is it certain that the limits of those who have extended it
+                // have been counted.
+                if counts.has_free_slot(self.settings.probes) {
+                    return false;
+                }
+                self.settings.probe_lease(counts.longest_limit())
+            }
+        };
+        let until = now.saturating_add(longest);
+        let is_too_far = until < current.until();
+        if is_too_far {
+            let brought_forward = PackedState::with_end(current.state(), generation, exponent, until);
+            // Whoever was quicker has changed the state, which is read again in any case.
+            let _ = self.state.compare_exchange(current.word(), brought_forward.word());
+        }
+        is_too_far
+    }
+
     #[inline]
     fn is_at(&self, state: State, generation: Generation) -> bool {
         let current = self.load_state();
@@ -386,8 +431,7 @@ impl<W: Word> Machine<W> {
 
     /// Returns the state that an attempt would meet at `now`, and how much longer it is open.
     pub(super) fn state_at(&self, now: impl Fn() -> Tick) -> (State, Duration) {
-        let current = self.load_state();
-        let now = current.now_if_timed(now);
+        let (current, now) = self.read(now);
         match current.state() {
             State::Open if now < current.until() => (State::Open, current.until().duration_since(now)),
             State::Open => (State::HalfOpen, Duration::ZERO),

@@ -168,6 +168,7 @@ impl Pair {
         expected: Option<Result<bool, Refusal>>,
     ) -> TestCaseResult {
         let now = Tick::at(self.model.now);
+        self.model.look_at_clock();
         let seen = Seen {
             answer,
             transitions: std::mem::take(&mut self.transitions),
@@ -230,7 +231,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => calls(70),
         4 => (1..=9_usize).prop_map(Step::Batch),
         10 => wait.prop_map(Step::Wait),
-        1 => (0..=20_u64).prop_map(Step::TurnBack),
+        1 => prop_oneof![0..=20_u64, 0..=20_000_u64].prop_map(Step::TurnBack),
         3 => Just(Step::RecordFailure),
         1 => Just(Step::RecordSuccess),
         // Rare, and a reset more likely, so that most of a schedule happens in the other states.
@@ -444,6 +445,29 @@ fn probes_dropped_one_by_one_double_the_slots_once() {
     }
     let admitted = std::iter::from_fn(|| admit(&machine, 1)).count();
     assert_eq!(admitted, 2, "nobody was refused");
+}
+
+/// By a clock that is hours behind, silent probes keep their slots for their lease: of the longest limit, rounded up to a
+/// power of two.
+#[test]
+fn a_lease_of_another_clock_lasts_no_longer_than_one_of_this_clock() {
+    for (limits, lease) in [
+        ([0, 0], 1),
+        ([0, 1_000], 1_025),
+        ([1_024, 3], 1_025),
+        ([1_025, 1_025], 2_049),
+    ] {
+        let machine = machine(CircuitBreaker::new(1).probes(2));
+        record_failure(&machine, 0);
+        for limit in limits.map(Duration::from_millis) {
+            let probe = machine.admit(limit, || Tick::at(7_200_000), |_| false, |_| ());
+            assert!(probe.is_ok_and(Admission::is_probe));
+        }
+        let refused_at = |at| machine.refusal(|| Tick::at(at), |_| false).is_some();
+        assert!(refused_at(10), "two slots, two probes");
+        assert!(refused_at(10 + lease - 1), "{limits:?}");
+        assert!(!refused_at(10 + lease), "{limits:?}");
+    }
 }
 
 #[test]

@@ -196,9 +196,11 @@ impl Count for u32 {
     }
 }
 
-/// The count of a half-open generation: doublings (5 bits), slots taken (16), successes (16).
+/// The count of a half-open generation: longest limit (6 bits), doublings (5), slots taken (16), successes (16).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ProbeCounts {
+    /// The longest time limit of the probes, rounded up to a power of two: its exponent, plus one. 0 if none has a limit.
+    limit_magnitude: u8,
     /// How often the probe slots have doubled.
     pub(super) doublings: u8,
     pub(super) slots_taken: u16,
@@ -218,11 +220,18 @@ impl ProbeCounts {
         self.slots_taken < self.slots(probes)
     }
 
-    pub(super) fn take_slot(self) -> ProbeCounts {
+    /// Takes a slot for a probe that ends within `limit`.
+    pub(super) fn take_slot(self, limit: Tick) -> ProbeCounts {
         ProbeCounts {
+            limit_magnitude: Ord::max(self.limit_magnitude, limit.magnitude()),
             slots_taken: self.slots_taken.saturating_add(1),
             ..self
         }
+    }
+
+    /// Returns the longest time limit of the probes, rounded up to a power of two.
+    pub(super) fn longest_limit(self) -> Tick {
+        Tick::of_magnitude(self.limit_magnitude)
     }
 
     pub(super) fn free_slot(self) -> ProbeCounts {
@@ -249,12 +258,16 @@ impl ProbeCounts {
 
 impl Count for ProbeCounts {
     fn bits(self) -> u64 {
-        u64::from(self.doublings) << 32 | u64::from(self.slots_taken) << 16 | u64::from(self.successes)
+        u64::from(self.limit_magnitude) << 37
+            | u64::from(self.doublings) << 32
+            | u64::from(self.slots_taken) << 16
+            | u64::from(self.successes)
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "the bits above are cut off on purpose")]
     fn from_bits(word: u64) -> ProbeCounts {
         ProbeCounts {
+            limit_magnitude: (word >> 37) as u8 & 0x3f,
             doublings: (word >> 32) as u8 & 0x1f,
             slots_taken: (word >> 16) as u16,
             successes: word as u16,
@@ -300,14 +313,17 @@ mod tests {
     fn probe_counts_survive_packing() {
         for doublings in [0, 1, ProbeCounts::MAX_DOUBLINGS] {
             for (slots_taken, successes) in [(0, 0), (1, 0), (0, 1), (u16::MAX, u16::MAX)] {
-                let count = ProbeCounts {
-                    doublings,
-                    slots_taken,
-                    successes,
-                };
-                let generation = Generation(Generation::MASK);
-                let counts = Counts { generation, count };
-                assert_eq!(Counts::unpack(counts.pack()), counts);
+                for limit in [Tick::ZERO, Tick::MAX] {
+                    let count = ProbeCounts {
+                        limit_magnitude: limit.magnitude(),
+                        doublings,
+                        slots_taken,
+                        successes,
+                    };
+                    let generation = Generation(Generation::MASK);
+                    let counts = Counts { generation, count };
+                    assert_eq!(Counts::unpack(counts.pack()), counts);
+                }
             }
         }
     }

@@ -59,9 +59,10 @@ impl Settings {
         self.cooldown.saturating_doubled(backoff_exponent).min(longest)
     }
 
-    /// Returns how long a silent probe keeps its slot after its time limit has passed. Never zero: the slot of a probe
+    /// Returns how long a silent probe keeps its slot: one cooldown after its time `limit`. Never zero: the slot of a probe
     /// that has just begun would be given away.
-    pub(super) fn probe_lease(&self) -> Tick {
-        Ord::max(self.cooldown, Tick::rounded_up(Duration::from_millis(1)))
+    pub(super) fn probe_lease(&self, limit: Tick) -> Tick {
+        let after_limit = Ord::max(self.cooldown, Tick::rounded_up(Duration::from_millis(1)));
+        after_limit.saturating_add(limit)
     }
 }

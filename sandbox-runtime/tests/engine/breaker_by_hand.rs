@@ -1,5 +1,6 @@
 //! The breaker without the engine: recording by hand, permits, reset and force.
 
+use std::future::Future;
 use std::time::Duration;
 
 use sandbox_runtime::{BreakerState, CircuitBreaker, SandboxError};
@@ -106,6 +107,84 @@ async fn a_dropped_permit_is_neutral_and_frees_its_place_at_once() {
     drop(probe);
     assert_eq!(breaker.state(), BreakerState::HalfOpen);
     breaker.admit().expect("the place is free").success();
+    assert_eq!(breaker.state(), BreakerState::Closed);
+}
+
+/// Runs `test` on a paused clock of its own, which begins at the present.
+fn on_another_clock(test: impl Future<Output = ()>) {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_time().start_paused(true).build().unwrap().block_on(test);
+}
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// A breaker that has opened by a clock that is an hour ahead.
+fn opened_ahead() -> CircuitBreaker {
+    let breaker = CircuitBreaker::new(1).cooldown(COOLDOWN);
+    on_another_clock(async {
+        tokio::time::advance(HOUR).await;
+        breaker.record_failure();
+    });
+    breaker
+}
+
+#[test]
+fn by_a_clock_that_is_behind_the_cooldown_begins_again() {
+    let looks: [fn(&CircuitBreaker); 5] = [
+        |breaker| assert_eq!(breaker.state(), BreakerState::Open { retry_after: COOLDOWN }),
+        |breaker| assert!(breaker.is_open()),
+        |breaker| assert!(breaker.admit().is_err()),
+        |breaker| assert_eq!(breaker.record_failure(), 2, "it is only counted"),
+        |breaker| assert!(format!("{breaker:?}").contains("30s"), "{breaker:?}"),
+    ];
+    for (number, look) in looks.into_iter().enumerate() {
+        let breaker = opened_ahead();
+        on_another_clock(async {
+            look(&breaker);
+            tokio::time::advance(COOLDOWN - Duration::from_millis(1)).await;
+            assert!(breaker.is_open(), "look {number}");
+            tokio::time::advance(Duration::from_millis(1)).await;
+            assert_eq!(breaker.state(), BreakerState::HalfOpen, "look {number}");
+            assert!(!breaker.is_open());
+            breaker.admit().unwrap().success();
+        });
+        assert_eq!(breaker.state(), BreakerState::Closed);
+    }
+}
+
+#[test]
+fn a_cooldown_that_has_grown_begins_again_as_long_as_it_was() {
+    let breaker = CircuitBreaker::new(1).cooldown(COOLDOWN).cooldown_max(4 * COOLDOWN);
+    on_another_clock(async {
+        breaker.record_failure();
+        tokio::time::advance(HOUR).await;
+        breaker.admit().unwrap().failure();
+    });
+    on_another_clock(async {
+        assert_eq!(
+            breaker.state(),
+            BreakerState::Open {
+                retry_after: 2 * COOLDOWN
+            }
+        );
+    });
+}
+
+#[test]
+fn by_a_clock_that_is_behind_a_hung_probe_blocks_for_one_cooldown_at_most() {
+    let breaker = opened_ahead();
+    let mut hung = None;
+    on_another_clock(async {
+        tokio::time::advance(2 * HOUR).await;
+        hung = Some(breaker.admit().unwrap());
+    });
+    on_another_clock(async {
+        assert!(breaker.admit().is_err(), "the only place is taken");
+        tokio::time::advance(COOLDOWN - Duration::from_millis(1)).await;
+        assert!(breaker.is_open(), "its lease was cut short");
+        tokio::time::advance(Duration::from_millis(1)).await;
+        breaker.admit().expect("its lease is over").success();
+    });
     assert_eq!(breaker.state(), BreakerState::Closed);
 }
 

@@ -117,3 +117,33 @@ fn a_reset_beside_a_forced_opening() {
         assert_eq!(transitions.len(), 1 + usize::from(is_closed), "{transitions:?}");
     });
 }
+
+#[test]
+fn a_cooldown_that_begins_again_by_a_clock_that_is_behind_is_not_a_transition() {
+    explore(|| {
+        let watched = Watched::new(CircuitBreaker::new(1), 1);
+        watched.record_failure(1_000);
+        watched.take_transitions();
+        at_once(&watched, |it| it.admit(0), |it| it.admit(2));
+        assert_eq!(watched.take_transitions(), []);
+        let end = 10
+            + if watched.state(2) == super::State::Open(10) {
+                2
+            } else {
+                0
+            };
+        assert!(watched.admit(end - 1).is_none(), "the cooldown is over early");
+        assert!(watched.admit_now(end).is_probe());
+    });
+}
+
+/// By the clock that is ahead the cooldown is over, begun again or not. Whoever asks for the probe slot first gets it.
+#[test]
+fn a_caller_by_each_of_two_clocks() {
+    explore(|| {
+        let watched = Watched::new(CircuitBreaker::new(1), 1);
+        watched.record_failure(1_000);
+        let (behind, ahead) = at_once(&watched, |it| it.admit(0), |it| it.admit(1_010));
+        assert!(behind.is_some() != ahead.is_some(), "admitted: {behind:?}, {ahead:?}");
+    });
+}

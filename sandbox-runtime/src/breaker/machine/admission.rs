@@ -78,8 +78,7 @@ impl<W: Word> Machine<W> {
         mut on_transition: impl FnMut(Transition),
     ) -> Result<Admission, Refusal> {
         loop {
-            let current = self.load_state();
-            let now = current.now_if_timed(&now);
+            let (current, now) = self.read(&now);
             if let Some(refusal) = self.refusal_in(current, now, &is_within_probe) {
                 return Err(refusal);
             }
@@ -99,8 +98,8 @@ impl<W: Word> Machine<W> {
         is_within_probe: impl Fn(Generation) -> bool,
         on_transition: impl FnOnce(Transition),
     ) -> Option<Admission> {
-        let lease = self.settings.probe_lease().saturating_add(Tick::rounded_up(limit));
-        let lease_end = now.saturating_add(lease);
+        let limit = Tick::rounded_up(limit);
+        let lease_end = now.saturating_add(self.settings.probe_lease(limit));
         match current.state() {
             State::Closed => Some(Admission::new(current.generation(), false)),
             State::HalfOpen if is_within_probe(current.generation()) => {
@@ -108,7 +107,7 @@ impl<W: Word> Machine<W> {
             }
             // Slots taken since `refusal_in` looked are not lost: while the lease lasts, they are waited for.
             State::HalfOpen if now < current.until() || self.has_free_slot(current.generation()) => self
-                .acquire_probe_slot(current, lease_end)
+                .acquire_probe_slot(current, limit, lease_end)
                 .then(|| Admission::new(current.generation(), true)),
             _ => {
                 if let Some(transition) = self.begin_probing(current, lease_end) {
@@ -132,7 +131,7 @@ impl<W: Word> Machine<W> {
 
     /// Extends the lease first and takes the slot then: whoever finds all slots taken also finds the latest lease. The
     /// last read checks that the slots still belonged to this generation when one was taken.
-    fn acquire_probe_slot(&self, current: PackedState, lease_end: Tick) -> bool {
+    fn acquire_probe_slot(&self, current: PackedState, limit: Tick, lease_end: Tick) -> bool {
         let (generation, exponent) = (current.generation(), current.backoff_exponent());
         let until = Ord::max(current.until(), lease_end);
         let leased = PackedState::with_end(State::HalfOpen, generation, exponent, until);
@@ -141,7 +140,7 @@ impl<W: Word> Machine<W> {
         }
         let probes = self.settings.probes;
         let taken = self.update_counts(generation, |counts: ProbeCounts| {
-            counts.has_free_slot(probes).then(|| counts.take_slot())
+            counts.has_free_slot(probes).then(|| counts.take_slot(limit))
         });
         taken.is_some() && self.is_at(State::HalfOpen, generation)
     }
@@ -151,17 +150,27 @@ impl<W: Word> Machine<W> {
         counts.has_free_slot(self.settings.probes)
     }
 
-    /// Returns why an attempt would not be admitted at `now`; changes nothing.
+    /// Returns why an attempt would not be admitted at `now`; takes no slot.
+    #[inline]
     pub(in crate::breaker) fn refusal(
         &self,
         now: impl Fn() -> Tick,
         is_within_probe: impl Fn(Generation) -> bool,
     ) -> Option<Refusal> {
-        let current = self.load_state();
-        match current.state() {
+        match self.load_state().state() {
             State::Closed => None,
-            _ => self.refusal_in(current, current.now_if_timed(now), is_within_probe),
+            _ => self.refusal_unless_closed(now, is_within_probe),
         }
+    }
+
+    #[cold]
+    fn refusal_unless_closed(
+        &self,
+        now: impl Fn() -> Tick,
+        is_within_probe: impl Fn(Generation) -> bool,
+    ) -> Option<Refusal> {
+        let (current, now) = self.read(now);
+        self.refusal_in(current, now, is_within_probe)
     }
 
     fn refusal_in(

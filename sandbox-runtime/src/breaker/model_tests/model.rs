@@ -219,6 +219,23 @@ impl Model {
         (last + self.rules.lease()).min(NEVER)
     }
 
+    /// Looks at the clock. If it is behind the one by which an end was set, the wait begins again.
+    pub(super) fn look_at_clock(&mut self) {
+        let latest = self.later(self.rules.cooldown_after(self.failed_probes));
+        match self.state {
+            ModelState::Open { until } => {
+                self.state = ModelState::Open {
+                    until: until.min(latest),
+                }
+            }
+            ModelState::HalfOpen if self.all_slots_are_taken() => {
+                let now = self.now;
+                self.probe_admissions.iter_mut().for_each(|at| *at = now.min(*at));
+            }
+            _ => {}
+        }
+    }
+
     pub(super) fn refusal(&self) -> Option<Refusal> {
         let (until, longest) = match self.state {
             ModelState::Closed => return None,
