@@ -107,7 +107,8 @@ async fn classify() {
     let refused = classify_path(&attempts, Ok(7)).await;
     assert!(
         matches!(&refused, Err(FetchError::Sandbox(error)) if error.is_circuit_open()),
-        "and a mark, which opens the breaker: {refused:?}"
+        "and a mark, which opens the breaker: {:?}",
+        refused
     );
     let mut attempts = 0;
     assert_eq!(classify_closure(&mut attempts).await, Ok(vec![0]));

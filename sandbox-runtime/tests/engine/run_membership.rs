@@ -41,12 +41,9 @@ fn assert_cut_at(ended: Result<(), (Failure, u32)>, millis: u64) {
 
 #[tokio::test(start_paused = true)]
 async fn begun_inside_and_finished_outside() {
-    let rest = run(50).scope(async {
-        let mut call = Box::pin(slow());
-        poll_once(&mut call).await;
-        tokio::spawn(call)
-    });
-    assert_cut_at(rest.await.await.unwrap(), 50);
+    let mut call = Box::pin(slow());
+    run(50).scope(poll_once(&mut call)).await;
+    assert_cut_at(tokio::spawn(call).await.unwrap(), 50);
 }
 
 #[tokio::test(start_paused = true)]
@@ -100,7 +97,7 @@ async fn an_inherited_future_keeps_the_tighter_of_two() {
         });
         assert_cut_at(ended.await, end);
     }
-    let unrelated = run(50).scope(async { Budget::inherit(slow()) }).await;
+    let unrelated = run(50).scope(poll_fn(|_| Poll::Ready(Budget::inherit(slow())))).await;
     assert_cut_at(run(10_000).scope(unrelated).await, 50);
 }
 
