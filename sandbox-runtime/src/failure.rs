@@ -52,11 +52,14 @@ pub struct Failure {
     /// displays, by hand with [`Tool::keep_last_error`](crate::Tool::keep_last_error). For the answers and errors of the tools of
     /// rmcp and rig the attribute keeps it by itself.
     pub last_error: Option<String>,
-    /// The message of the panic, on one line and cut at 500 characters, if the tool panicked. It was written for programmers:
-    /// the log has it, and [`SandboxError::Panicked`], but neither the text for a model nor the data of a serialized failure.
+    /// Boxed: with it, a failure would be as large as what clippy calls too large in a `Result`.
     #[serde(skip)]
-    pub panic_message: Option<String>,
+    pub(crate) panic_message: Option<Box<PanicMessage>>,
 }
+
+/// The message of a panic, on one line and cut at 500 characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PanicMessage(pub(crate) String);
 
 /// The kinds of [`Failure`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -99,6 +102,13 @@ impl FailureKind {
 }
 
 impl Failure {
+    /// The message of the panic, on one line and cut at 500 characters, if the tool panicked. It was written for programmers:
+    /// the log has it, and [`SandboxError::Panicked`], but neither the text for a model nor the data of a serialized failure.
+    #[must_use]
+    pub fn panic_message(&self) -> Option<&str> {
+        self.panic_message.as_deref().map(|message| message.0.as_str())
+    }
+
     /// The refusal that the failure reports.
     fn refusal(&self, consecutive_failures: u32, threshold: u32) -> Refusal {
         Refusal::new(consecutive_failures, threshold, self.retry_after_ms)
@@ -143,7 +153,7 @@ impl fmt::Display for Failure {
             FailureKind::Cancelled if *attempts == 0 => write!(f, "`{tool}` was cancelled before it began"),
             FailureKind::Cancelled => write!(f, "`{tool}` was cancelled in attempt {attempts}"),
             FailureKind::Panicked => {
-                let message = self.panic_message.as_deref().unwrap_or("no message");
+                let message = self.panic_message().unwrap_or("no message");
                 write!(f, "`{tool}` panicked: {message}")
             }
         }?;

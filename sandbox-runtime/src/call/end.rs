@@ -4,7 +4,7 @@ use std::pin::Pin;
 
 use super::{CallState, Controls, Returned, nested};
 use crate::breaker::Admission;
-use crate::failure::{Failure, FailureKind, Refusal, Stop, millis};
+use crate::failure::{Failure, FailureKind, PanicMessage, Refusal, Stop, millis};
 use crate::surroundings::CallEnd;
 use crate::tool::Handler;
 
@@ -62,7 +62,7 @@ impl<S: Controls> CallState<S> {
         S::Handler: Handler<R>,
     {
         let failure = Failure {
-            panic_message: message,
+            panic_message: message.map(|message| Box::new(PanicMessage(message))),
             ..self.failure(kind)
         };
         self.finish(stop, Err(failure), None)

@@ -147,7 +147,7 @@ impl From<Failure> for SandboxError {
             },
             FailureKind::Cancelled => SandboxError::Cancelled,
             FailureKind::Panicked => SandboxError::Panicked {
-                message: failure.panic_message.unwrap_or_default(),
+                message: failure.panic_message.map(|message| message.0).unwrap_or_default(),
             },
         }
     }

@@ -165,11 +165,7 @@ async fn an_error_before_an_attempt_that_came_to_nothing() {
 
     let failure = failure_after("503", POLICY, || async { panic!("index out of bounds") }).await;
     assert_eq!(
-        (
-            failure.kind,
-            failure.last_error.as_deref(),
-            failure.panic_message.as_deref()
-        ),
+        (failure.kind, failure.last_error.as_deref(), failure.panic_message()),
         (FailureKind::Panicked, Some("503"), Some("index out of bounds")),
         "a panic has a message beside"
     );

@@ -125,7 +125,7 @@ async fn a_panic_while_an_error_is_written_is_a_panic_of_the_tool() {
         panic!("the engine had to make what is returned");
     };
     assert_eq!(failure.kind, FailureKind::Panicked);
-    assert_eq!(failure.panic_message.as_deref(), Some("no text"));
+    assert_eq!(failure.panic_message(), Some("no text"));
     assert_eq!(
         (attempts.get(), breaker.failure_count()),
         (1, 1),
