@@ -47,7 +47,7 @@ use crate::failure::{Refusal, SandboxError};
 /// one cooldown in the engine's calls, and one cooldown for permits taken by hand. For those, make the cooldown longer
 /// than a probe takes: a probe that outlasts it counts for nothing.
 ///
-/// Time is tokio's, in whole milliseconds: under a paused clock the breaker is deterministic. Under a clock that is behind
+/// Time is tokio's. The breaker reports it in whole milliseconds, rounded up, and opens for exactly as long as asked: under a paused clock the breaker is deterministic. Under a clock that is behind
 /// the one by which the breaker opened, as in another test, the cooldown begins again: nobody waits longer than that.
 ///
 /// ```

@@ -18,7 +18,7 @@ impl Tick {
     pub(crate) const MAX: Tick = Tick((1 << Self::BITS) - 1);
     pub(crate) const ZERO: Tick = Tick(0);
 
-    /// Converts `duration`, rounded up: a cooldown is never shorter than requested.
+    /// Converts `duration`, rounded up.
     #[expect(
         clippy::cast_possible_truncation,
         reason = "the value is compared with the maximum first"
@@ -76,9 +76,9 @@ impl Tick {
         Ord::min(self, other)
     }
 
-    /// Returns the time from `earlier` to `self`; zero when `earlier` is later.
-    pub(crate) fn duration_since(self, earlier: Tick) -> Duration {
-        Duration::from_millis(self.millis_since(earlier))
+    /// Returns the milliseconds from `earlier` to `self`; `None` when `earlier` is later.
+    pub(crate) fn checked_millis_since(self, earlier: Tick) -> Option<u64> {
+        self.0.checked_sub(earlier.0)
     }
 
     pub(crate) fn millis_since(self, earlier: Tick) -> u64 {
@@ -103,8 +103,25 @@ fn nanos_since_epoch(now: Instant) -> i64 {
     }
 }
 
-/// Returns the current moment of tokio's clock, rounded down. Works outside a runtime too.
-pub(crate) fn now() -> Tick {
+/// A moment to the nanosecond, read from the clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reading {
+    /// The moment, rounded down.
+    pub(crate) tick: Tick,
+    /// What was cut off.
+    pub(crate) nanos: u32,
+}
+
+impl Reading {
+    /// An arbitrary one, for what does not change with time.
+    pub(crate) const ZERO: Reading = Reading {
+        tick: Tick::ZERO,
+        nanos: 0,
+    };
+}
+
+/// Returns the current moment of tokio's clock. Works outside a runtime too.
+pub(crate) fn now() -> Reading {
     // The epoch is two years after the origin, so that clocks behind the epoch fit as well.
     const EPOCH: u64 = 1 << 36;
     // In seconds after the epoch. Later moments do not fit.
@@ -114,9 +131,19 @@ pub(crate) fn now() -> Tick {
         // Seconds and milliseconds apart: dividing all nanoseconds takes longer, and every refusal waits for this.
         Some(after) => {
             let seconds = after.as_secs().min(LAST);
-            Tick(EPOCH + seconds * 1_000 + u64::from(after.subsec_millis()))
+            let millis = after.subsec_millis();
+            Reading {
+                tick: Tick(EPOCH + seconds * 1_000 + u64::from(millis)),
+                nanos: after.subsec_nanos() - millis * 1_000_000,
+            }
         }
-        None => Tick(EPOCH.saturating_sub(Tick::rounded_up(epoch - now).0)),
+        None => {
+            let before = epoch - now;
+            Reading {
+                tick: Tick(EPOCH.saturating_sub(Tick::rounded_up(before).0)),
+                nanos: (1_000_000_000 - before.subsec_nanos()) % 1_000_000,
+            }
+        }
     }
 }
 
@@ -162,6 +189,20 @@ impl Tick {
 }
 
 #[cfg(test)]
+impl Reading {
+    pub(crate) const fn at(millis: u64) -> Reading {
+        Reading::with_nanos(millis, 0)
+    }
+
+    pub(crate) const fn with_nanos(millis: u64, nanos: u32) -> Reading {
+        Reading {
+            tick: Tick::at(millis),
+            nanos,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -203,10 +244,11 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn follows_tokio_to_the_millisecond() {
+    async fn readings_follow_tokio_to_the_nanosecond() {
+        let nanos = |reading: Reading| reading.tick.0 * 1_000_000 + u64::from(reading.nanos);
         let before = now();
-        tokio::time::advance(Duration::from_millis(1_234)).await;
-        assert_eq!(now().duration_since(before), Duration::from_millis(1_234));
+        tokio::time::advance(Duration::from_nanos(1_234_567_891)).await;
+        assert_eq!(nanos(now()) - nanos(before), 1_234_567_891);
     }
 
     #[tokio::test(start_paused = true)]
@@ -219,7 +261,7 @@ mod tests {
 
     #[test]
     fn works_outside_a_runtime() {
-        let first = now();
-        assert!(now() >= first);
+        let first = now().tick;
+        assert!(now().tick >= first);
     }
 }

@@ -24,7 +24,7 @@ use super::CircuitBreaker;
 use super::machine::{Admission, Machine};
 use super::packed::{self, Generation, Word};
 use super::transition::Transition;
-use crate::clock::Tick;
+use crate::clock::Reading;
 
 impl Word for AtomicU64 {
     fn load(&self, ordering: Ordering) -> u64 {
@@ -82,7 +82,12 @@ impl Watched {
     fn admit(&self, at: u64) -> Option<Admission> {
         let admission = self
             .machine
-            .admit(Duration::ZERO, || Tick::at(at), |_| false, |made| self.log(Some(made)))
+            .admit(
+                Duration::ZERO,
+                || Reading::at(at),
+                |_| false,
+                |made| self.log(Some(made)),
+            )
             .ok()?;
         let mut live = self.live();
         live.push(admission);
@@ -116,12 +121,12 @@ impl Watched {
 
     fn succeed(&self, admission: Admission, at: u64) {
         self.remove_live(admission);
-        self.log(self.machine.succeed(admission, || Tick::at(at)));
+        self.log(self.machine.succeed(admission, || Reading::at(at)));
     }
 
     fn fail(&self, admission: Admission, at: u64) {
         self.remove_live(admission);
-        self.log(self.machine.fail(admission, || Tick::at(at)));
+        self.log(self.machine.fail(admission, || Reading::at(at)));
     }
 
     fn release(&self, admission: Admission) {
@@ -131,11 +136,11 @@ impl Watched {
     }
 
     fn record_failure(&self, at: u64) {
-        self.log(self.machine.record_failure(|| Tick::at(at)));
+        self.log(self.machine.record_failure(|| Reading::at(at)));
     }
 
     fn record_success(&self, at: u64) {
-        self.log(self.machine.record_success(|| Tick::at(at)));
+        self.log(self.machine.record_success(|| Reading::at(at)));
     }
 
     fn reset(&self) {
@@ -156,7 +161,7 @@ impl Watched {
 
     /// Returns the state at `at`, with the failures counted, or with the rest of the cooldown.
     fn state(&self, at: u64) -> State {
-        match self.machine.state_at(|| Tick::at(at)) {
+        match self.machine.state_at(|| Reading::at(at)) {
             (packed::State::Closed, _) => State::Closed(self.machine.failure_count()),
             (packed::State::Open, left) => State::Open(left.as_millis()),
             (packed::State::HalfOpen, _) => State::HalfOpen,

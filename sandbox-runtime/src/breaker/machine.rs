@@ -20,11 +20,11 @@ mod admission;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::packed::{Count, Counts, Generation, PackedState, ProbeCounts, State, Word};
+use super::packed::{Count, Counts, Generation, OpenCounts, PackedState, ProbeCounts, State, Word};
 use super::settings::{Settings, TripRule};
 use super::transition::{Cause, Transition};
 use super::window::Window;
-use crate::clock::Tick;
+use crate::clock::Reading;
 
 pub(crate) use admission::Admission;
 
@@ -69,7 +69,7 @@ impl<W> Machine<W> {
 impl<W: Word> Machine<W> {
     /// Takes the success of an admitted attempt.
     #[inline]
-    pub(super) fn succeed(&self, admission: Admission, now: impl Fn() -> Tick) -> Option<Transition> {
+    pub(super) fn succeed(&self, admission: Admission, now: impl Fn() -> Reading) -> Option<Transition> {
         let generation = admission.generation();
         if admission.is_probe() {
             self.succeed_probe(generation)
@@ -85,23 +85,28 @@ impl<W: Word> Machine<W> {
         if counts.successes < self.settings.probes {
             return None;
         }
-        self.transition_from_half_open(generation, Cause::ProbesSucceeded, |_| {
-            PackedState::new(State::Closed, generation.next())
+        let closed = PackedState::new(State::Closed, generation.next());
+        self.leave_half_open(generation, |current| {
+            self.try_transition(current, closed, Cause::ProbesSucceeded, self.failures_in(current))
         })
     }
 
     /// Takes the failure of an admitted attempt.
     #[inline]
-    pub(super) fn fail(&self, admission: Admission, now: impl Fn() -> Tick) -> Option<Transition> {
+    pub(super) fn fail(&self, admission: Admission, now: impl Fn() -> Reading) -> Option<Transition> {
         let generation = admission.generation();
         if admission.is_probe() {
-            let now = now();
-            self.transition_from_half_open(generation, Cause::ProbeFailed, |current| self.reopened(current, now))
+            self.fail_probe(generation, now())
         } else if self.is_at(State::Closed, generation) {
             self.count_failure(generation, now)
         } else {
             None
         }
+    }
+
+    #[cold]
+    fn fail_probe(&self, generation: Generation, now: Reading) -> Option<Transition> {
+        self.leave_half_open(generation, |current| self.reopen(current, now, Cause::ProbeFailed))
     }
 
     /// Takes back an admission whose attempt had no result: nothing is counted, and a probe's slot is free. This never
@@ -122,7 +127,7 @@ impl<W: Word> Machine<W> {
     }
 
     /// Records a failure without an admission: it belongs to no generation, and counts for the one that it meets.
-    pub(super) fn record_failure(&self, now: impl Fn() -> Tick) -> Option<Transition> {
+    pub(super) fn record_failure(&self, now: impl Fn() -> Reading) -> Option<Transition> {
         loop {
             let (current, at) = self.read(&now);
             match current.state() {
@@ -131,14 +136,12 @@ impl<W: Word> Machine<W> {
                     self.count_while_open(current.generation());
                     return None;
                 }
-                State::Open if at < current.until() => {
+                State::Open if self.cooldown_left(current, at).is_some() => {
                     self.count_while_open(current.generation());
                     return None;
                 }
                 State::Open | State::HalfOpen => {
-                    let reopened = self.reopened(current, at);
-                    let failures = self.failures_in(current);
-                    let transition = self.try_transition(current, reopened, Cause::RecordedByHand, failures);
+                    let transition = self.reopen(current, at, Cause::RecordedByHand);
                     if transition.is_some() {
                         return transition;
                     }
@@ -148,7 +151,7 @@ impl<W: Word> Machine<W> {
     }
 
     /// Records a success without an admission: like a failure, it counts for the generation that it meets.
-    pub(super) fn record_success(&self, now: impl Fn() -> Tick) -> Option<Transition> {
+    pub(super) fn record_success(&self, now: impl Fn() -> Reading) -> Option<Transition> {
         loop {
             let current = self.load_state();
             match current.state() {
@@ -170,7 +173,7 @@ impl<W: Word> Machine<W> {
 // Counting, within one generation.
 impl<W: Word> Machine<W> {
     #[inline]
-    fn count_success(&self, generation: Generation, now: impl Fn() -> Tick) -> Option<Transition> {
+    fn count_success(&self, generation: Generation, now: impl Fn() -> Reading) -> Option<Transition> {
         match self.settings.trip_rule {
             TripRule::Windowed { size, threshold } => self.count_in_window(size, threshold, generation, false, now),
             // A disabled breaker counts no failures, so that a success of it never finds any.
@@ -193,14 +196,14 @@ impl<W: Word> Machine<W> {
     }
 
     #[inline]
-    fn count_failure(&self, generation: Generation, now: impl Fn() -> Tick) -> Option<Transition> {
+    fn count_failure(&self, generation: Generation, now: impl Fn() -> Reading) -> Option<Transition> {
         match self.settings.trip_rule {
             TripRule::Consecutive { threshold } => {
                 let failures = self.update_counts(generation, |count: u32| Some(count.saturating_add(1)))?;
                 if failures < threshold {
                     return None;
                 }
-                self.trip(generation, failures, now())
+                self.trip(generation, failures, now)
             }
             TripRule::Windowed { size, threshold } => self.count_in_window(size, threshold, generation, true, now),
             TripRule::Disabled => None,
@@ -217,7 +220,7 @@ impl<W: Word> Machine<W> {
         threshold: u32,
         generation: Generation,
         failed: bool,
-        now: impl Fn() -> Tick,
+        now: impl Fn() -> Reading,
     ) -> Option<Transition> {
         let is_current = || self.load_state().generation() == generation;
         let results = self.window.record(generation, failed, is_current)?;
@@ -228,14 +231,14 @@ impl<W: Word> Machine<W> {
         if failures < threshold {
             return None;
         }
-        self.trip(generation, failures, now())
+        self.trip(generation, failures, now)
     }
 
     /// Counts a failure recorded by hand while the breaker is open or forced open.
     fn count_while_open(&self, generation: Generation) {
         match self.settings.trip_rule {
             TripRule::Consecutive { .. } | TripRule::Windowed { .. } => {
-                self.update_counts(generation, |count: u32| Some(count.saturating_add(1)));
+                self.update_counts(generation, |counts: OpenCounts| Some(counts.add_failure()));
             }
             TripRule::Disabled => {}
         }
@@ -294,37 +297,55 @@ impl<W: Word> Machine<W> {
 
     /// Opens the closed breaker of `generation` after `failures`.
     #[cold]
-    fn trip(&self, generation: Generation, failures: u32, now: Tick) -> Option<Transition> {
+    #[inline(never)]
+    fn trip(&self, generation: Generation, failures: u32, now: impl Fn() -> Reading) -> Option<Transition> {
         let closed = PackedState::new(State::Closed, generation);
-        let open = self.open_after(closed, 0, now);
-        self.try_transition(closed, open, Cause::ThresholdReached, failures)
+        self.open(closed, 0, now(), Cause::ThresholdReached, failures)
     }
 
-    /// Returns the open state that follows a failure in `current`, with the cooldown doubled.
-    fn reopened(&self, current: PackedState, now: Tick) -> PackedState {
+    /// Opens the breaker again after a failure in `current`, with the cooldown doubled.
+    fn reopen(&self, current: PackedState, now: Reading, cause: Cause) -> Option<Transition> {
         let backoff_exponent = Ord::min(current.backoff_exponent() + 1, PackedState::MAX_EXPONENT);
-        self.open_after(current, backoff_exponent, now)
+        self.open(current, backoff_exponent, now, cause, self.failures_in(current))
     }
 
-    fn open_after(&self, current: PackedState, backoff_exponent: u32, now: Tick) -> PackedState {
-        let until = now.saturating_add(self.settings.cooldown_at(backoff_exponent));
-        PackedState::with_end(State::Open, current.generation().next(), backoff_exponent, until)
+    fn open(
+        &self,
+        current: PackedState,
+        backoff_exponent: u32,
+        now: Reading,
+        cause: Cause,
+        failures: u32,
+    ) -> Option<Transition> {
+        let until = now.tick.saturating_add(self.settings.cooldown_at(backoff_exponent));
+        let open = PackedState::with_end(State::Open, current.generation().next(), backoff_exponent, until);
+        let transition = self.try_transition(current, open, cause, failures)?;
+        self.end_within_tick(open.generation(), now);
+        Some(transition)
     }
 
-    /// Leaves the half-open `generation` unless it is over; while it lasts, only its lease may change.
+    /// Lets the cooldown of `generation` end as long after a tick as it began. Without this second write, it would end up to
+    /// a millisecond early; it does so if the thread is held up between the writes for all of the cooldown.
+    fn end_within_tick(&self, generation: Generation, began: Reading) {
+        let nanos_after = began.nanos;
+        self.update_counts(generation, |counts: OpenCounts| {
+            (counts.nanos_after != nanos_after).then_some(OpenCounts { nanos_after, ..counts })
+        });
+    }
+
+    /// Leaves the half-open `generation` by `try_leave` unless it is over; while it lasts, only its lease may change.
     #[cold]
-    fn transition_from_half_open(
+    fn leave_half_open(
         &self,
         generation: Generation,
-        cause: Cause,
-        to: impl Fn(PackedState) -> PackedState,
+        try_leave: impl Fn(PackedState) -> Option<Transition>,
     ) -> Option<Transition> {
         loop {
             let current = self.load_state();
             if current.state() != State::HalfOpen || current.generation() != generation {
                 return None;
             }
-            let transition = self.try_transition(current, to(current), cause, self.failures_in(current));
+            let transition = try_leave(current);
             if transition.is_some() {
                 return transition;
             }
@@ -360,12 +381,12 @@ impl<W: Word> Machine<W> {
     /// There may be several clocks: each of tokio's paused runtimes has its own. An end that was set by one that is ahead
     /// of this one is set again, so that nobody waits longer than if the state had just begun.
     #[inline]
-    fn read(&self, now: impl Fn() -> Tick) -> (PackedState, Tick) {
+    fn read(&self, now: impl Fn() -> Reading) -> (PackedState, Reading) {
         loop {
             let current = self.load_state();
             let now = current.now_if_timed(&now);
             // Mostly enough, and the shortest to compute: no end is set for less than a cooldown.
-            let is_near = current.until().millis_since(now) <= self.settings.cooldown.bits();
+            let is_near = current.until().millis_since(now.tick) <= self.settings.cooldown.bits();
             if is_near || !self.bring_forward(current, now) {
                 return (current, now);
             }
@@ -375,7 +396,7 @@ impl<W: Word> Machine<W> {
     /// Brings the end of `current` forward if it is too far from `now`. Returns whether the state has to be read again. That
     /// is not a transition: the generation lasts.
     #[cold]
-    fn bring_forward(&self, current: PackedState, now: Tick) -> bool {
+    fn bring_forward(&self, current: PackedState, now: Reading) -> bool {
         let (generation, exponent) = (current.generation(), current.backoff_exponent());
         let longest = match current.state() {
             State::Closed | State::ForcedOpen => return false,
@@ -390,12 +411,18 @@ impl<W: Word> Machine<W> {
                 self.settings.probe_lease(counts.longest_limit())
             }
         };
-        let until = now.saturating_add(longest);
+        let until = now.tick.saturating_add(longest);
         let is_too_far = until < current.until();
         if is_too_far {
             let brought_forward = PackedState::with_end(current.state(), generation, exponent, until);
             // Whoever was quicker has changed the state, which is read again in any case.
-            let _ = self.state.compare_exchange(current.word(), brought_forward.word());
+            let is_changed = self
+                .state
+                .compare_exchange(current.word(), brought_forward.word())
+                .is_ok();
+            if is_changed && current.state() == State::Open {
+                self.end_within_tick(generation, now);
+            }
         }
         is_too_far
     }
@@ -416,10 +443,15 @@ impl<W: Word> Machine<W> {
         let threshold = self.settings.trip_rule.threshold();
         match current.state() {
             State::Closed => self.failures_while_closed(current.generation()),
-            State::Open => threshold.saturating_add(self.count_of(current.generation())),
+            State::Open => threshold.saturating_add(self.open_counts(current).failures),
             State::HalfOpen => threshold,
-            State::ForcedOpen => self.count_of(current.generation()),
+            State::ForcedOpen => self.open_counts(current).failures,
         }
+    }
+
+    #[inline]
+    fn open_counts(&self, open: PackedState) -> OpenCounts {
+        self.count_of(open.generation())
     }
 
     fn failures_while_closed(&self, generation: Generation) -> u32 {
@@ -430,12 +462,19 @@ impl<W: Word> Machine<W> {
     }
 
     /// Returns the state that an attempt would meet at `now`, and how much longer it is open.
-    pub(super) fn state_at(&self, now: impl Fn() -> Tick) -> (State, Duration) {
+    pub(super) fn state_at(&self, now: impl Fn() -> Reading) -> (State, Duration) {
         let (current, now) = self.read(now);
         match current.state() {
-            State::Open if now < current.until() => (State::Open, current.until().duration_since(now)),
-            State::Open => (State::HalfOpen, Duration::ZERO),
+            State::Open => match self.cooldown_left(current, now) {
+                Some(millis) => (State::Open, Duration::from_millis(millis)),
+                None => (State::HalfOpen, Duration::ZERO),
+            },
             state => (state, Duration::ZERO),
         }
+    }
+
+    /// Returns how many milliseconds, rounded up, are left of the cooldown of `open`; `None` when it is over.
+    fn cooldown_left(&self, open: PackedState, now: Reading) -> Option<u64> {
+        self.open_counts(open).millis_left(open.until(), now)
     }
 }

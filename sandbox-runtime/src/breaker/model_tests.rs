@@ -17,7 +17,7 @@ use super::CircuitBreaker;
 use super::machine::{Admission, Machine};
 use super::packed::{Generation, State};
 use super::transition::{Cause, Transition};
-use crate::clock::Tick;
+use crate::clock::Reading;
 use crate::failure::Refusal;
 use model::{Model, NEVER, Opens, Outcome, Rules};
 
@@ -72,7 +72,7 @@ impl Pair {
     }
 
     fn perform(&mut self, step: Step) -> TestCaseResult {
-        let now = Tick::at(self.model.now);
+        let now = Reading::at(self.model.now);
         match step {
             Step::Admit => return self.admit(),
             Step::Resolve(_, _) if self.held.is_empty() => {}
@@ -109,7 +109,7 @@ impl Pair {
     }
 
     fn admit(&mut self) -> TestCaseResult {
-        let now = Tick::at(self.model.now);
+        let now = Reading::at(self.model.now);
         let transitions = &mut self.transitions;
         let answer = self
             .machine
@@ -120,7 +120,7 @@ impl Pair {
     }
 
     fn resolve(&mut self, position: usize, outcome: Outcome) {
-        let now = Tick::at(self.model.now);
+        let now = Reading::at(self.model.now);
         let admission = self.held.remove(position);
         let transition = match outcome {
             Outcome::Success => self.machine.succeed(admission, || now),
@@ -167,7 +167,7 @@ impl Pair {
         answer: Option<Result<bool, Refusal>>,
         expected: Option<Result<bool, Refusal>>,
     ) -> TestCaseResult {
-        let now = Tick::at(self.model.now);
+        let now = Reading::at(self.model.now);
         self.model.look_at_clock();
         let seen = Seen {
             answer,
@@ -323,12 +323,14 @@ fn reset(machine: &Machine, times: u32) {
 }
 
 fn record_failure(machine: &Machine, at: u64) -> u32 {
-    machine.record_failure(|| Tick::at(at));
+    machine.record_failure(|| Reading::at(at));
     machine.failure_count()
 }
 
 fn admit(machine: &Machine, at: u64) -> Option<Admission> {
-    machine.admit(Duration::ZERO, || Tick::at(at), |_| false, |_| ()).ok()
+    machine
+        .admit(Duration::ZERO, || Reading::at(at), |_| false, |_| ())
+        .ok()
 }
 
 /// The schedules above compare every transition; this one shows what they look like.
@@ -337,25 +339,25 @@ fn a_life_with_every_cause() {
     let machine = machine(CircuitBreaker::new(2));
     let mut life = Vec::new();
     let admit = |at: u64, life: &mut Vec<Transition>| {
-        let admission = machine.admit(Duration::ZERO, || Tick::at(at), |_| false, |made| life.push(made));
+        let admission = machine.admit(Duration::ZERO, || Reading::at(at), |_| false, |made| life.push(made));
         admission.expect("the cooldown is over")
     };
-    life.extend(machine.record_failure(|| Tick::at(0)));
-    life.extend(machine.record_failure(|| Tick::at(0)));
+    life.extend(machine.record_failure(|| Reading::at(0)));
+    life.extend(machine.record_failure(|| Reading::at(0)));
     let probe = admit(1, &mut life);
-    life.extend(machine.fail(probe, || Tick::at(1)));
+    life.extend(machine.fail(probe, || Reading::at(1)));
     let _silent = admit(2, &mut life);
     let probe = admit(3, &mut life);
-    life.extend(machine.succeed(probe, || Tick::at(3)));
+    life.extend(machine.succeed(probe, || Reading::at(3)));
     life.extend(machine.force_open());
     life.extend(machine.force_open());
-    life.extend(machine.record_failure(|| Tick::at(3)));
+    life.extend(machine.record_failure(|| Reading::at(3)));
     life.extend(machine.reset());
     life.extend(machine.reset());
     for _ in 0..3 {
-        life.extend(machine.record_failure(|| Tick::at(4)));
+        life.extend(machine.record_failure(|| Reading::at(4)));
     }
-    life.extend(machine.record_success(|| Tick::at(4)));
+    life.extend(machine.record_success(|| Reading::at(4)));
 
     let transition = |from, to, cause, failures, failed_probes| Transition {
         from,
@@ -388,7 +390,7 @@ fn many_resets_without_a_failure_do_not_blind_it() {
     reset(&machine, HALF_THE_GENERATIONS + 1);
     assert_eq!(record_failure(&machine, 0), 1);
     assert_eq!(record_failure(&machine, 0), 2);
-    assert_eq!(machine.state_at(|| Tick::at(0)).0, State::Open);
+    assert_eq!(machine.state_at(|| Reading::at(0)).0, State::Open);
 }
 
 #[test]
@@ -429,8 +431,8 @@ fn each_batch_that_gives_up_doubles_the_slots_until_the_next_transition() {
         }
         let probes = batch(round + 1);
         // Ends the round: a success closes it.
-        machine.succeed(probes[0], || Tick::at(round + 1));
-        assert_eq!(machine.state_at(|| Tick::at(round + 1)).0, State::Closed);
+        machine.succeed(probes[0], || Reading::at(round + 1));
+        assert_eq!(machine.state_at(|| Reading::at(round + 1)).0, State::Closed);
         // Of a generation that is over.
         probes.into_iter().for_each(|probe| machine.release(probe));
     }
@@ -460,10 +462,10 @@ fn a_lease_of_another_clock_lasts_no_longer_than_one_of_this_clock() {
         let machine = machine(CircuitBreaker::new(1).probes(2));
         record_failure(&machine, 0);
         for limit in limits.map(Duration::from_millis) {
-            let probe = machine.admit(limit, || Tick::at(7_200_000), |_| false, |_| ());
+            let probe = machine.admit(limit, || Reading::at(7_200_000), |_| false, |_| ());
             assert!(probe.is_ok_and(Admission::is_probe));
         }
-        let refused_at = |at| machine.refusal(|| Tick::at(at), |_| false).is_some();
+        let refused_at = |at| machine.refusal(|| Reading::at(at), |_| false).is_some();
         assert!(refused_at(10), "two slots, two probes");
         assert!(refused_at(10 + lease - 1), "{limits:?}");
         assert!(!refused_at(10 + lease), "{limits:?}");
@@ -478,27 +480,27 @@ fn as_many_probes_as_can_be_asked_for_have_a_slot_each() {
     assert_eq!(probes.len(), usize::from(u16::MAX));
     assert_eq!(admit(&machine, 1), None);
     for probe in probes {
-        assert_eq!(machine.state_at(|| Tick::at(1)).0, State::HalfOpen);
-        machine.succeed(probe, || Tick::at(1));
+        assert_eq!(machine.state_at(|| Reading::at(1)).0, State::HalfOpen);
+        machine.succeed(probe, || Reading::at(1));
     }
-    assert_eq!(machine.state_at(|| Tick::at(1)).0, State::Closed);
+    assert_eq!(machine.state_at(|| Reading::at(1)).0, State::Closed);
 }
 
 #[test]
 fn the_longest_window_holds_64_results_and_no_more() {
     let machine = machine(CircuitBreaker::windowed(64, 1.0));
-    machine.record_success(|| Tick::at(0));
+    machine.record_success(|| Reading::at(0));
     for failures in 1..=63 {
         assert_eq!(record_failure(&machine, 0), failures);
     }
     assert_eq!(
-        machine.state_at(|| Tick::at(0)).0,
+        machine.state_at(|| Reading::at(0)).0,
         State::Closed,
         "63 failures and the success"
     );
     record_failure(&machine, 0);
     assert_eq!(
-        machine.state_at(|| Tick::at(0)).0,
+        machine.state_at(|| Reading::at(0)).0,
         State::Open,
         "the success has left the window"
     );
@@ -513,12 +515,17 @@ fn a_cooldown_grows_through_31_failed_probes_and_never_past_the_clock() {
         let machine = Machine::new(growing.machine.settings());
         record_failure(&machine, 0);
         for _ in 0..40 {
-            let (_, left) = machine.state_at(|| Tick::ZERO);
+            let (_, left) = machine.state_at(|| Reading::ZERO);
             let probe = machine
-                .admit(Duration::ZERO, || Tick::rounded_up(left), |_| false, |_| ())
+                .admit(
+                    Duration::ZERO,
+                    || Reading::at(u64::try_from(left.as_millis()).unwrap()),
+                    |_| false,
+                    |_| (),
+                )
                 .expect("the cooldown is over");
-            machine.fail(probe, || Tick::ZERO);
+            machine.fail(probe, || Reading::ZERO);
         }
-        assert_eq!(machine.state_at(|| Tick::ZERO).1, Duration::from_millis(grown));
+        assert_eq!(machine.state_at(|| Reading::ZERO).1, Duration::from_millis(grown));
     }
 }

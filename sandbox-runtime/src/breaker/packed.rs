@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::clock::Tick;
+use crate::clock::{Reading, Tick};
 
 /// The operations that the machine needs of an atomic word; a model checker brings its own type.
 pub(super) trait Word {
@@ -132,15 +132,15 @@ impl PackedState {
         (self.0 >> Self::EXPONENT_SHIFT) as u32 & Self::MAX_EXPONENT
     }
 
-    /// Open: returns the end of the cooldown. Half-open: the end of the lease, when the slots of silent probes become free.
+    /// Open: returns the end of the cooldown, rounded down. Half-open: the end of the lease, when the slots of silent probes become free.
     pub(super) const fn until(self) -> Tick {
         Tick::from_bits(self.0)
     }
 
     /// Reads the clock if this state changes with time; returns an arbitrary moment if it does not.
-    pub(super) fn now_if_timed(self, now: impl Fn() -> Tick) -> Tick {
+    pub(super) fn now_if_timed(self, now: impl Fn() -> Reading) -> Reading {
         match self.state() {
-            State::Closed | State::ForcedOpen => Tick::ZERO,
+            State::Closed | State::ForcedOpen => Reading::ZERO,
             State::Open | State::HalfOpen => now(),
         }
     }
@@ -148,8 +148,8 @@ impl PackedState {
 
 /// What one generation has counted: generation (17 bits), count (47).
 ///
-/// Closed: failures in a row; unused with a window, which counts for itself. Open and forced open: failures recorded by
-/// hand. Half-open: [`ProbeCounts`].
+/// Closed: failures in a row; unused with a window, which counts for itself. Open and forced open: [`OpenCounts`]. Half-open:
+/// [`ProbeCounts`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Counts<C> {
     pub(super) generation: Generation,
@@ -193,6 +193,50 @@ impl Count for u32 {
     #[expect(clippy::cast_possible_truncation, reason = "the bits above are cut off on purpose")]
     fn from_bits(word: u64) -> u32 {
         word as u32
+    }
+}
+
+/// The count of an open or forced open generation: nanoseconds (20 bits), failures (27).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct OpenCounts {
+    /// How much later than [`PackedState::until`], which is rounded down, the cooldown ends. Less than a millisecond.
+    pub(super) nanos_after: u32,
+    /// Those recorded by hand since the breaker opened. No more are counted than fit.
+    pub(super) failures: u32,
+}
+
+impl OpenCounts {
+    const FAILURE_BITS: u32 = 27;
+    const MAX_FAILURES: u32 = (1 << Self::FAILURE_BITS) - 1;
+
+    /// Returns how many milliseconds, rounded up, are left of a cooldown that ends this much after `until`; `None` when it is
+    /// over.
+    #[inline]
+    pub(super) fn millis_left(self, until: Tick, now: Reading) -> Option<u64> {
+        let ticks = until.checked_millis_since(now.tick)?;
+        let millis = ticks + u64::from(now.nanos < self.nanos_after);
+        (millis > 0).then_some(millis)
+    }
+
+    pub(super) fn add_failure(self) -> OpenCounts {
+        OpenCounts {
+            failures: Ord::min(self.failures + 1, Self::MAX_FAILURES),
+            ..self
+        }
+    }
+}
+
+impl Count for OpenCounts {
+    fn bits(self) -> u64 {
+        u64::from(self.nanos_after) << Self::FAILURE_BITS | u64::from(self.failures)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "the bits above are cut off on purpose")]
+    fn from_bits(word: u64) -> OpenCounts {
+        OpenCounts {
+            nanos_after: (word >> Self::FAILURE_BITS) as u32 & 0xf_ffff,
+            failures: word as u32 & Self::MAX_FAILURES,
+        }
     }
 }
 
@@ -325,6 +369,24 @@ mod tests {
                     assert_eq!(Counts::unpack(counts.pack()), counts);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn open_counts_survive_packing_and_count_up_to_the_most_that_fits() {
+        for nanos_after in [0, 1, 999_999] {
+            let counts = |failures| OpenCounts { nanos_after, failures };
+            for failures in [0, 1, OpenCounts::MAX_FAILURES] {
+                assert_eq!(
+                    OpenCounts::from_bits(u64::MAX << 47 | counts(failures).bits()),
+                    counts(failures)
+                );
+            }
+            assert_eq!(counts(7).add_failure(), counts(8));
+            assert_eq!(
+                counts(OpenCounts::MAX_FAILURES).add_failure(),
+                counts(OpenCounts::MAX_FAILURES)
+            );
         }
     }
 

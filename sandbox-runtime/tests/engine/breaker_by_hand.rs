@@ -110,6 +110,66 @@ async fn a_dropped_permit_is_neutral_and_frees_its_place_at_once() {
     assert_eq!(breaker.state(), BreakerState::Closed);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_cooldown_is_as_long_as_asked_to_the_nanosecond() {
+    for cooldown in [1, 2, 30_000].map(Duration::from_millis) {
+        for offset in [0, 1, 300_000, 499_999, 700_001, 999_999].map(Duration::from_nanos) {
+            tokio::time::advance(offset).await;
+            let breaker = CircuitBreaker::new(1).cooldown(cooldown);
+            breaker.record_failure();
+            for opened_by in [
+                "a failure",
+                "a failed probe",
+                "a failure by hand after the cooldown",
+                "a probe again",
+            ] {
+                let case = format!("{cooldown:?} at {offset:?}, opened by {opened_by}");
+                assert_eq!(breaker.state(), BreakerState::Open { retry_after: cooldown }, "{case}");
+                tokio::time::advance(cooldown - Duration::from_nanos(1)).await;
+                let left = BreakerState::Open {
+                    retry_after: Duration::from_millis(1),
+                };
+                assert_eq!(breaker.state(), left, "a nanosecond early: {case}");
+                assert!(breaker.admit().is_err(), "{case}");
+                assert_eq!(
+                    breaker.record_failure(),
+                    2,
+                    "not counted as one while it is open: {case}"
+                );
+                tokio::time::advance(Duration::from_nanos(1)).await;
+                assert_eq!(breaker.state(), BreakerState::HalfOpen, "late: {case}");
+                if opened_by == "a failed probe" {
+                    breaker.record_failure();
+                } else {
+                    breaker.admit().unwrap().failure();
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_as_long_as_it_is_refused_is_admitted() {
+    for opened_at in [0, 1, 400_000, 999_999].map(Duration::from_nanos) {
+        for refused_at in [1, 600_000, 999_999, 1_700_000].map(Duration::from_nanos) {
+            tokio::time::advance(opened_at).await;
+            let breaker = CircuitBreaker::new(1).cooldown(COOLDOWN);
+            breaker.record_failure();
+            tokio::time::advance(refused_at).await;
+            let Err(SandboxError::CircuitBreakerOpen { retry_after_ms, .. }) = breaker.admit() else {
+                panic!("admitted");
+            };
+            let wait = Duration::from_millis(retry_after_ms.unwrap());
+            assert!(
+                wait < COOLDOWN - refused_at + Duration::from_millis(1),
+                "rounded up, and by less than 1 ms"
+            );
+            tokio::time::advance(wait).await;
+            breaker.admit().expect("the wait is over").success();
+        }
+    }
+}
+
 /// Runs `test` on a paused clock of its own, which begins at the present.
 fn on_another_clock(test: impl Future<Output = ()>) {
     let mut runtime = tokio::runtime::Builder::new_current_thread();

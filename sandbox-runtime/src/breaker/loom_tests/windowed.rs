@@ -5,7 +5,7 @@ use loom::sync::Arc;
 use super::{COOLDOWN, State, Watched, at_once, explore, explore_with_few_preemptions};
 use crate::breaker::CircuitBreaker;
 use crate::breaker::machine::Admission;
-use crate::clock::Tick;
+use crate::clock::Reading;
 
 fn windowed(window: u32, failures: u32) -> Arc<Watched> {
     Watched::new(
@@ -195,9 +195,9 @@ fn record(watched: &Watched, failed: bool) {
 /// Without the check of live admissions, which concerns probes: it would multiply the schedules.
 fn resolve(watched: &Watched, admission: Admission, failed: bool) {
     if failed {
-        watched.log(watched.machine.fail(admission, || Tick::ZERO));
+        watched.log(watched.machine.fail(admission, || Reading::ZERO));
     } else {
-        watched.log(watched.machine.succeed(admission, || Tick::ZERO));
+        watched.log(watched.machine.succeed(admission, || Reading::ZERO));
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Machine;
 use crate::breaker::packed::{Generation, PackedState, ProbeCounts, State, Word};
 use crate::breaker::transition::{Cause, Transition};
-use crate::clock::Tick;
+use crate::clock::{Reading, Tick};
 use crate::failure::Refusal;
 
 /// The right to make one attempt, and what its result will count for: generation (17 bits), whether it is a probe (1), and a
@@ -50,7 +50,7 @@ impl<W: Word> Machine<W> {
     pub(in crate::breaker) fn admit(
         &self,
         limit: Duration,
-        now: impl Fn() -> Tick,
+        now: impl Fn() -> Reading,
         is_within_probe: impl Fn(Generation) -> bool,
         on_transition: impl FnMut(Transition),
     ) -> Result<Admission, Refusal> {
@@ -73,7 +73,7 @@ impl<W: Word> Machine<W> {
     fn admit_unless_open(
         &self,
         limit: Duration,
-        now: impl Fn() -> Tick,
+        now: impl Fn() -> Reading,
         is_within_probe: impl Fn(Generation) -> bool,
         mut on_transition: impl FnMut(Transition),
     ) -> Result<Admission, Refusal> {
@@ -93,20 +93,20 @@ impl<W: Word> Machine<W> {
     fn try_admit(
         &self,
         current: PackedState,
-        now: Tick,
+        now: Reading,
         limit: Duration,
         is_within_probe: impl Fn(Generation) -> bool,
         on_transition: impl FnOnce(Transition),
     ) -> Option<Admission> {
         let limit = Tick::rounded_up(limit);
-        let lease_end = now.saturating_add(self.settings.probe_lease(limit));
+        let lease_end = now.tick.saturating_add(self.settings.probe_lease(limit));
         match current.state() {
             State::Closed => Some(Admission::new(current.generation(), false)),
             State::HalfOpen if is_within_probe(current.generation()) => {
                 Some(Admission::within_probe(current.generation()))
             }
             // Slots taken since `refusal_in` looked are not lost: while the lease lasts, they are waited for.
-            State::HalfOpen if now < current.until() || self.has_free_slot(current.generation()) => self
+            State::HalfOpen if now.tick < current.until() || self.has_free_slot(current.generation()) => self
                 .acquire_probe_slot(current, limit, lease_end)
                 .then(|| Admission::new(current.generation(), true)),
             _ => {
@@ -154,7 +154,7 @@ impl<W: Word> Machine<W> {
     #[inline]
     pub(in crate::breaker) fn refusal(
         &self,
-        now: impl Fn() -> Tick,
+        now: impl Fn() -> Reading,
         is_within_probe: impl Fn(Generation) -> bool,
     ) -> Option<Refusal> {
         match self.load_state().state() {
@@ -166,7 +166,7 @@ impl<W: Word> Machine<W> {
     #[cold]
     fn refusal_unless_closed(
         &self,
-        now: impl Fn() -> Tick,
+        now: impl Fn() -> Reading,
         is_within_probe: impl Fn(Generation) -> bool,
     ) -> Option<Refusal> {
         let (current, now) = self.read(now);
@@ -176,23 +176,26 @@ impl<W: Word> Machine<W> {
     fn refusal_in(
         &self,
         current: PackedState,
-        now: Tick,
+        now: Reading,
         is_within_probe: impl Fn(Generation) -> bool,
     ) -> Option<Refusal> {
+        let threshold = self.settings.trip_rule.threshold();
         let retry_after_ms = match current.state() {
             State::Closed => return None,
-            State::Open | State::HalfOpen if now >= current.until() => return None,
-            State::Open => Some(current.until().millis_since(now)),
+            State::Open => {
+                // Read once: most refusals are such.
+                let counts = self.open_counts(current);
+                let millis = counts.millis_left(current.until(), now)?;
+                let failures = threshold.saturating_add(counts.failures);
+                return Some(Refusal::new(failures, threshold, Some(millis)));
+            }
+            State::HalfOpen if now.tick >= current.until() => return None,
             State::HalfOpen if self.has_free_slot(current.generation()) => return None,
             State::HalfOpen if is_within_probe(current.generation()) => return None,
-            State::HalfOpen => Some(Ord::min(SHORTLY_MS, current.until().millis_since(now))),
+            State::HalfOpen => Some(Ord::min(SHORTLY_MS, current.until().millis_since(now.tick))),
             State::ForcedOpen => None,
         };
-        let refusal = Refusal::new(
-            self.failures_in(current),
-            self.settings.trip_rule.threshold(),
-            retry_after_ms,
-        );
+        let refusal = Refusal::new(self.failures_in(current), threshold, retry_after_ms);
         Some(match current.state() {
             State::HalfOpen => refusal.beside_probe(),
             _ => refusal,
