@@ -76,4 +76,4 @@ pub use policy::{Jitter, Policy, PolicyError};
 pub use surroundings::budget::Budget;
 pub use surroundings::report::ToolExecutionResult;
 pub use tool::{FromFailure, HoldFailure, Outcome, Tool};
-pub use verdict::Verdict;
+pub use verdict::{ErrorVerdict, Verdict};

@@ -2,6 +2,8 @@
 
 mod argument;
 mod check;
+#[cfg(feature = "rmcp")]
+mod mcp_return_type;
 mod return_type;
 
 pub use std::boxed::Box;
@@ -19,20 +21,19 @@ pub use check::{
     breaker, check, check_cooldowns, count, failure_rate, given_breaker, jitter, millis, probes, retries, threshold,
     window,
 };
-pub use return_type::{Opaque, Probe, rungs};
+#[cfg(feature = "rmcp")]
+pub use mcp_return_type::{AnswerProbe, AnyAnswer, ErrorReader, ResultAnswer, ToolAnswerProbe, UnitAnswer};
+pub use return_type::{AnyOutcome, AnyType, DisplayedError, Opaque, OutcomeProbe, Probe, StatedError, WrappedError};
 
 pub use crate::__sandboxed_handler as handler;
 pub use crate::breaker::CircuitBreaker;
 pub use crate::call::{CallControls, CallState, Controls, LentAttempt};
 pub use crate::execute::execute_with_controls;
 #[cfg(feature = "rmcp")]
-pub use crate::mcp::outcome::{
-    AlwaysRetry, AlwaysRetryDescribed, AsResult, AsText, FrameworkResult, FromIsError, Text, ToServer,
-};
+pub use crate::mcp::outcome::{AlwaysRetry, AsResult, AsText, FrameworkResult, FromIsError, Text, ToServer};
 pub use crate::policy::Policy;
 pub use crate::site::{SiteRef, ToolInfo, ToolSite};
-#[cfg(any(feature = "rmcp", feature = "rig"))]
-pub use crate::tool::framework::{FrameworkError, FromErrorType, PerVariant};
+pub use crate::tool::error_type::{AlwaysRetryDescribed, FromDisplayedErrorType, FromWrappedError};
 pub use crate::tool::label::{SiteLabel, SiteLabelBesideBreaker};
-pub use crate::tool::outcome::{AlwaysSuccess, Classified};
+pub use crate::tool::outcome::Classified;
 pub use crate::tool::{FromReturnType, TypedHandler};

@@ -75,13 +75,14 @@
 //! - Every other error is retried, unless its `retryable` is `false`. If `retryable` is not set and the error has the status of
 //!   an HTTP response of 400 or above, [the status decides](crate::Verdict::of_status).
 
+use std::fmt::Display;
+
 use rig_core::tool::{ToolErrorKind, ToolExecutionError};
 
 use crate::failure::{Failure, FailureKind};
 use crate::sanitize::sanitized;
 use crate::tool::FromFailure;
-use crate::tool::framework::FrameworkError;
-use crate::verdict::Verdict;
+use crate::verdict::{ErrorVerdict, Verdict};
 
 /// Keeps the kind, states whether another call may help, has texts for the model and for the log, and the failure as its source.
 impl From<Failure> for ToolExecutionError {
@@ -112,7 +113,7 @@ impl FromFailure for ToolExecutionError {
     }
 }
 
-impl FrameworkError for ToolExecutionError {
+impl ErrorVerdict for ToolExecutionError {
     fn verdict(&self) -> Verdict {
         match (self.kind(), self.retryable(), self.http_status()) {
             (
@@ -128,8 +129,12 @@ impl FrameworkError for ToolExecutionError {
         }
     }
 
+    fn is_safe_to_retry(&self) -> bool {
+        self.http_status().is_some_and(Verdict::is_status_safe_to_retry)
+    }
+
     /// The feedback for the model. The message is for operators, and may contain what a model must not read.
-    fn text(&self) -> Option<String> {
+    fn text(&self, _: Option<&dyn Display>) -> Option<String> {
         self.model_feedback().map(sanitized)
     }
 }

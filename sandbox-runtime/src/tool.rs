@@ -10,9 +10,8 @@
 //! }
 //! ```
 
+pub(crate) mod error_type;
 pub(crate) mod failure_return;
-#[cfg(any(feature = "rmcp", feature = "rig"))]
-pub(crate) mod framework;
 pub(crate) mod handler;
 pub(crate) mod label;
 pub(crate) mod outcome;
@@ -24,12 +23,13 @@ use serde_json::Value;
 
 use crate::failure::Failure;
 use crate::sealed;
-use crate::verdict::Verdict;
+use crate::verdict::{ErrorVerdict, Verdict};
 
+pub use error_type::{FromErrorType, PerVariant};
 pub use failure_return::{FailureReturn, FromFailure, HoldFailure};
 pub use handler::{Handler, JsonHandler, TypedHandler};
 pub use label::{NameLabel, ToolLabel};
-pub use outcome::{DescribeError, FromReturnType, IgnoreIf, Outcome, Reader, RetryIf, UserFn};
+pub use outcome::{AlwaysSuccess, DescribeError, FromReturnType, IgnoreIf, Outcome, Reader, RetryIf, UserFn};
 
 /// A named tool with its own types: what the attribute makes of a function, to write by hand.
 ///
@@ -83,6 +83,30 @@ impl<F> Tool<F> {
 }
 
 impl<F, C, S, K, L> Tool<F, TypedHandler<C, S>, K, L> {
+    /// Takes from the type of the error what an error means, as the attribute does by itself: see [`ErrorVerdict`].
+    ///
+    /// Without it every error is retried. Replaces what [`classify`](Self::classify), [`retry_if`](Self::retry_if) and
+    /// [`ignore_if`](Self::ignore_if) said; call it before them.
+    ///
+    /// ```
+    /// # use sandbox_runtime::Tool;
+    /// # use std::io;
+    /// # async fn read() -> io::Result<String> { Ok(String::new()) }
+    /// // A file that does not exist is the caller's fault.
+    /// let tool = Tool::new("read", read).classify_by_error_type();
+    /// ```
+    #[inline]
+    pub fn classify_by_error_type<A, T, E>(
+        self,
+    ) -> Tool<F, TypedHandler<PerVariant<AlwaysSuccess, FromErrorType>, S>, K, L>
+    where
+        F: Function<Attempt = A>,
+        A: Future<Output = Result<T, E>>,
+        E: ErrorVerdict,
+    {
+        self.with_reader(|_| PerVariant(AlwaysSuccess, FromErrorType))
+    }
+
     /// Retries only the errors that `is_retryable` accepts; others end the call, as failures.
     ///
     /// Without it every error is retried. Replaces what [`classify`](Self::classify) and [`ignore_if`](Self::ignore_if) said about

@@ -1,7 +1,12 @@
 //! [`Verdict`]: what an attempt's outcome means, and what common statuses and errors usually mean.
 
+mod error_verdict;
+
 use std::io;
 use std::time::Duration;
+
+pub use error_verdict::ErrorVerdict;
+pub(crate) use error_verdict::of_chain;
 
 /// What the outcome of an attempt means for the call and for the breaker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +40,12 @@ impl Verdict {
     /// | other 4xx | ignore | the request is at fault, most often because of the model's arguments |
     /// | all others | success | |
     ///
+    /// A tool that is not [idempotent](crate::Policy::idempotent) is run again only after an error that is said to be safe. Of
+    /// these statuses only 425 and 429 state that the request was not begun; after a 500 or a 503 it may have taken effect.
+    /// [`#[verdict(status = ..)]`](derive@crate::ErrorVerdict) knows that. A function given to `classify` takes the decision
+    /// itself, for the tool too: what it answers with `Retry` is retried. For such a tool let it answer
+    /// [`Fail`](Verdict::Fail) instead, unless the status is one of these two.
+    ///
     /// ```
     /// # use sandbox_runtime::Verdict;
     /// struct FetchError { status: u16 }
@@ -54,15 +65,36 @@ impl Verdict {
         }
     }
 
+    /// Tells whether a status states that the request was not begun: 425 (Too Early, RFC 8470) and 429 (Too Many Requests,
+    /// RFC 6585). A 408 or a 503 may come from a gateway in front of a service that has done its work.
+    pub(crate) const fn is_status_safe_to_retry(status: u16) -> bool {
+        matches!(status, 425 | 429)
+    }
+
     /// What an I/O error usually means.
     ///
     /// Paths and addresses most often come from the model: one that does not exist, is not permitted, is of the wrong kind or is
     /// malformed means [`Ignore`](Verdict::Ignore). A full disk, a lack of memory and an unsupported operation mean
     /// [`Fail`](Verdict::Fail). All other errors mean [`RETRY`](Verdict::RETRY).
+    ///
+    /// An error that carries a [`SandboxError`](crate::SandboxError) or a [`Failure`](crate::Failure) comes from a sandboxed call
+    /// within the tool and means [what that means](ErrorVerdict#impl-ErrorVerdict-for-SandboxError), whatever its kind.
+    ///
+    /// A tool that is not [idempotent](crate::Policy::idempotent) is run again only after an error that is said to be safe. The
+    /// attribute takes from [the error's type](ErrorVerdict#impl-ErrorVerdict-for-Error) that this is so when there was no
+    /// connection. A function given to `classify` takes the decision itself, for the tool too: what it answers with `Retry` is
+    /// retried, a connection that broke in the middle of a request as well.
     #[must_use]
     pub fn of_io_error(error: &io::Error) -> Verdict {
+        match error_verdict::of_call_within(error) {
+            Some(call) => call.verdict(),
+            None => Verdict::of_io_error_kind(error.kind()),
+        }
+    }
+
+    fn of_io_error_kind(kind: io::ErrorKind) -> Verdict {
         use io::ErrorKind;
-        match error.kind() {
+        match kind {
             ErrorKind::NotFound
             | ErrorKind::PermissionDenied
             | ErrorKind::AlreadyExists

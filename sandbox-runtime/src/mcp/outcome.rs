@@ -9,9 +9,8 @@ use crate::failure::Failure;
 use crate::mcp::server;
 use crate::sanitize::sanitized;
 use crate::sealed;
-use crate::tool::framework::FrameworkError;
 use crate::tool::{FailureReturn, HoldFailure, Outcome, Reader};
-use crate::verdict::Verdict;
+use crate::verdict::{ErrorVerdict, Verdict};
 
 /// An answer that can hold a failure of the engine or an error of the tool.
 pub trait FrameworkResult: HoldFailure {
@@ -73,24 +72,24 @@ impl<T: FrameworkResult> Reader<T> for FromIsError {
     }
 
     fn text(&self, answer: &T) -> Option<String> {
-        answer.failed().and_then(FrameworkError::text)
+        answer.failed()?.text(None)
     }
 }
 
 /// In `Err` a result is an error even if it is not marked as one: rmcp marks it before it sends it.
-impl FrameworkError for CallToolResult {
+impl ErrorVerdict for CallToolResult {
     fn verdict(&self) -> Verdict {
         Verdict::RETRY
     }
 
-    fn text(&self) -> Option<String> {
+    fn text(&self, _: Option<&dyn Display>) -> Option<String> {
         let texts = self.content.iter().filter_map(ContentBlock::as_text);
         let texts: Vec<_> = texts.map(|content| content.text.as_str()).collect();
         Some(sanitized(texts.join(" ")))
     }
 }
 
-impl FrameworkError for ErrorData {
+impl ErrorVerdict for ErrorData {
     fn verdict(&self) -> Verdict {
         match self.code {
             ErrorCode::INVALID_PARAMS
@@ -105,7 +104,7 @@ impl FrameworkError for ErrorData {
         }
     }
 
-    fn text(&self) -> Option<String> {
+    fn text(&self, _: Option<&dyn Display>) -> Option<String> {
         Some(sanitized(&self.message))
     }
 }
@@ -119,22 +118,6 @@ impl sealed::Reader for AlwaysRetry {}
 impl<E> Reader<E> for AlwaysRetry {
     fn verdict(&self, _: &E) -> Verdict {
         Verdict::RETRY
-    }
-}
-
-/// Reads a retry in every error, and takes its text from `Display`.
-#[derive(Debug, Clone, Copy)]
-pub struct AlwaysRetryDescribed;
-
-impl sealed::Reader for AlwaysRetryDescribed {}
-
-impl<E: Display> Reader<E> for AlwaysRetryDescribed {
-    fn verdict(&self, _: &E) -> Verdict {
-        Verdict::RETRY
-    }
-
-    fn text(&self, error: &E) -> Option<String> {
-        Some(sanitized(error))
     }
 }
 

@@ -18,6 +18,12 @@ pub trait Handler<R>: sealed::Handler {
     /// What the outcome of an attempt means.
     fn verdict(&self, outcome: &R) -> Verdict;
 
+    /// Tells whether somebody has stated that the tool can be run again after this outcome even if it is not
+    /// [idempotent](crate::Policy::idempotent). It is asked about outcomes that mean a retry.
+    fn is_safe_to_retry(&self, _: &R) -> bool {
+        false
+    }
+
     /// What a later [`Failure`] reports of an outcome that a retry follows.
     fn text(&self, outcome: &R) -> Option<String>;
 
@@ -100,6 +106,11 @@ impl<R, C: Reader<R>, S: FailureReturn<R>> Handler<R> for TypedHandler<C, S> {
     #[inline]
     fn verdict(&self, outcome: &R) -> Verdict {
         self.reader.verdict(outcome)
+    }
+
+    #[inline]
+    fn is_safe_to_retry(&self, outcome: &R) -> bool {
+        self.reader.is_safe_to_retry(outcome)
     }
 
     fn text(&self, outcome: &R) -> Option<String> {

@@ -35,6 +35,13 @@ pub trait Reader<R>: sealed::Reader {
     /// What the outcome means.
     fn verdict(&self, outcome: &R) -> Verdict;
 
+    /// Tells whether somebody has stated that the tool can be run again after this outcome even if it is not
+    /// [idempotent](crate::Policy::idempotent). It is asked about outcomes that mean a retry.
+    #[inline]
+    fn is_safe_to_retry(&self, _: &R) -> bool {
+        false
+    }
+
     /// What a later [`Failure`](crate::Failure) reports of an outcome that a retry follows.
     fn text(&self, _: &R) -> Option<String> {
         None
@@ -65,6 +72,12 @@ impl<R, F: Fn(&R) -> Verdict> Reader<R> for UserFn<F> {
     fn verdict(&self, outcome: &R) -> Verdict {
         (self.0)(outcome)
     }
+
+    /// The user decides on retries.
+    #[inline]
+    fn is_safe_to_retry(&self, _: &R) -> bool {
+        true
+    }
 }
 
 /// Asks a function what an outcome means, and another reader what it says.
@@ -80,6 +93,12 @@ impl<R, F: Fn(&R) -> Verdict, C: Reader<R>> Reader<R> for Classified<F, C> {
     #[inline]
     fn verdict(&self, outcome: &R) -> Verdict {
         (self.verdict)(outcome)
+    }
+
+    /// The user decides on retries.
+    #[inline]
+    fn is_safe_to_retry(&self, _: &R) -> bool {
+        true
     }
 
     fn text(&self, outcome: &R) -> Option<String> {
@@ -106,6 +125,12 @@ impl<T, E, P: Fn(&E) -> bool, C: Reader<Result<T, E>>> Reader<Result<T, E>> for 
         }
     }
 
+    /// An error that is retried is one that the user accepts.
+    #[inline]
+    fn is_safe_to_retry(&self, outcome: &Result<T, E>) -> bool {
+        outcome.is_err() || self.inner.is_safe_to_retry(outcome)
+    }
+
     fn text(&self, outcome: &Result<T, E>) -> Option<String> {
         self.inner.text(outcome)
     }
@@ -129,6 +154,11 @@ impl<T, E, P: Fn(&E) -> bool, C: Reader<Result<T, E>>> Reader<Result<T, E>> for 
         }
     }
 
+    #[inline]
+    fn is_safe_to_retry(&self, outcome: &Result<T, E>) -> bool {
+        self.inner.is_safe_to_retry(outcome)
+    }
+
     fn text(&self, outcome: &Result<T, E>) -> Option<String> {
         self.inner.text(outcome)
     }
@@ -144,6 +174,11 @@ impl<T, E: fmt::Display, C: Reader<Result<T, E>>> Reader<Result<T, E>> for Descr
     #[inline]
     fn verdict(&self, outcome: &Result<T, E>) -> Verdict {
         self.0.verdict(outcome)
+    }
+
+    #[inline]
+    fn is_safe_to_retry(&self, outcome: &Result<T, E>) -> bool {
+        self.0.is_safe_to_retry(outcome)
     }
 
     fn text(&self, outcome: &Result<T, E>) -> Option<String> {
