@@ -17,6 +17,7 @@ mod body_keeps_its_meaning;
 mod breakers;
 mod cancellation;
 mod error_types;
+mod error_types_state_their_meaning;
 mod lent_arguments;
 mod other_attributes;
 mod receivers;

@@ -19,7 +19,7 @@ use bounds::Bounds;
 use keys::{find, keys_of, unknown_key};
 use rules::{FAILURE_RATE, ORDERS};
 
-pub(crate) use keys::{KEYS, Key, KeySpec, Section, ValueKind};
+pub(crate) use keys::{KEYS, Key, KeySpec, Section, ValueKind, edit_distance};
 pub(crate) use rules::expansion as rules;
 
 /// The arguments that the user gave; the rest keep the runtime's defaults.

@@ -15,6 +15,11 @@ impl Errors {
         }
     }
 
+    /// Adds the mistakes that were found elsewhere.
+    pub(crate) fn append(&mut self, other: Errors) {
+        other.0.into_iter().for_each(|error| self.push(error));
+    }
+
     /// Reports `message` at `tokens`.
     pub(crate) fn report(&mut self, tokens: impl ToTokens, message: impl std::fmt::Display) {
         self.push(Error::new_spanned(tokens, message));

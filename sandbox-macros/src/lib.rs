@@ -1,5 +1,5 @@
-//! The `#[sandboxed]` attribute of [`sandbox-runtime`](https://docs.rs/sandbox-runtime), which re-exports it. Depend on
-//! that crate: the attribute's expansion needs it.
+//! The `#[sandboxed]` attribute and `#[derive(ErrorVerdict)]` of [`sandbox-runtime`](https://docs.rs/sandbox-runtime), which
+//! re-exports them. Depend on that crate: the expansions need it.
 
 mod args;
 mod errors;
@@ -9,6 +9,7 @@ mod golden;
 mod item;
 mod rename;
 mod types;
+mod verdict;
 
 use proc_macro::TokenStream;
 
@@ -129,6 +130,57 @@ use proc_macro::TokenStream;
 #[proc_macro_attribute]
 pub fn sandboxed(args: TokenStream, item: TokenStream) -> TokenStream {
     expand::sandboxed(args.into(), item.into()).into()
+}
+
+/// States what the values of an error type mean, by `#[verdict(..)]` on its variants.
+///
+/// ```
+/// use sandbox_runtime::{ErrorVerdict, SandboxError};
+/// use std::time::Duration;
+///
+/// #[derive(Debug, thiserror::Error, ErrorVerdict)]
+/// enum FetchError {
+///     #[error("there is no page {0}")]
+///     #[verdict(ignore)]
+///     NoPage(u32),
+///     #[error("busy")]
+///     #[verdict(retry, safe, after = retry_after)]
+///     Busy { retry_after: Option<Duration> },
+///     #[error("the service answered {0}")]
+///     #[verdict(status = 0)]
+///     Status(u16),
+///     #[error("the cache: {0}")]
+///     Cache(#[from] std::io::Error),
+///     #[error(transparent)]
+///     Sandbox(#[from] SandboxError),
+///     #[error("not a page: {0}")]
+///     Malformed(String),
+/// }
+/// ```
+///
+/// It derives the trait of the same name, which every `#[sandboxed]` function that returns the type uses.
+///
+/// | argument | what the value means |
+/// |---|---|
+/// | `ignore` | `Verdict::Ignore`: the caller's fault, returned at once, no mark on the breaker |
+/// | `fail` | `Verdict::Fail`: a failure that another attempt would not mend |
+/// | `retry` | `Verdict::RETRY`: another attempt may help |
+/// | `retry, after = FIELD` | `Verdict::Retry { after }`: the field is a `Duration` or an `Option<Duration>`, such as that of a `Retry-After` header |
+/// | `retry, safe` | the tool has certainly done nothing: with `idempotent = false` it is run again too |
+/// | `status = FIELD` | `Verdict::of_status` of the field, a `u16` or a `StatusCode` of the crate `http`; 425 and 429 are safe. A status that is not an error is retried |
+/// | `source`, `source = FIELD` | what the error in the field means. Without a `FIELD`, in the only one |
+///
+/// A field is given by its name, or by its position in a tuple.
+///
+/// What has no argument and has a field that is marked `#[from]` or `#[source]`, is named `source`, or is the one of
+/// `#[error(transparent)]`, means what the error in that field means: by its own `ErrorVerdict`, or by a `SandboxError`, a
+/// `Failure` or an `io::Error` that it is or has among its sources. All else is retried. Above an enum, `ignore`, `fail`, `retry` and
+/// `safe` set another default for it.
+///
+/// Above the type, `crate = path` gives the path of the runtime, if it is not `::sandbox_runtime`.
+#[proc_macro_derive(ErrorVerdict, attributes(verdict))]
+pub fn derive_error_verdict(item: TokenStream) -> TokenStream {
+    verdict::derive(item.into()).into()
 }
 
 /// Writes the rules about numbers as constants. Only for the runtime, which expands it once.

@@ -66,7 +66,7 @@ mod surroundings;
 pub mod tool;
 mod verdict;
 
-pub use sandbox_macros::sandboxed;
+pub use sandbox_macros::{ErrorVerdict, sandboxed};
 
 pub use breaker::{BreakerState, CircuitBreaker, Counting, Permit};
 pub use config::SandboxConfig;

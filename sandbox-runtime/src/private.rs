@@ -2,6 +2,7 @@
 
 mod argument;
 mod check;
+mod error_verdict;
 #[cfg(feature = "rmcp")]
 mod mcp_return_type;
 mod return_type;
@@ -21,6 +22,10 @@ pub use check::{
     breaker, check, check_cooldowns, count, failure_rate, given_breaker, jitter, millis, probes, retries, threshold,
     window,
 };
+pub use error_verdict::{
+    Delay, Known, KnownError, KnownType, KnownWrapper, Status, is_status_safe_to_retry, retry_after, source, status,
+    verdict_of_status,
+};
 #[cfg(feature = "rmcp")]
 pub use mcp_return_type::{AnswerProbe, AnyAnswer, ErrorReader, ResultAnswer, ToolAnswerProbe, UnitAnswer};
 pub use return_type::{AnyOutcome, AnyType, DisplayedError, Opaque, OutcomeProbe, Probe, StatedError, WrappedError};
@@ -37,3 +42,4 @@ pub use crate::tool::error_type::{AlwaysRetryDescribed, FromDisplayedErrorType, 
 pub use crate::tool::label::{SiteLabel, SiteLabelBesideBreaker};
 pub use crate::tool::outcome::Classified;
 pub use crate::tool::{FromReturnType, TypedHandler};
+pub use crate::verdict::{ErrorVerdict, Verdict};

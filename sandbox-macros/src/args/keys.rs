@@ -264,7 +264,7 @@ pub(super) fn unknown_key(text: &str, section: Section) -> String {
 }
 
 /// How many characters must be inserted, removed or replaced to turn one word into the other (Levenshtein).
-fn edit_distance(from: &str, to: &str) -> usize {
+pub(crate) fn edit_distance(from: &str, to: &str) -> usize {
     let to: Vec<char> = to.chars().collect();
     let mut row: Vec<usize> = (0..=to.len()).collect();
     for (above, character) in from.chars().enumerate() {

@@ -1,0 +1,137 @@
+//! What `#[derive(ErrorVerdict)]` makes of the fields that it is pointed to.
+
+use std::error::Error;
+use std::ops::Deref;
+use std::time::Duration;
+
+use crate::verdict::{ErrorVerdict, Verdict, of_chain};
+
+/// A field that holds a delay.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a delay",
+    label = "expected a `Duration` or an `Option<Duration>`",
+    note = "point `after` to a field of one of these types"
+)]
+pub trait Delay {
+    fn delay(&self) -> Option<Duration>;
+}
+
+impl Delay for Duration {
+    fn delay(&self) -> Option<Duration> {
+        Some(*self)
+    }
+}
+
+impl Delay for Option<Duration> {
+    fn delay(&self) -> Option<Duration> {
+        *self
+    }
+}
+
+pub fn retry_after(field: &impl Delay) -> Verdict {
+    Verdict::Retry { after: field.delay() }
+}
+
+/// A field that holds the status of a response.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not the status of a response",
+    label = "expected a `u16`, or a `Copy` type that converts into one",
+    note = "point `status` to a field such as a `u16` or an `http::StatusCode`"
+)]
+pub trait Status {
+    fn status(&self) -> u16;
+}
+
+#[diagnostic::do_not_recommend]
+impl<S: Copy + Into<u16>> Status for S {
+    fn status(&self) -> u16 {
+        (*self).into()
+    }
+}
+
+pub fn status(field: &impl Status) -> u16 {
+    field.status()
+}
+
+/// The verdict of an error that has a status. One that is not a failure is of an error all the same.
+pub fn verdict_of_status(status: u16) -> Verdict {
+    match Verdict::of_status(status) {
+        Verdict::Success => Verdict::RETRY,
+        verdict => verdict,
+    }
+}
+
+pub fn is_status_safe_to_retry(status: u16) -> bool {
+    Verdict::is_status_safe_to_retry(status)
+}
+
+/// The error's source in a field, for [`known`](KnownType::known): what states its meaning, if anything does.
+///
+/// The method of the outermost type whose bounds hold is the one that is called: each of these types dereferences to the next.
+pub fn source<E>(field: &E) -> KnownType<'_, E> {
+    KnownType(KnownWrapper(KnownError(Known(field))))
+}
+
+/// An error whose type states what its values mean.
+#[derive(Debug)]
+pub struct KnownType<'a, E>(KnownWrapper<'a, E>);
+
+impl<'a, E: ErrorVerdict> KnownType<'a, E> {
+    pub fn known(&self) -> Option<&'a dyn ErrorVerdict> {
+        Some(self.0.0.0.0)
+    }
+}
+
+impl<'a, E> Deref for KnownType<'a, E> {
+    type Target = KnownWrapper<'a, E>;
+
+    fn deref(&self) -> &KnownWrapper<'a, E> {
+        &self.0
+    }
+}
+
+/// An error within another type, such as `anyhow::Error`.
+#[derive(Debug)]
+pub struct KnownWrapper<'a, E>(KnownError<'a, E>);
+
+impl<'a, E: AsRef<dyn Error + 'static>> KnownWrapper<'a, E> {
+    pub fn known(&self) -> Option<&'a dyn ErrorVerdict> {
+        of_chain(self.0.0.0.as_ref())
+    }
+}
+
+impl<'a, E> Deref for KnownWrapper<'a, E> {
+    type Target = KnownError<'a, E>;
+
+    fn deref(&self) -> &KnownError<'a, E> {
+        &self.0
+    }
+}
+
+/// Any error.
+#[derive(Debug)]
+pub struct KnownError<'a, E>(Known<'a, E>);
+
+impl<'a, E: Error + 'static> KnownError<'a, E> {
+    pub fn known(&self) -> Option<&'a dyn ErrorVerdict> {
+        of_chain(self.0.0)
+    }
+}
+
+impl<'a, E> Deref for KnownError<'a, E> {
+    type Target = Known<'a, E>;
+
+    fn deref(&self) -> &Known<'a, E> {
+        &self.0
+    }
+}
+
+/// Anything else.
+#[derive(Debug)]
+pub struct Known<'a, E>(&'a E);
+
+impl<'a, E> Known<'a, E> {
+    pub fn known(&self) -> Option<&'a dyn ErrorVerdict> {
+        None
+    }
+}
