@@ -4,6 +4,7 @@ use super::{Watched, at_once, explore};
 use crate::breaker::CircuitBreaker;
 use crate::breaker::packed::State;
 use crate::breaker::transition::{Cause, Transition};
+use crate::clock::Reading;
 
 fn transition(from: State, to: State, cause: Cause, failures: u32) -> Transition {
     Transition {
@@ -145,5 +146,21 @@ fn a_caller_by_each_of_two_clocks() {
         watched.record_failure(1_000);
         let (behind, ahead) = at_once(&watched, |it| it.admit(0), |it| it.admit(1_010));
         assert!(behind.is_some() != ahead.is_some(), "admitted: {behind:?}, {ahead:?}");
+    });
+}
+
+/// Its end takes two writes, and a failure by hand is counted in the same word as the second.
+#[test]
+fn a_failure_by_hand_while_it_opens_is_counted_and_shortens_no_cooldown() {
+    explore(|| {
+        let watched = Watched::new(CircuitBreaker::new(1), 1);
+        let record_failure = |it: &Watched| {
+            it.log(it.machine.record_failure(|| Reading::with_nanos(0, 900_000)));
+        };
+        at_once(&watched, record_failure, |it| record_failure(it));
+        let state_at = |nanos| watched.machine.state_at(|| Reading::with_nanos(10, nanos)).0;
+        assert_eq!((state_at(899_999), state_at(900_000)), (State::Open, State::HalfOpen));
+        assert_eq!(watched.take_transitions().len(), 1);
+        assert!([1, 2].contains(&watched.machine.failure_count()));
     });
 }
