@@ -38,8 +38,9 @@ use crate::failure::{Refusal, SandboxError};
 ///   keep the breaker half-open: a batch of n is let in whole after about log₂ n batches. What the tool of a probe calls
 ///   with the same breaker, itself included, shares its slot: the outer result decides, and the inner ones do not count.
 ///
-/// The breaker has no lock and allocates nothing, and it can be a `static`: one breaker stands for one dependency, for
-/// all threads and callers. While it is closed and the attempts succeed, it is only read.
+/// The breaker has no lock, and it can be a `static`: one breaker stands for one dependency, for all threads and callers.
+/// It allocates nothing, except that a thread does once, when it first runs a probe. While it is closed and the attempts
+/// succeed, it is only read.
 ///
 /// A result counts only for the state in which its attempt was admitted: one that began before the breaker opened does not
 /// matter afterwards. A probe that never reports does not keep the breaker from closing: once every probe slot is taken
@@ -47,8 +48,9 @@ use crate::failure::{Refusal, SandboxError};
 /// one cooldown in the engine's calls, and one cooldown for permits taken by hand. For those, make the cooldown longer
 /// than a probe takes: a probe that outlasts it counts for nothing.
 ///
-/// Time is tokio's. The breaker reports it in whole milliseconds, rounded up, and opens for exactly as long as asked: under a paused clock the breaker is deterministic. Under a clock that is behind
-/// the one by which the breaker opened, as in another test, the cooldown begins again: nobody waits longer than that.
+/// Time is tokio's: under a paused clock the breaker is deterministic. It is open for exactly as long as asked, and reports
+/// what is left in whole milliseconds, rounded up. Under a clock that is behind the one by which it opened, such as another
+/// test's, the cooldown begins again: nobody waits longer than that.
 ///
 /// ```
 /// use sandbox_runtime::CircuitBreaker;
