@@ -206,6 +206,7 @@ mod tests {
         consecutive_failures: 5,
         threshold: 5,
         retry_after_ms: Some(1),
+        is_probing: false,
     };
 
     /// An error with a cause.
