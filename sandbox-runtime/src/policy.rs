@@ -173,8 +173,10 @@ impl Policy {
 
     /// Sets whether running the tool twice has the same effect as running it once. Default: true.
     ///
-    /// With `false`, the tool is never run again after an attempt whose effect is unknown: one that timed out. (After a panic
-    /// a tool is not run again in any case.) It is still run again after an error that it returned.
+    /// With `false`, the tool is never run again after an attempt whose effect is unknown: one that timed out, or returned an
+    /// error of which nobody has stated that it is safe to try again. (After a panic a tool is not run again in any case.)
+    /// [`ErrorVerdict::is_safe_to_retry`](crate::ErrorVerdict::is_safe_to_retry) states it for a type, and a function given to
+    /// [`retry_if`](crate::Tool::retry_if) or [`classify`](crate::Tool::classify) by what it has retried.
     #[must_use]
     pub const fn idempotent(mut self, idempotent: bool) -> Self {
         self.idempotent = idempotent;

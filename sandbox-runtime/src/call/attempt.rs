@@ -227,9 +227,15 @@ impl<T: Future> Attempt<T, T::Output> {
         if this.timer.is_some() {
             stop_timer(this.timer.as_mut(), state.as_mut());
         }
+        // Asked of the tool's own error type or function, before anything is settled: a panic there is a panic of the tool.
+        let is_safe = state.is_safe_to_retry(end, outcome.as_ref()).unwrap_or_else(|later| {
+            end = AttemptEnd::Panicked;
+            message = Some(later);
+            false
+        });
         let counts_attempts = state.controls.handler().counts_attempts() || state.controls.breaker().counts_attempts();
         state.as_mut().settle(end, counts_attempts);
-        let (decision, refusal) = state.as_mut().decide(end);
+        let (decision, refusal) = state.as_mut().decide(end, is_safe);
         match decision {
             Decision::Retry { delay, .. } => {
                 this.stage.set(Stage::Waiting { outcome });

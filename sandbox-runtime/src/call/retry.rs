@@ -20,6 +20,8 @@ pub(crate) struct Situation {
     /// Whether the breaker would refuse an attempt now. Asked before the delay as well as after it: after it an open
     /// breaker could only refuse.
     pub(crate) is_breaker_open: bool,
+    /// Whether the tool can be run again, whatever the attempt has done.
+    pub(crate) is_safe: bool,
     /// Where in its range a delay lies, if the policy spreads delays.
     pub(crate) random: u64,
 }
@@ -43,7 +45,9 @@ pub(crate) fn decide(policy: &Policy, end: AttemptEnd, situation: &Situation) ->
         AttemptEnd::TimedOut if situation.time_left == Some(Duration::ZERO) => {
             return Decision::Stop(Stop::DeadlineExceeded);
         }
-        AttemptEnd::TimedOut if !policy.idempotent => return Decision::Stop(Stop::NotIdempotent),
+        AttemptEnd::TimedOut | AttemptEnd::Returned(Verdict::Retry { .. }) if !situation.is_safe => {
+            return Decision::Stop(Stop::NotIdempotent);
+        }
         AttemptEnd::TimedOut => None,
         AttemptEnd::Returned(Verdict::Retry { after }) => after,
     };
@@ -79,6 +83,7 @@ mod tests {
         attempts: 1,
         time_left: None,
         is_breaker_open: false,
+        is_safe: true,
         random: 0,
     };
     const FAILED: AttemptEnd = AttemptEnd::Returned(Verdict::RETRY);
@@ -107,7 +112,10 @@ mod tests {
     #[test]
     fn every_rule_has_a_row() {
         let panicked = AttemptEnd::Panicked;
-        let once = POLICY.idempotent(false);
+        let once = Situation {
+            is_safe: false,
+            ..FIRST
+        };
         let capped = POLICY.backoff_max(SECOND * 3);
         let second = Situation { attempts: 2, ..FIRST };
         let third = Situation { attempts: 3, ..FIRST };
@@ -138,8 +146,11 @@ mod tests {
             ("or that the caller is at fault", POLICY, AttemptEnd::Returned(Verdict::Ignore), FIRST, stop(Stop::Ignored)),
             ("a success is the end", POLICY, AttemptEnd::Returned(Verdict::Success), FIRST, stop(Stop::Succeeded)),
             ("a panic is not retried", POLICY, panicked, FIRST, stop(Stop::Panicked)),
-            ("a timeout may have taken effect", once, AttemptEnd::TimedOut, FIRST, stop(Stop::NotIdempotent)),
-            ("an error that was returned is retried all the same", once, FAILED, FIRST, backoff(SECOND)),
+            ("a timeout may have taken effect", POLICY, AttemptEnd::TimedOut, once, stop(Stop::NotIdempotent)),
+            ("and so may an attempt that returned an error", POLICY, FAILED, once, stop(Stop::NotIdempotent)),
+            ("also one with a hint", POLICY, hinted(SECOND), once, stop(Stop::NotIdempotent)),
+            ("and the last one", POLICY, FAILED, Situation { attempts: 3, ..once }, stop(Stop::NotIdempotent)),
+            ("but what was not to be retried is nothing else", POLICY, AttemptEnd::Returned(Verdict::Fail), once, stop(Stop::NotRetryable)),
             ("an open breaker ends the call before the delay", POLICY, FAILED, open, stop(Stop::BreakerOpened)),
             ("unless no retry was due", POLICY, FAILED, Situation { attempts: 3, ..open }, stop(Stop::AttemptsExhausted)),
             ("a delay ends before the deadline", POLICY, FAILED, left(SECOND + Duration::from_nanos(1)), backoff(SECOND)),
@@ -147,7 +158,7 @@ mod tests {
             ("nor is a hint's", POLICY, hinted(SECOND), left(SECOND), stop(Stop::NoTimeLeft)),
             ("the deadline cuts an attempt", POLICY, AttemptEnd::TimedOut, left(Duration::ZERO), stop(Stop::DeadlineExceeded)),
             ("also the last one", POLICY, AttemptEnd::TimedOut, Situation { attempts: 3, ..left(Duration::ZERO) }, stop(Stop::DeadlineExceeded)),
-            ("and one that must not run twice", once, AttemptEnd::TimedOut, left(Duration::ZERO), stop(Stop::DeadlineExceeded)),
+            ("and one that must not run twice", POLICY, AttemptEnd::TimedOut, Situation { is_safe: false, ..left(Duration::ZERO) }, stop(Stop::DeadlineExceeded)),
             ("a panic at the deadline is a panic", POLICY, panicked, left(Duration::ZERO), stop(Stop::Panicked)),
         ];
         for (rule, policy, end, situation, decision) in rows {

@@ -16,6 +16,7 @@ use crate::gate;
 use crate::policy::Policy;
 use crate::surroundings::Surroundings;
 use crate::tool::Handler;
+use crate::verdict::Verdict;
 
 pin_project! {
     /// What a call has to remember from poll to poll, beside its attempt.
@@ -209,15 +210,32 @@ impl<S: Controls> CallState<S> {
         }
     }
 
+    /// Tells whether the tool can be run again after this end of an attempt whatever it has done: because it is idempotent, or
+    /// because the `outcome` says that it has done nothing.
+    #[inline]
+    pub(super) fn is_safe_to_retry<R>(&self, end: AttemptEnd, outcome: Option<&R>) -> Result<bool, String>
+    where
+        S::Handler: Handler<R>,
+    {
+        match (end, outcome) {
+            _ if self.policy().idempotent => Ok(true),
+            (AttemptEnd::Returned(Verdict::Retry { .. }), Some(outcome)) => {
+                guard(|| self.controls.handler().is_safe_to_retry(outcome))
+            }
+            _ => Ok(false),
+        }
+    }
+
     /// Decides what follows an attempt that did not succeed, and reports both to the surroundings, which may deny a retry. A
     /// refusal comes with the decision that it caused.
-    pub(super) fn decide(self: Pin<&mut Self>, end: AttemptEnd) -> (Decision, Option<Refusal>) {
+    pub(super) fn decide(self: Pin<&mut Self>, end: AttemptEnd, is_safe: bool) -> (Decision, Option<Refusal>) {
         let policy = self.policy();
         let refusal = self.controls.breaker().refusal();
         let situation = Situation {
             attempts: self.attempts,
             time_left: self.time_left(),
             is_breaker_open: refusal.is_some(),
+            is_safe,
             random: policy.random_for(self.attempts),
         };
         let mut decision = decide(&policy, end, &situation);
