@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 const README: &str = include_str!("../../README.md");
+const PAGE: &str = include_str!("page.rs");
 const PROGRAMS: [&str; 2] = [include_str!("mcp.rs"), include_str!("rig.rs")];
 
 /// The text without indentation.
@@ -26,4 +27,11 @@ fn stand_in_a_program_word_for_word() {
         let is_there = |program: &&str| flush_left(program).contains(flush_left(snippet).trim());
         assert!(PROGRAMS.iter().any(is_there), "in no program:\n{snippet}");
     }
+}
+
+#[test]
+fn the_first_one_is_tested_word_for_word() {
+    let first = README.split("```rust\n").nth(1).unwrap();
+    let first = first.split("```").next().unwrap();
+    assert!(PAGE.contains(first), "not in `page.rs`:\n{first}");
 }
