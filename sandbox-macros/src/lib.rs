@@ -60,10 +60,10 @@ use proc_macro::TokenStream;
 /// | `backoff_max_ms = 10_000` | `Policy::backoff_max`: the longest delay, jitter included | no limit |
 /// | `jitter = full` | `Policy::jitter`: `none`, `full` (nothing to the whole delay) or `equal` (half of it to the whole) | `none` |
 /// | `deadline_ms = 60_000` | `Policy::deadline`: the longest that the whole call may take | no limit |
-/// | `idempotent = false` | `Policy::idempotent`: never run again after a timeout or an error whose effect is unknown | `true` |
-/// | `retry_if = E::is_transient` | `Tool::retry_if`: `Fn(&E) -> bool`; other errors end the call, as failures | every error |
-/// | `ignore_if = E::is_callers_fault` | `Tool::ignore_if`: `Fn(&E) -> bool`; such errors are returned at once and do not count for the breaker | no error |
-/// | `classify = verdict` | `Tool::classify`: `Fn(&R) -> Verdict`, for the declared return type `R` | `Err` is retried |
+/// | `idempotent = false` | `Policy::idempotent`: run again only after an error that is said to be safe: by `retry_if`, by `classify` or by its type | `true` |
+/// | `retry_if = E::is_transient` | `Tool::retry_if`: `Fn(&E) -> bool`; other errors end the call, as failures | [what `E` means](derive@ErrorVerdict), or else every error |
+/// | `ignore_if = E::is_callers_fault` | `Tool::ignore_if`: `Fn(&E) -> bool`; such errors are returned at once and do not count for the breaker | what `E` means, or else no error |
+/// | `classify = verdict` | `Tool::classify`: `Fn(&R) -> Verdict`, for the declared return type `R` | what `E` means, or else `Err` is retried |
 /// | `on_failure = answer` | `Tool::on_failure`: `Fn(Failure) -> R`, for return types that cannot be made from a failure otherwise | `From<SandboxError>`; for a `String`, the text for the model |
 /// | `cancel = token` | `Tool::cancelled_by(token.cancelled())` with a clone of the token; any value with `clone()` and `cancelled()` will do | never cancelled |
 /// | `name = "search"` | the name in `Tool::new` | the function's |

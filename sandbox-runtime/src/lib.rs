@@ -18,6 +18,7 @@
 //! - [`SandboxError`] states why a call ended without an answer from the tool. [`Failure`] has everything that is known about
 //!   such a call, and [a text for the model](Failure::for_model). With [`FromFailure`], an error type keeps a whole [`Failure`].
 //! - [`Verdict`] states what an outcome means: whether to try again, and whether the breaker counts it as a failure.
+//!   With [`ErrorVerdict`](trait@ErrorVerdict), an error type states once what its values mean.
 //! - [`Budget`] limits all calls of an agent's run together. [`ToolExecutionResult::of`] reports on any sandboxed call.
 //! - [`mod@tool`] has the types that a [`Tool`] is made of.
 //!
