@@ -32,8 +32,8 @@ fn io(kind: ErrorKind) -> io::Error {
 fn refused() -> SandboxError {
     let breaker = CircuitBreaker::new(1);
     breaker.force_open();
-    let refusal = breaker.admit().err();
-    refusal.expect("it is open")
+    let refusal = breaker.admit().map(drop).unwrap_err();
+    refusal.into()
 }
 
 /// An error whose cause is below it.
@@ -460,6 +460,37 @@ async fn unbounded<E: From<SandboxError>>(attempts: &AtomicU32, error: fn() -> E
 async fn with_on_failure(attempts: &AtomicU32) -> Result<(), OftenFatal> {
     attempts.fetch_add(1, Relaxed);
     Err(OftenFatal::Fatal)
+}
+
+/// Errors that borrow: what they are cannot be asked for.
+#[derive(Debug, ErrorVerdict)]
+enum Borrowed<'a> {
+    Below {
+        #[allow(dead_code)]
+        source: Place<'a>,
+    },
+    #[verdict(source)]
+    Inner(Generic<'a, Request, 1>),
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("in {0}")]
+struct Place<'a>(&'a str);
+
+#[sandboxed(backoff_base_ms = 0, breaker = off)]
+async fn borrowed<'a>(attempts: &AtomicU32, place: &'a str) -> Result<(), Box<dyn Error + 'a>> {
+    attempts.fetch_add(1, Relaxed);
+    Err(Box::new(Place(place)))
+}
+
+#[tokio::test(start_paused = true)]
+async fn types_that_borrow() {
+    let attempts = AtomicU32::new(0);
+    let place = String::from("here");
+    assert_eq!(borrowed(&attempts, &place).await.unwrap_err().to_string(), "in here");
+    assert_eq!(attempts.into_inner(), 3);
+    assert_eq!(meaning(&Borrowed::Below { source: Place(&place) }), RETRY);
+    assert_eq!(meaning(&Borrowed::Inner(Generic::Text(&place, [0]))), IGNORE);
 }
 
 #[tokio::test(start_paused = true)]

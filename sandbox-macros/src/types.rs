@@ -96,11 +96,34 @@ pub(crate) fn nameable(ty: &Type) -> Type {
     ty
 }
 
-/// A nameable type with `known` for every `_`: so that nothing in it is left to be inferred.
+/// A nameable type with `known` for every `_`, so that nothing in it is left to be inferred, and for every trait object that
+/// borrows: what it is can be asked of one that is `'static` only, but the compiler selects an implementation for both.
 pub(crate) fn known(ty: &Type, known: &Type) -> Type {
     let mut ty = ty.clone();
-    replace(&mut ty, &|part| matches!(part, Type::Infer(_)).then(|| known.clone()));
+    let is_unknown = |part: &Type| match part {
+        Type::Infer(_) => true,
+        Type::TraitObject(_) => is_borrowed(part),
+        _ => false,
+    };
+    replace(&mut ty, &|part| is_unknown(part).then(|| known.clone()));
     ty
+}
+
+/// Whether the text of the type has a lifetime other than `'static`.
+pub(crate) fn is_borrowed(ty: &Type) -> bool {
+    fn has_lifetime(tokens: TokenStream) -> bool {
+        let mut after_tick = false;
+        tokens.into_iter().any(|token| {
+            let is_lifetime = match &token {
+                TokenTree::Ident(name) => after_tick && name != "static",
+                TokenTree::Group(group) => has_lifetime(group.stream()),
+                _ => false,
+            };
+            after_tick = matches!(&token, TokenTree::Punct(punct) if punct.as_char() == '\'');
+            is_lifetime
+        })
+    }
+    has_lifetime(ty.to_token_stream())
 }
 
 /// Replaces the parts of a type for which `by` has another.

@@ -7,6 +7,7 @@ use quote::{quote, quote_spanned};
 use syn::{Attribute, Field, Fields, Generics, Item, Member};
 
 use crate::errors::Errors;
+use crate::types::is_borrowed;
 use rule::{Level, Meaning, Place, Rule};
 
 pub(crate) fn derive(item: TokenStream) -> TokenStream {
@@ -213,7 +214,8 @@ fn source(attributes: &[Attribute], fields: &Fields) -> Option<Member> {
     let is_source = |(_, field): &(Member, &Field)| {
         let named = field.ident.as_ref().is_some_and(|name| name == "source");
         let marked = |attribute: &Attribute| attribute.path().is_ident("from") || attribute.path().is_ident("source");
-        is_transparent || named || field.attrs.iter().any(marked)
+        // A source is `'static`: only such an error can be asked what it is.
+        (is_transparent || named || field.attrs.iter().any(marked)) && !is_borrowed(&field.ty)
     };
     let (member, _) = fields.members().zip(fields).find(is_source)?;
     Some(member)

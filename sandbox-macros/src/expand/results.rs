@@ -18,8 +18,8 @@ impl Expansion<'_> {
         let may_be_served = self.item.has_attribute("tool") || matches!(self.shape, Shape::Boxed(_));
         let tool = may_be_served.then(|| quote!(tool));
         let on_failure = self.args.value(Key::OnFailure).map(|_| quote!(; on_failure));
-        // A part that is opaque could be anything, and so could be taken for all that is asked for: in its place stands one of
-        // which nothing is known.
+        // A part that is opaque could be anything, and so could be taken for all that is asked for: in its place, and in that of a
+        // trait object that borrows, stands one of which nothing is known.
         let returned = known(self.returned, &parse_quote!(#private::Opaque));
         quote!(#private::handler!([#tool #on_failure] #returned))
     }
