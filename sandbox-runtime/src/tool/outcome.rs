@@ -198,3 +198,41 @@ impl<R> Reader<R> for AlwaysSuccess {
         Verdict::Success
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+    use crate::tool::{FromErrorType, PerVariant};
+
+    const BY_TYPE: PerVariant<AlwaysSuccess, FromErrorType> = PerVariant(AlwaysSuccess, FromErrorType);
+
+    /// Whether a reader states that it is safe to retry after an error.
+    fn is_safe(reader: impl Reader<io::Result<()>>, kind: io::ErrorKind) -> bool {
+        reader.is_safe_to_retry(&Err(kind.into()))
+    }
+
+    #[test]
+    fn an_error_is_safe_to_retry_if_its_type_or_the_user_says_so() {
+        let refused = io::ErrorKind::ConnectionRefused;
+        let reset = io::ErrorKind::ConnectionReset;
+        let ignore = |inner| IgnoreIf {
+            is_callers_fault: |_: &io::Error| false,
+            inner,
+        };
+        let retry = RetryIf {
+            is_retryable: |_: &io::Error| true,
+            inner: FromReturnType,
+        };
+        let verdict = |_: &io::Result<()>| Verdict::RETRY;
+        let inner = FromReturnType;
+        assert!(!is_safe(FromReturnType, refused), "nobody says so");
+        assert!(is_safe(BY_TYPE, refused) && !is_safe(BY_TYPE, reset));
+        assert!(is_safe(ignore(BY_TYPE), refused) && !is_safe(ignore(BY_TYPE), reset));
+        assert!(is_safe(DescribeError(BY_TYPE), refused) && !is_safe(DescribeError(BY_TYPE), reset));
+        assert!(is_safe(retry, reset));
+        assert!(is_safe(UserFn(verdict), reset));
+        assert!(is_safe(Classified { verdict, inner }, reset));
+    }
+}
