@@ -32,8 +32,8 @@ fn io(kind: ErrorKind) -> io::Error {
 fn refused() -> SandboxError {
     let breaker = CircuitBreaker::new(1);
     breaker.force_open();
-    let refusal = breaker.admit().map(drop).unwrap_err();
-    refusal.into()
+    let refused = breaker.admit().map(drop);
+    refused.unwrap_err()
 }
 
 /// An error whose cause is below it.

@@ -17,7 +17,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use sandbox_runtime::{CircuitBreaker, Verdict, sandboxed};
+use sandbox_runtime::{CircuitBreaker, ErrorVerdict, SandboxError, Verdict, sandboxed};
 use tokio_util::sync::CancellationToken;
 
 static SHARED: CircuitBreaker = CircuitBreaker::new(3);
@@ -80,12 +80,46 @@ impl Client {
     }
 }
 
+/// Of every kind.
+#[derive(Debug, thiserror::Error, ErrorVerdict)]
+pub enum FetchError {
+    /// The caller's fault.
+    #[error("no item {number}")]
+    #[verdict(ignore)]
+    NoItem {
+        /// Which.
+        number: u32,
+    },
+    /// By its status.
+    #[error("status {0}")]
+    #[verdict(status = 0)]
+    Status(u16),
+    /// Not to be used any more.
+    #[error("old")]
+    #[deprecated]
+    Old,
+    /// By its source.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+}
+
+/// Fails.
+///
+/// # Errors
+///
+/// Always.
+#[sandboxed]
+pub async fn fetch(number: u32) -> Result<u32, FetchError> {
+    Err(FetchError::NoItem { number })
+}
+
 #[tokio::test]
 async fn they_work_as_well() {
     assert_eq!(search("a".into(), 1, (2, 3)).await, Ok("a-2".into()));
     assert_eq!(cancelled(CancellationToken::new(), &mut Vec::new()).await, Ok(1));
     assert_eq!(text(1).await, "1");
     nothing().await;
+    assert!(matches!(fetch(1).await, Err(FetchError::NoItem { number: 1 })));
     assert_eq!(boxed("text").await, Ok(()));
     assert_eq!(Client.shared().await, Ok(()));
     assert_eq!(Client.unique(1).await, Ok(1));

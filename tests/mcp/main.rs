@@ -12,6 +12,7 @@ mod earlier_errors_are_reported;
 mod errors_of_the_caller_are_returned;
 mod failures_reach_the_model;
 mod other_tools_are_as_before;
+mod own_error_types_state_their_meaning;
 mod parameters_reach_every_attempt;
 mod servers_keep_their_methods;
 mod servers_report_over_http;
