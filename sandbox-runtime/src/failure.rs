@@ -38,8 +38,8 @@ pub struct Failure {
     /// The time limit of the whole call in milliseconds, if it has one: its own, or what was left of its run's
     /// [budget](crate::Budget).
     pub deadline_ms: Option<u64>,
-    /// For how long the breaker refuses further calls at most, in milliseconds: after a refusal, and after a failure that has
-    /// opened it. `None` if it does not refuse, or does so until it is reset.
+    /// When to come back, in milliseconds: after a refusal, and after a failure that has opened the breaker. It is the rest of
+    /// the cooldown; beside a probe at most a second. `None` if the breaker does not refuse, or does so until it is reset.
     pub retry_after_ms: Option<u64>,
     /// Whether an attempt was begun whose effect is unknown: the tool may have done what it was asked to.
     pub may_have_executed: bool,
@@ -48,9 +48,8 @@ pub struct Failure {
     /// The text of the last error that the tool returned, when an attempt followed that yielded nothing. On one line, and cut
     /// at 500 characters.
     ///
-    /// The text of an error is kept for those who ask for it: by the attribute with `on_failure` for any error that
-    /// displays, by hand with [`Tool::keep_last_error`](crate::Tool::keep_last_error). For the answers and errors of the tools of
-    /// rmcp and rig the attribute keeps it by itself.
+    /// The attribute keeps it of every error that displays, and of the answers and errors of rmcp and rig; a tool made by hand does
+    /// after [`Tool::keep_last_error`](crate::Tool::keep_last_error).
     pub last_error: Option<String>,
     /// Boxed: with it, a failure would be as large as what clippy calls too large in a `Result`.
     #[serde(skip)]

@@ -25,18 +25,20 @@ mod limit {
     pub(super) const READY_CALL: u64 = 122;
     /// Takes 163. The same outside of every scope, in a program that has entered one: one look for what surrounds the call.
     pub(super) const READY_CALL_BESIDE_SCOPES: u64 = 173;
-    /// Takes 452. One reading of the clock, and an error with the time until the next try; no text is written. Some 30 of them are
-    /// the turn in the cooperative budget, without which a loop over refusals would keep its thread.
-    pub(super) const REFUSED_CALL: u64 = 470;
-    /// Takes 494. Two attempts; an error that a retry follows is not counted; neither clock nor timer.
-    pub(super) const RETRIED_CALL: u64 = 525;
+    /// Takes 473. One reading of the clock, and an error with the time until the next try; no text is written. Some 30 of them are
+    /// the turn in the cooperative budget, without which a loop over refusals would keep its thread, and some 20 compare what is
+    /// left of the last millisecond, without which a cooldown would be shorter than asked.
+    pub(super) const REFUSED_CALL: u64 = 500;
+    /// Takes 799. Two attempts; an error that a retry follows is not counted; neither clock nor timer. Some 280 keep the text of
+    /// the first error, for the failure that may follow: an allocation, and what it displays.
+    pub(super) const RETRIED_CALL: u64 = 845;
     /// Takes 13. One word is read and none is written.
     pub(super) const SUCCESS_IN_A_ROW: u64 = 15;
     /// Takes 46. One word is written; far from the threshold no clock is read.
     pub(super) const FAILURE_IN_A_ROW: u64 = 49;
-    /// Takes 112. The result goes into the window, and the window is judged.
+    /// Takes 113. The result goes into the window, and the window is judged.
     pub(super) const SUCCESS_IN_A_WINDOW: u64 = 120;
-    /// Takes 131. As a success; the window stays far from what opens the breaker.
+    /// Takes 132. As a success; the window stays far from what opens the breaker.
     pub(super) const FAILURE_IN_A_WINDOW: u64 = 140;
 }
 

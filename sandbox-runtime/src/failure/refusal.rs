@@ -15,8 +15,8 @@ pub struct Refusal {
     pub consecutive_failures: u32,
     /// The number of failures that opens the breaker.
     pub threshold: u32,
-    /// For how long the breaker still refuses attempts at most, in milliseconds; `None` when it refuses them until it is
-    /// [reset](crate::CircuitBreaker::reset).
+    /// When to come back, in milliseconds: the rest of the cooldown; beside a probe at most a second, and then it may refuse
+    /// again. `None` when the breaker refuses attempts until it is [reset](crate::CircuitBreaker::reset).
     pub retry_after_ms: Option<u64>,
     /// Whether a probe is under way: the dependency is being tried right now, and the breaker is about to close or to open again.
     #[serde(skip)]

@@ -34,7 +34,8 @@ pub enum SandboxError {
         consecutive_failures: u32,
         /// The failures that open it.
         threshold: u32,
-        /// How long it will still refuse at most; `None` when it does so until it is reset.
+        /// When to come back: after the rest of the cooldown; beside a probe, after a second at most. `None` when the breaker
+        /// refuses until it is reset.
         retry_after_ms: Option<u64>,
     },
     /// The tool failed for good, after all attempts: made by
