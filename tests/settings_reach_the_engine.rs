@@ -191,6 +191,16 @@ async fn on_failure_makes_the_answer() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_raw_identifier_is_a_name_without_its_prefix() {
+    #[sandboxed(max_retries = 0, breaker = off)]
+    async fn r#move() -> Result<(), String> {
+        panic!()
+    }
+    let failure = r#move().await.unwrap_err();
+    assert!(failure.starts_with("`move` "), "{failure}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn name_is_the_tool_in_its_failures() {
     let failure = named().await.unwrap_err();
     assert!(failure.starts_with("`paged search` timed out"), "{}", failure);

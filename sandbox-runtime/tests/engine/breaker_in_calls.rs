@@ -1,5 +1,8 @@
 //! The breaker admits each attempt and counts its result.
 
+use std::cell::Cell;
+use std::future::Future;
+use std::task::Poll;
 use std::time::Duration;
 
 use sandbox_runtime::{BreakerState, CircuitBreaker, Policy, SandboxError, execute_with_controls};
@@ -196,4 +199,56 @@ async fn a_hung_probe_by_hand_blocks_for_one_cooldown_at_most() {
         BreakerState::Closed,
         "a probe that had lost its place was counted"
     );
+}
+
+/// What a refusal takes from the task's budget it gives back to other tasks.
+#[tokio::test(start_paused = true)]
+async fn a_loop_over_refusals_lets_others_run() {
+    let breaker = CircuitBreaker::new(1);
+    breaker.force_open();
+    let others = Cell::new(0);
+    let refusals = Cell::new(0);
+    let looping = async {
+        while refusals.get() < 10_000 && others.get() < 2 {
+            assert!(call(&breaker, Step::Answer).await.is_err());
+            refusals.set(refusals.get() + 1);
+        }
+    };
+    let beside = async {
+        while refusals.get() < 10_000 && others.get() < 2 {
+            others.set(others.get() + 1);
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::join!(looping, beside);
+    assert_eq!(
+        others.get(),
+        2,
+        "the loop kept its thread for {} refusals",
+        refusals.get()
+    );
+}
+
+/// The destructor of a tool may still use what it is the only one to use.
+#[tokio::test(start_paused = true)]
+async fn the_slot_of_a_dropped_probe_is_free_when_the_tool_is_gone() {
+    struct Seen<'a>(&'a CircuitBreaker, &'a Cell<Option<bool>>);
+    impl Drop for Seen<'_> {
+        fn drop(&mut self) {
+            self.1.set(Some(self.0.is_open()));
+        }
+    }
+    let breaker = CircuitBreaker::new(1).cooldown(COOLDOWN);
+    breaker.record_failure();
+    tokio::time::advance(COOLDOWN).await;
+    let was_taken = Cell::new(None);
+    let mut probe = Box::pin(execute_with_controls(ONCE, &breaker, || async {
+        let _seen = Seen(&breaker, &was_taken);
+        std::future::pending().await
+    }));
+    std::future::poll_fn(|cx| Poll::Ready(assert!(probe.as_mut().poll(cx).is_pending()))).await;
+    assert!(breaker.is_open(), "the slot is taken");
+    drop(probe);
+    assert_eq!(was_taken.get(), Some(true), "free while the destructor ran");
+    assert!(!breaker.is_open(), "the slot is kept");
 }

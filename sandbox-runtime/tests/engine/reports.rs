@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::future::pending;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use sandbox_runtime::{
@@ -130,4 +131,19 @@ fn a_report_is_send_when_the_call_is() {
     static BREAKER: CircuitBreaker = CircuitBreaker::new(5);
     let tool = Tool::new("send", || async { Ok::<_, SandboxError>(1) });
     assert_send(&ToolExecutionResult::of(execute_with_controls(POLICY, &BREAKER, tool)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_in_a_task_that_inherits_has_its_true_number_of_attempts() {
+    let report = ToolExecutionResult::of(async {
+        static BREAKER: CircuitBreaker = CircuitBreaker::new(5);
+        static ATTEMPTS: AtomicU32 = AtomicU32::new(0);
+        let tool = Tool::new("flaky", || {
+            let attempt = ATTEMPTS.fetch_add(1, Ordering::Relaxed) + 1;
+            std::future::ready(if attempt < 3 { Err(String::from("down")) } else { Ok(7) })
+        });
+        let call = execute_with_controls(POLICY.max_retries(2), &BREAKER, tool);
+        tokio::spawn(Budget::inherit(call)).await.unwrap()
+    });
+    assert_eq!(report.await.unwrap().attempts, 3);
 }

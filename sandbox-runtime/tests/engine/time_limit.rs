@@ -102,3 +102,28 @@ async fn a_limit_of_zero_allows_one_poll() {
     };
     assert_eq!(hanging, Err(expected));
 }
+
+/// The tasks of one thread share its budget, so most of these calls look at their tools late, when the limits are over as well.
+#[tokio::test(start_paused = true)]
+async fn answers_that_are_there_when_the_limit_is_looked_at_late_are_taken() {
+    let breaker = CircuitBreaker::disabled();
+    let scripts: Vec<_> = (0..300).map(|_| Script::new(&[Step::AnswerAfter(10)])).collect();
+    let mut calls: Vec<_> = scripts
+        .iter()
+        .map(|script| Box::pin(execute_with_controls(&ONCE, &breaker, || script.run())))
+        .collect();
+    std::future::poll_fn(|cx| {
+        let pending = calls
+            .iter_mut()
+            .filter_map(|call| call.as_mut().poll(cx).is_pending().then_some(()));
+        assert_eq!(pending.count(), 300, "they all have to wait");
+        Poll::Ready(())
+    })
+    .await;
+    tokio::time::advance(Duration::from_millis(1_000)).await;
+    let mut late = 0;
+    for call in calls {
+        late += usize::from(!call.await.is_ok_and(|report| report.success));
+    }
+    assert_eq!(late, 0, "so many answers were thrown away");
+}
