@@ -246,8 +246,8 @@ async fn the_slot_of_a_dropped_probe_is_free_when_the_tool_is_gone() {
         let _seen = Seen(&breaker, &was_taken);
         std::future::pending().await
     }));
-    std::future::poll_fn(|cx| Poll::Ready(assert!(probe.as_mut().poll(cx).is_pending()))).await;
-    assert!(breaker.is_open(), "the slot is taken");
+    let begun = std::future::poll_fn(|cx| Poll::Ready(probe.as_mut().poll(cx))).await;
+    assert!(begun.is_pending() && breaker.is_open(), "the slot is taken");
     drop(probe);
     assert_eq!(was_taken.get(), Some(true), "free while the destructor ran");
     assert!(!breaker.is_open(), "the slot is kept");
