@@ -253,7 +253,7 @@ impl<W: Word> Machine<W> {
         }
     }
 
-    /// Makes the transition unless the state is no longer `from`, where `failures` were counted.
+    /// Makes the transition unless the state has left `from`, where `failures` were counted.
     #[expect(clippy::cast_possible_truncation, reason = "the exponent has 5 bits")]
     fn try_transition(&self, from: PackedState, to: PackedState, cause: Cause, failures: u32) -> Option<Transition> {
         self.state.compare_exchange(from.word(), to.word()).ok()?;

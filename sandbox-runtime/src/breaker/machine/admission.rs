@@ -204,7 +204,7 @@ impl<W: Word> Machine<W> {
 }
 
 /// When to come back after a refusal beside a probe that is under way. When that one ends is unknown; its lease, which is
-/// how long a silent probe would keep its slot, is no measure of it. So this is short: a tool that is well answers within
+/// how long a silent probe would keep its slot, does not tell. So this is short: a tool that is well answers within
 /// a second or a few, and to ask once more costs nothing.
 const SHORTLY_MS: u64 = 1_000;
 
