@@ -551,6 +551,28 @@ hangs_after_an_error! {
     boxed_text: Box<dyn Error + Send + Sync>, "down".into();
     stated: FetchError, FetchError::ByHand(io::Error::other("down"));
     without: Mute, Mute::Sandbox("down".into());
+    discreet: Discreet, Discreet;
+}
+
+/// An error that has other words for models than for operators.
+#[derive(Debug, thiserror::Error)]
+#[error("the password of db-7 was rejected")]
+struct Discreet;
+
+impl From<SandboxError> for Discreet {
+    fn from(_: SandboxError) -> Self {
+        Discreet
+    }
+}
+
+impl ErrorVerdict for Discreet {
+    fn verdict(&self) -> Verdict {
+        Verdict::RETRY
+    }
+
+    fn text(&self, _: Option<&dyn std::fmt::Display>) -> Option<String> {
+        Some("the login\nfailed".into())
+    }
 }
 
 #[sandboxed(timeout_ms = 100, max_retries = 1)]
@@ -578,6 +600,7 @@ async fn every_error_that_displays_is_remembered() {
         boxed_text: Some("down");
         stated: Some("by hand: down");
         without: None;
+        discreet: Some("the login failed");
     }
     attempts.store(0, Relaxed);
     let text = login(&attempts).await.unwrap_err();

@@ -26,7 +26,7 @@ impl<E: ErrorVerdict> Reader<E> for FromErrorType {
     }
 
     fn text(&self, error: &E) -> Option<String> {
-        error.text(None)
+        error.text(None).map(sanitized)
     }
 }
 
@@ -48,7 +48,7 @@ impl<E: ErrorVerdict + Display> Reader<E> for FromDisplayedErrorType {
     }
 
     fn text(&self, error: &E) -> Option<String> {
-        error.text(Some(error))
+        error.text(Some(error)).map(sanitized)
     }
 }
 

@@ -73,8 +73,11 @@ pub trait ErrorVerdict {
         false
     }
 
-    /// What a later failure reports of this error, to models as well. `displayed` is the error if it displays.
-    #[doc(hidden)]
+    /// Returns what a later [failure](crate::Failure::last_error) reports of this error, to models as well, or `None` for nothing.
+    /// `displayed` is the error if it displays.
+    ///
+    /// That is what it displays, unless the type says otherwise: to keep from models what only operators may read. The
+    /// engine shows it on one line, and cuts it at 500 characters.
     fn text(&self, displayed: Option<&dyn Display>) -> Option<String> {
         displayed.map(sanitized)
     }
