@@ -27,7 +27,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper::{StatusCode, Uri, body::Bytes, http::uri::InvalidUri};
 use hyper_util::client::legacy::{self, Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
-use sandbox_runtime::{BreakerState, CircuitBreaker, SandboxError, ToolExecutionResult, Verdict, sandboxed};
+use sandbox_runtime::{BreakerState, CircuitBreaker, ErrorVerdict, SandboxError, ToolExecutionResult, sandboxed};
 use serde_json::Value;
 use thiserror::Error;
 
@@ -42,17 +42,22 @@ struct Tools {
     attempts: AtomicU32,
 }
 
-#[derive(Debug, Error)]
+/// A missing page stays missing, and does not mean that the disk or a server is unhealthy.
+#[derive(Debug, Error, ErrorVerdict)]
 enum ToolError {
     #[error("cannot read the file `{0}`: {1}")]
+    #[verdict(source = 1)]
     File(String, std::io::Error),
     #[error("not a URL: {0}")]
+    #[verdict(ignore)]
     Url(#[from] InvalidUri),
     #[error("no TLS in this example: give an http:// URL, or build its client with a connector such as hyper-rustls")]
+    #[verdict(ignore)]
     Tls,
     #[error("no answer: {}", root_cause(.0))]
     NoAnswer(#[from] legacy::Error),
     #[error("the service answered {0}")]
+    #[verdict(status = 0)]
     Status(StatusCode),
     #[error("the answer broke off: {}", root_cause(.0))]
     Incomplete(#[from] hyper::Error),
@@ -72,7 +77,7 @@ impl Tools {
         self.ask(&format!("/weather/{city}")).await
     }
 
-    #[sandboxed(timeout_ms = 3_000, max_retries = 2, backoff_base_ms = 50, classify = verdict, breaker = &PAGES)]
+    #[sandboxed(timeout_ms = 3_000, max_retries = 2, backoff_base_ms = 50, breaker = &PAGES)]
     async fn read_page(&self, name: &str) -> Result<String, ToolError> {
         self.count_attempt();
         let page = if name.contains("://") {
@@ -119,17 +124,6 @@ impl Tools {
 static WEATHER: CircuitBreaker = CircuitBreaker::new(5);
 static PAGES: CircuitBreaker = CircuitBreaker::new(5);
 static REPORTS: CircuitBreaker = CircuitBreaker::new(2).cooldown(Duration::from_millis(1_000));
-
-/// A missing page stays missing, and does not mean that the disk or a server is unhealthy.
-fn verdict(page: &Result<String, ToolError>) -> Verdict {
-    match page {
-        Ok(_) => Verdict::Success,
-        Err(ToolError::File(_, error)) => Verdict::of_io_error(error),
-        Err(ToolError::Status(status)) => Verdict::of_status(status.as_u16()),
-        Err(ToolError::Url(_) | ToolError::Tls) => Verdict::Ignore,
-        Err(_) => Verdict::RETRY,
-    }
-}
 
 /// The HTTP client's errors have their cause at the end of their chain.
 fn root_cause(error: &dyn Error) -> &dyn Error {

@@ -5,16 +5,19 @@ use std::io;
 use hyper::StatusCode;
 use hyper_util::client::legacy;
 use rmcp::model::{ContentBlock, IntoContents};
-use sandbox_runtime::{Failure, FromFailure, Verdict};
+use sandbox_runtime::{ErrorVerdict, Failure, FromFailure};
 use thiserror::Error;
 
-#[derive(Debug, Error)]
+#[derive(Debug, Error, ErrorVerdict)]
 pub(crate) enum ToolError {
     #[error("there is no note `{0}`")]
+    #[verdict(ignore)]
     NoNote(String),
     #[error("the service answered {0}")]
+    #[verdict(status = 0)]
     Status(StatusCode),
     #[error("not a URL: {0}")]
+    #[verdict(ignore)]
     Url(#[from] hyper::http::uri::InvalidUri),
     #[error("no answer: {0}")]
     NoAnswer(#[from] legacy::Error),
@@ -26,17 +29,6 @@ pub(crate) enum ToolError {
     Disk(#[from] io::Error),
     #[error("{}", .0.for_model())]
     Sandbox(Failure),
-}
-
-impl ToolError {
-    /// Whether other arguments would help. Such an error does not mean that a disk or a service is unhealthy.
-    pub(crate) fn is_callers_fault(&self) -> bool {
-        match self {
-            ToolError::NoNote(_) | ToolError::Url(_) => true,
-            ToolError::Status(status) => Verdict::of_status(status.as_u16()) == Verdict::Ignore,
-            _ => false,
-        }
-    }
 }
 
 /// The engine returns its failures this way.

@@ -103,7 +103,7 @@ static VISITORS: CircuitBreaker = CircuitBreaker::new(2).cooldown(Duration::from
 #[tool_router(server_handler)]
 impl Server {
     /// The weather in a city.
-    #[sandboxed(timeout_ms = 2_000, backoff_base_ms = 50, ignore_if = ToolError::is_callers_fault)]
+    #[sandboxed(timeout_ms = 2_000, backoff_base_ms = 50)]
     #[tool]
     async fn weather(&self, Parameters(City { city }): Parameters<City>) -> Result<Json<Weather>, ToolError> {
         let answer = self.get(&format!("/weather/{city}")).await?;
@@ -111,13 +111,7 @@ impl Server {
     }
 
     /// How many visitors the site had in a month.
-    #[sandboxed(
-        timeout_ms = 300,
-        max_retries = 1,
-        backoff_base_ms = 50,
-        ignore_if = ToolError::is_callers_fault,
-        breaker = &VISITORS
-    )]
+    #[sandboxed(timeout_ms = 300, max_retries = 1, backoff_base_ms = 50, breaker = &VISITORS)]
     #[tool]
     async fn visitors(&self, Parameters(Month { month }): Parameters<Month>) -> Result<Json<Visitors>, ToolError> {
         let answer = self.get(&format!("/visitors/{month}")).await?;
@@ -140,7 +134,7 @@ impl Server {
     }
 
     /// One line of a note.
-    #[sandboxed(timeout_ms = 2_000, ignore_if = ToolError::is_callers_fault)]
+    #[sandboxed(timeout_ms = 2_000)]
     #[tool]
     async fn read_line(&self, Parameters(Line { note, number }): Parameters<Line>) -> Result<String, ToolError> {
         if note != "todo" {
