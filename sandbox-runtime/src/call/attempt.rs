@@ -333,7 +333,6 @@ impl<T: Future> Attempt<T, T::Output> {
         let mut this = self.project();
         // The call may have been cancelled before it was polled.
         state.as_mut().enters_surroundings();
-        state.as_mut().release();
         let waiting_for_retry = match this.stage.as_mut().project() {
             StageProjection::Waiting { outcome } => Some(outcome.take()),
             _ => None,

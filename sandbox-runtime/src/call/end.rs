@@ -92,7 +92,7 @@ impl<S: Controls> CallState<S> {
         S::Handler: Handler<R>,
     {
         match stop {
-            // The caller's own doing.
+            // The caller's own doing. The tool is gone by now: a probe's slot is free no sooner.
             Stop::Cancelled => self.as_mut().release(),
             _ => self.as_mut().settle_last(),
         }

@@ -5,7 +5,8 @@ use std::future::Future;
 use std::task::Poll;
 use std::time::Duration;
 
-use sandbox_runtime::{BreakerState, CircuitBreaker, Policy, SandboxError, execute_with_controls};
+use sandbox_runtime::{BreakerState, CircuitBreaker, Policy, SandboxError, Tool, execute_with_controls};
+use tokio_util::sync::CancellationToken;
 
 use crate::support::{Script, Step, timed};
 
@@ -231,24 +232,41 @@ async fn a_loop_over_refusals_lets_others_run() {
 
 /// The destructor of a tool may still use what it is the only one to use.
 #[tokio::test(start_paused = true)]
-async fn the_slot_of_a_dropped_probe_is_free_when_the_tool_is_gone() {
+async fn the_slot_of_a_probe_that_is_dropped_or_cancelled_is_free_when_the_tool_is_gone() {
     struct Seen<'a>(&'a CircuitBreaker, &'a Cell<Option<bool>>);
     impl Drop for Seen<'_> {
         fn drop(&mut self) {
             self.1.set(Some(self.0.is_open()));
         }
     }
-    let breaker = CircuitBreaker::new(1).cooldown(COOLDOWN);
-    breaker.record_failure();
-    tokio::time::advance(COOLDOWN).await;
-    let was_taken = Cell::new(None);
-    let mut probe = Box::pin(execute_with_controls(ONCE, &breaker, || async {
-        let _seen = Seen(&breaker, &was_taken);
-        std::future::pending().await
-    }));
-    let begun = std::future::poll_fn(|cx| Poll::Ready(probe.as_mut().poll(cx))).await;
-    assert!(begun.is_pending() && breaker.is_open(), "the slot is taken");
-    drop(probe);
-    assert_eq!(was_taken.get(), Some(true), "free while the destructor ran");
-    assert!(!breaker.is_open(), "the slot is kept");
+    for is_cancelled in [false, true] {
+        let breaker = CircuitBreaker::new(1).cooldown(COOLDOWN);
+        breaker.record_failure();
+        tokio::time::advance(COOLDOWN).await;
+        let was_taken = Cell::new(None);
+        let tool = Tool::new("probe", || async {
+            let _seen = Seen(&breaker, &was_taken);
+            std::future::pending::<Result<(), String>>().await
+        });
+        let token = CancellationToken::new();
+        let mut probe = Box::pin(execute_with_controls(
+            ONCE,
+            &breaker,
+            tool.cancelled_by(token.cancelled()),
+        ));
+        let begun = std::future::poll_fn(|cx| Poll::Ready(probe.as_mut().poll(cx))).await;
+        assert!(begun.is_pending() && breaker.is_open(), "the slot is taken");
+        if is_cancelled {
+            token.cancel();
+            assert!(probe.as_mut().await.is_err(), "it was cancelled");
+        } else {
+            drop(probe);
+        }
+        assert_eq!(
+            was_taken.get(),
+            Some(true),
+            "free while the destructor ran, cancelled: {is_cancelled}"
+        );
+        assert!(!breaker.is_open(), "the slot is kept, cancelled: {is_cancelled}");
+    }
 }
