@@ -175,6 +175,38 @@ async fn a_call_that_its_caller_cancels_or_drops_leaves_none() {
     assert_eq!(breaker.failure_count(), 0, "both waited for a retry");
 }
 
+/// What ends the inner call of a tool by no fault of it ends the tool without a mark and without a retry.
+#[tokio::test(start_paused = true)]
+async fn an_inner_call_that_its_caller_ends_leaves_none_on_the_outer_tool() {
+    let inner = CircuitBreaker::disabled();
+    let attempts = Cell::new(0);
+    for (end, marks, expected) in [
+        ("cancelled", 0, 1),
+        ("run", 0, 1),
+        ("own deadline", 1, 3),
+        ("timeout", 1, 3),
+    ] {
+        let outer = CircuitBreaker::new(9);
+        attempts.set(0);
+        let tool = Tool::new("outer", || async {
+            attempts.set(attempts.get() + 1);
+            let hang = Tool::new("inner", pending::<Result<(), String>>);
+            let once = POLICY.max_retries(0).timeout(MILLI * 50);
+            match end {
+                "cancelled" => execute_with_controls(once, &inner, hang.cancelled_by(sleep(MILLI * 10))).await,
+                "run" => {
+                    let run = Budget::new().deadline(MILLI * 10);
+                    run.scope(execute_with_controls(once, &inner, hang)).await
+                }
+                "own deadline" => execute_with_controls(once.deadline(MILLI * 10), &inner, hang).await,
+                _ => execute_with_controls(once, &inner, hang).await,
+            }
+        });
+        assert!(execute_with_controls(POLICY, &outer, tool).await.is_err(), "{end}");
+        assert_eq!((outer.failure_count(), attempts.get()), (marks, expected), "{end}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn closures_that_answer_with_json_count_every_attempt() {
     let breaker = CircuitBreaker::new(9);

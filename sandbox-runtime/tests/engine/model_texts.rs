@@ -3,10 +3,11 @@
 use std::future::pending;
 use std::time::Duration;
 
-use sandbox_runtime::{CircuitBreaker, Policy, Tool, execute_with_controls};
+use sandbox_runtime::{Budget, CircuitBreaker, Policy, Tool, execute_with_controls};
 
+const POLICY_LIMIT: Duration = Duration::from_millis(1_500);
 const POLICY: Policy = Policy::new()
-    .timeout(Duration::from_millis(1_500))
+    .timeout(POLICY_LIMIT)
     .max_retries(2)
     .backoff_base(Duration::from_millis(100));
 
@@ -30,6 +31,37 @@ async fn timeouts() {
     assert_eq!(
         text(POLICY.idempotent(false), &CircuitBreaker::new(5), pending).await,
         "`search` timed out after 1.5 s. It may have taken effect: check before you call it again."
+    );
+}
+
+/// Only the failure that opens the breaker knows, and only if it is still open.
+#[tokio::test(start_paused = true)]
+async fn the_failure_that_opens_the_breaker() {
+    let breaker = CircuitBreaker::new(3);
+    assert_eq!(
+        text(POLICY, &breaker, pending).await,
+        "`search` timed out after 1.5 s, in the last of 3 attempts. It is switched off for 30 s now: go on without it."
+    );
+    let run = Budget::new().deadline(Duration::ZERO);
+    assert_eq!(
+        run.scope(text(POLICY, &breaker, pending)).await,
+        "`search` was not called: there is no time left. Finish with what you have.",
+        "no attempt was made, so nothing is known of the tool"
+    );
+    let breaker = CircuitBreaker::new(3);
+    let tool = Tool::new("search", || {
+        breaker.force_open();
+        pending::<Result<(), String>>()
+    });
+    let cancelled = execute_with_controls(
+        POLICY,
+        &breaker,
+        tool.cancelled_by(tokio::time::sleep(POLICY_LIMIT / 2)),
+    );
+    assert_eq!(
+        cancelled.await.unwrap_err(),
+        "`search` was cancelled. Do not call it again unless you are asked to.",
+        "that is all that counts"
     );
 }
 

@@ -61,6 +61,22 @@ async fn begun_outside_and_finished_inside() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn its_own_deadline_goes_on_where_it_is_handed_to() {
+    let breaker = CircuitBreaker::new(9);
+    let tool = Tool::new("slow", || async {
+        sleep(MILLI * 500).await;
+        Ok::<_, String>(())
+    });
+    let start = Instant::now();
+    let mut call = Box::pin(execute_with_controls(POLICY.deadline(MILLI * 100), &breaker, tool));
+    poll_once(&mut call).await;
+    sleep(MILLI * 60).await;
+    let ended = run(10_000).scope(call).await;
+    assert!(ended.is_err(), "it ran past its deadline");
+    assert_eq!(start.elapsed(), MILLI * 100, "the deadline began again");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_local_task_that_is_polled_within_is_a_stranger() {
     let local = LocalSet::new();
     let stranger = local.spawn_local(slow());
