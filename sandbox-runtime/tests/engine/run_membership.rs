@@ -65,15 +65,20 @@ async fn its_own_deadline_goes_on_where_it_is_handed_to() {
     let breaker = CircuitBreaker::new(9);
     let tool = Tool::new("slow", || async {
         sleep(MILLI * 500).await;
-        Ok::<_, String>(())
+        Ok(())
     });
+    let tool = tool.on_failure(Err::<(), Failure>);
     let start = Instant::now();
     let mut call = Box::pin(execute_with_controls(POLICY.deadline(MILLI * 100), &breaker, tool));
     poll_once(&mut call).await;
     sleep(MILLI * 60).await;
     let ended = run(10_000).scope(call).await;
-    assert!(ended.is_err(), "it ran past its deadline");
+    let failure = ended.expect_err("it ran past its deadline");
     assert_eq!(start.elapsed(), MILLI * 100, "the deadline began again");
+    assert_eq!(
+        failure.elapsed_ms, 100,
+        "the time before it was handed over is forgotten"
+    );
 }
 
 #[tokio::test(start_paused = true)]
