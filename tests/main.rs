@@ -9,16 +9,20 @@
     clippy::non_minimal_cfg,
     clippy::question_mark,
     clippy::toplevel_ref_arg,
-    clippy::unnecessary_literal_unwrap
+    clippy::unnecessary_literal_unwrap,
+    unreachable_pub
 )]
 
 mod arguments_are_pristine;
 mod body_keeps_its_meaning;
 mod breakers;
 mod cancellation;
+mod drops_are_in_order;
 mod error_types;
 mod error_types_state_their_meaning;
+mod futures_stay_what_they_were;
 mod lent_arguments;
+mod names_in_methods_resolve;
 mod other_attributes;
 mod receivers;
 mod results_have_meanings;

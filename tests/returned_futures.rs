@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures_util::future::{BoxFuture, LocalBoxFuture};
@@ -63,8 +64,8 @@ fn opaque<'a>(attempts: &'a AtomicU32, text: &'a str) -> impl Future<Output = Re
 
 #[sandboxed(backoff_base_ms = 0, breaker(threshold = 100))]
 fn lent(attempts: &mut u32) -> Pin<Box<dyn Future<Output = Result<u32, String>> + Send + '_>> {
-    *attempts += 1;
     Box::pin(async move {
+        *attempts += 1;
         if *attempts < 3 {
             Err("again".into())
         } else {
@@ -90,4 +91,93 @@ async fn returns_opaque(limit: u32) -> Result<impl Iterator<Item = u32>, String>
 #[tokio::test(start_paused = true)]
 async fn what_is_returned_may_be_opaque() {
     assert_eq!(returns_opaque(3).await.unwrap().collect::<Vec<_>>(), [0, 2, 4]);
+}
+
+/// What comes before the future is done at the call, once; the future is made anew for each attempt.
+struct Steps {
+    begun: Cell<u32>,
+    attempts: AtomicU32,
+}
+
+impl Steps {
+    #[sandboxed(backoff_base_ms = 0, breaker(threshold = 100))]
+    fn opaque(&self, mut text: String) -> impl Future<Output = Result<String, String>> + '_ {
+        self.begun.set(self.begun.get() + 1);
+        let begun = self.begun.get();
+        text.push('!');
+        let mut text = text + "?";
+        async move {
+            text.push('.');
+            match self.attempts.fetch_add(1, Ordering::Relaxed) {
+                0 | 1 => Err("again".into()),
+                _ => Ok(format!("{begun} {text}")),
+            }
+        }
+    }
+
+    #[sandboxed(max_retries = 0)]
+    fn once(&self) -> Pin<Box<dyn Future<Output = Result<u32, String>> + '_>> {
+        self.begun.set(self.begun.get() + 1);
+        Box::pin(async move { Ok(self.begun.get()) })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_before_the_future_is_done_at_the_call() {
+    let steps = Steps {
+        begun: Cell::new(0),
+        attempts: AtomicU32::new(0),
+    };
+    let call = steps.opaque("a".into());
+    assert_eq!(steps.begun.get(), 1, "the call has not begun it");
+    assert_eq!(call.await, Ok("1 a!?.".into()));
+    assert_eq!(steps.begun.get(), 1, "an attempt has begun it again");
+    drop(steps.once());
+    assert_eq!(steps.begun.get(), 2);
+}
+
+/// A service, as tower has them: its futures own all that they need.
+#[derive(Clone, Default)]
+struct Service {
+    attempts: Arc<AtomicU32>,
+}
+
+type Answer = Result<String, String>;
+
+impl Service {
+    async fn ask(self, request: String) -> Answer {
+        match self.attempts.fetch_add(1, Ordering::Relaxed) {
+            0 | 1 => Err(request),
+            attempt => Ok(format!("{request} {attempt}")),
+        }
+    }
+
+    #[sandboxed(backoff_base_ms = 0, breaker(threshold = 100))]
+    fn call(&mut self, request: String) -> Pin<Box<dyn Future<Output = Answer> + Send>> {
+        let inner = self.clone();
+        Box::pin(async move { inner.ask(request).await })
+    }
+
+    #[sandboxed(backoff_base_ms = 0, breaker(threshold = 100))]
+    fn aliased(&self, request: String) -> BoxFuture<'static, Answer> {
+        let inner = self.clone();
+        Box::pin(inner.ask(request))
+    }
+
+    #[sandboxed(backoff_base_ms = 0, breaker(threshold = 100))]
+    fn captures_nothing(&self, request: String) -> impl Future<Output = Answer> + Send + use<> {
+        let inner = self.clone();
+        async move { inner.ask(request).await }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_may_own_all_that_it_needs() {
+    fn own<T: Send + 'static>(future: T) -> T {
+        future
+    }
+    assert_eq!(own(Service::default().call("a".into())).await, Ok("a 2".into()));
+    assert_eq!(own(Service::default().aliased("a".into())).await, Ok("a 2".into()));
+    let captures_nothing = own(Service::default().captures_nothing("a".into()));
+    assert_eq!(captures_nothing.await, Ok("a 2".into()));
 }

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use sandbox_runtime::{CircuitBreaker, Verdict, sandboxed};
+use sandbox_runtime::{CircuitBreaker, Policy, SandboxConfig, Verdict, sandboxed};
 use tokio::time::{Instant, advance};
 use tokio_util::sync::CancellationToken;
 
@@ -204,6 +204,104 @@ async fn a_raw_identifier_is_a_name_without_its_prefix() {
 async fn name_is_the_tool_in_its_failures() {
     let failure = named().await.unwrap_err();
     assert!(failure.starts_with("`paged search` timed out"), "{}", failure);
+}
+
+struct Paged;
+
+impl Paged {
+    const NAME: &'static str = "paged";
+    const TITLE: &'static str = "titled";
+}
+
+const TITLE: &str = Paged::TITLE;
+
+impl Paged {
+    #[sandboxed(name = TITLE, timeout_ms = 1, max_retries = 0)]
+    async fn by_constant(&self) -> Result<(), String> {
+        std::future::pending().await
+    }
+
+    #[sandboxed(name = Self::NAME, timeout_ms = 1, max_retries = 0)]
+    async fn by_its_type(&self) -> Result<(), String> {
+        std::future::pending().await
+    }
+
+    #[sandboxed(name = <Self as Named>::NAME, timeout_ms = 1, max_retries = 0, breaker = &SHARED)]
+    async fn by_a_trait(&self) -> Result<(), String> {
+        std::future::pending().await
+    }
+}
+
+trait Named {
+    const NAME: &'static str;
+}
+
+impl Named for Paged {
+    const NAME: &'static str = "named";
+}
+
+#[tokio::test(start_paused = true)]
+async fn name_may_be_a_constant_also_of_the_type() {
+    for (failure, name) in [
+        (Paged.by_constant().await, "`titled` timed out"),
+        (Paged.by_its_type().await, "`paged` timed out"),
+        (Paged.by_a_trait().await, "`named` timed out"),
+    ] {
+        let failure = failure.unwrap_err();
+        assert!(failure.starts_with(name), "{}", failure);
+    }
+}
+
+hangs! {
+    without_timeout: (timeout_ms = off, max_retries = 0, deadline_ms = 90_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn timeout_ms_may_be_off_and_the_deadline_still_holds() {
+    assert_eq!(millis(without_timeout()).await, 90_000);
+}
+
+struct Configured {
+    policy: Policy,
+    attempts: AtomicU32,
+}
+
+impl Configured {
+    fn new(max_retries: u32) -> Self {
+        Configured {
+            policy: Policy::new().max_retries(max_retries).backoff_base(Duration::ZERO),
+            attempts: AtomicU32::new(0),
+        }
+    }
+
+    #[sandboxed(policy = self.policy, breaker(threshold = 100))]
+    async fn of_the_instance(&self, text: String) -> Result<String, String> {
+        self.attempts.fetch_add(1, Ordering::Relaxed);
+        Err(text)
+    }
+
+    #[sandboxed(policy = &self.policy, breaker = off)]
+    async fn by_reference(&mut self, text: String) -> Result<String, String> {
+        self.attempts.fetch_add(1, Ordering::Relaxed);
+        Err(text)
+    }
+}
+
+#[sandboxed(policy = SandboxConfig { timeout_ms: limit_ms, ..SandboxConfig::default() }, breaker = off)]
+async fn of_an_argument(limit_ms: u64) -> Result<(), String> {
+    std::future::pending().await
+}
+
+#[tokio::test(start_paused = true)]
+async fn policy_is_that_of_each_call() {
+    for max_retries in [0, 3] {
+        let mut tool = Configured::new(max_retries);
+        assert_eq!(tool.of_the_instance("a".into()).await, Err("a".into()));
+        assert_eq!(tool.by_reference("b".into()).await, Err("b".into()));
+        assert_eq!(tool.attempts.into_inner(), 2 * (max_retries + 1));
+    }
+    assert_eq!(millis(of_an_argument(10)).await, 3 * 10 + 500 + 1_000);
+    assert_eq!(millis(of_an_argument(20)).await, 3 * 20 + 500 + 1_000);
 }
 
 #[sandboxed(cancel = token)]

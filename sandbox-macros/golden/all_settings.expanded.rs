@@ -16,40 +16,53 @@ async fn get(&self, host: String, token: CancellationToken) -> Answer {
         __SANDBOXED_POLICY,
         crate::sandbox::private::CircuitBreaker::disabled(),
     );
-    match crate::sandbox::private::Clone::clone(&token) {
-        __sandboxed_token => {
-            match crate::sandbox::private::given_breaker(self.breakers.of(&host)) {
-                __sandboxed_breaker => {
-                    let mut __sandboxed_argument_0 = crate::sandbox::private::Some(host);
-                    crate::sandbox::private::execute_with_controls(
-                            crate::sandbox::private::constant(|| __SANDBOXED_POLICY),
-                            __sandboxed_breaker,
-                            crate::sandbox::private::classify(
-                                    crate::sandbox::private::tool_beside_breaker(
-                                        || crate::sandbox::private::SiteRef(&__SANDBOXED_SITE),
-                                        move |__sandboxed_retry_possible| {
-                                            let host = crate::sandbox::private::take_or_clone::<
-                                                true,
-                                                _,
-                                            >(&mut __sandboxed_argument_0, __sandboxed_retry_possible);
-                                            async move {
-                                                if false {
-                                                    return crate::sandbox::private::returned::<Answer>();
-                                                }
-                                                let host = host;
-                                                '_body: { self.ask(host).await }
-                                            }
-                                        },
-                                        crate::sandbox::private::handler!([; on_failure] Answer),
-                                    ),
-                                    verdict,
-                                )
-                                .on_failure(|failure| Answer::from(failure))
-                                .cancelled_by(__sandboxed_token.cancelled()),
+    let __sandboxed_breaker = crate::sandbox::private::GivenBreaker::given(
+        self.breakers.of(&host),
+    );
+    let __sandboxed_token = {
+        use crate::sandbox::private::Clone as _;
+        token.clone()
+    };
+    let mut __sandboxed_argument_host = crate::sandbox::private::Some(host);
+    crate::sandbox::private::execute_with_controls(
+            crate::sandbox::private::constant(|| __SANDBOXED_POLICY),
+            &*__sandboxed_breaker,
+            crate::sandbox::private::KeepProbe::<Answer>::NEW
+                .__sandboxed_keep(
+                    crate::sandbox::private::classify(
+                            crate::sandbox::private::tool(
+                                crate::sandbox::private::SiteLabelBesideBreaker(|| crate::sandbox::private::SiteRef(
+                                    &__SANDBOXED_SITE,
+                                )),
+                                crate::sandbox::private::attempts(move |
+                                    __sandboxed_retry_possible|
+                                {
+                                    let __sandboxed_argument_host = <crate::sandbox::private::Attempts<
+                                        true,
+                                    > as crate::sandbox::private::CanOwn<
+                                        _,
+                                    >>::take_or_clone(
+                                        &mut __sandboxed_argument_host,
+                                        __sandboxed_retry_possible,
+                                    );
+                                    async move {
+                                        if false {
+                                            return crate::sandbox::private::returned::<Answer>();
+                                        }
+                                        #[allow(clippy::shadow_unrelated)]
+                                        let host = __sandboxed_argument_host;
+                                        match () {
+                                            () => self.ask(host).await,
+                                        }
+                                    }
+                                }),
+                                crate::sandbox::private::handler!([; on_failure] Answer),
+                            ),
+                            verdict,
                         )
-                        .await
-                }
-            }
-        }
-    }
+                        .on_failure(|failure| Answer::from(failure))
+                        .cancelled_by(__sandboxed_token.cancelled()),
+                ),
+        )
+        .await
 }

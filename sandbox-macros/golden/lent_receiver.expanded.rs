@@ -7,32 +7,41 @@ async fn append(&mut self, entry: String) -> Result<(), String> {
         __SANDBOXED_POLICY,
         ::sandbox_runtime::private::CircuitBreaker::disabled(),
     );
-    let mut __sandboxed_argument_1 = ::sandbox_runtime::private::Some(entry);
+    let mut __sandboxed_argument_entry = ::sandbox_runtime::private::Some(entry);
     let mut __sandboxed_call = ::sandbox_runtime::private::pin!(
         ::sandbox_runtime::private::call(::sandbox_runtime::private::constant(||
         __SANDBOXED_POLICY), __SANDBOXED_SITE.breaker(),
-        ::sandbox_runtime::private::tool(|| ::sandbox_runtime::private::SiteRef(&
-        __SANDBOXED_SITE), ::sandbox_runtime::private::ready:: < Result < (), String > >,
-        ::sandbox_runtime::private::handler!([] Result < (), String >)))
+        ::sandbox_runtime::private::KeepProbe:: < Result < (), String > > ::NEW
+        .__sandboxed_keep(::sandbox_runtime::private::tool(::sandbox_runtime::private::SiteLabel(||
+        ::sandbox_runtime::private::SiteRef(& __SANDBOXED_SITE)),
+        ::sandbox_runtime::private::attempts_by_caller:: < Result < (), String > > (),
+        ::sandbox_runtime::private::handler!([] Result < (), String >))))
     );
     loop {
         if let ::sandbox_runtime::private::Break(__sandboxed_end) = __sandboxed_call
             .as_mut()
             .attempt(|__sandboxed_retry_possible| {
-                let this = &mut *self;
-                let entry = ::sandbox_runtime::private::take_or_clone::<
-                    true,
-                    _,
-                >(&mut __sandboxed_argument_1, __sandboxed_retry_possible);
-                async move {
+                let __sandboxed_argument_entry = ::sandbox_runtime::private::Moved(
+                    <::sandbox_runtime::private::Attempts<
+                        true,
+                    > as ::sandbox_runtime::private::CanOwn<
+                        _,
+                    >>::take_or_clone(
+                        &mut __sandboxed_argument_entry,
+                        __sandboxed_retry_possible,
+                    ),
+                );
+                async {
                     if false {
                         return ::sandbox_runtime::private::returned::<
                             Result<(), String>,
                         >();
                     }
-                    let this = this;
-                    let entry = entry;
-                    '_body: { this.log.write(entry).await }
+                    #[allow(clippy::shadow_unrelated)]
+                    let entry = __sandboxed_argument_entry.out();
+                    match () {
+                        () => self.log.write(entry).await,
+                    }
                 }
             })
             .await

@@ -10,11 +10,13 @@ mod rules;
 mod tests;
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
+use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
 use syn::{Expr, ExprLit, ExprPath, ExprUnary, Lit, Path, Stmt, Token, UnOp, token};
 
 use crate::errors::Errors;
+use crate::item::mentions;
 use bounds::Bounds;
 use keys::{find, keys_of, unknown_key};
 use rules::{FAILURE_RATE, ORDERS};
@@ -70,6 +72,14 @@ impl Args {
         }
     }
 
+    /// Tells whether an argument of the function is named by one of the attribute.
+    pub(crate) fn mention(&self, name: &Ident) -> bool {
+        let values = self.settings.iter().filter_map(|setting| setting.value.as_ref());
+        values
+            .map(ToTokens::to_token_stream)
+            .any(|tokens| mentions(tokens, name))
+    }
+
     /// The path of the runtime crate, if it is another one than usual.
     pub(crate) fn runtime(&self) -> Option<&Path> {
         match self.value(Key::Crate)? {
@@ -86,6 +96,8 @@ impl Args {
     /// Tells whether there may be a second attempt; `None` if the text does not show it.
     pub(crate) fn allows_retries(&self) -> Option<bool> {
         match self.value(Key::MaxRetries) {
+            // A policy that is not known before the program runs may allow retries.
+            _ if self.value(Key::Policy).is_some() => Some(true),
             Some(number) => literal(number).map(|number| number > 0),
             None => Some(true),
         }
@@ -94,7 +106,7 @@ impl Args {
     /// The number that the text gives for a key, if it makes sense by itself.
     fn number(&self, key: Key) -> Option<u64> {
         let number = self.value(key).and_then(literal)?;
-        let spec = KEYS.iter().find(|spec| spec.key == key)?;
+        let spec = key.spec()?;
         match spec.kind {
             ValueKind::Number { bounds, .. } if bounds.contains(number) => Some(number),
             _ => None,
@@ -193,6 +205,17 @@ impl Args {
                 errors.push(syn::Error::new(other_setting.ident.span(), message));
             }
         }
+        if self.setting(Key::Policy).is_some() {
+            for setting in &self.settings {
+                if setting.key.spec().is_some_and(KeySpec::is_of_policy) {
+                    let message = format!(
+                        "{} is a part of `policy`; set it there, or remove `policy`",
+                        setting.key
+                    );
+                    errors.push(syn::Error::new(setting.ident.span(), message));
+                }
+            }
+        }
         for (one, needed, example) in [
             (Key::Window, Key::FailureRate, "failure_rate = 0.5"),
             (Key::FailureRate, Key::Window, "window = 20"),
@@ -242,6 +265,7 @@ fn unbraced(value: Expr) -> Expr {
 /// Checks what the text of a value shows; any other expression is left to the compiler.
 fn check_value(spec: &KeySpec, value: &Expr, errors: &mut Errors) {
     let mistake = match spec.kind {
+        _ if spec.may_be_off && is_word(value, "off") => None,
         ValueKind::Number { bounds, .. } => mistake_in_number(spec, bounds, value),
         ValueKind::Rate => mistake_in_rate(spec, value),
         kind => (!may_be(kind, value)).then(|| mistyped(spec)),
@@ -290,7 +314,7 @@ fn may_be(kind: ValueKind, value: &Expr) -> bool {
         ValueKind::Number { .. } | ValueKind::Rate => true,
         ValueKind::Word(words) => words.iter().any(|word| is_word(value, word)),
         ValueKind::Bool => matches!(value, Expr::Lit(ExprLit { lit: Lit::Bool(_), .. })),
-        ValueKind::Text => matches!(value, Expr::Lit(ExprLit { lit: Lit::Str(_), .. })),
+        ValueKind::Text => matches!(value, Expr::Lit(ExprLit { lit: Lit::Str(_), .. })) || is_constant(value),
         ValueKind::Path => matches!(value, Expr::Path(ExprPath { qself: None, .. })),
         ValueKind::Expression(_) | ValueKind::Breaker => !matches!(value, Expr::Lit(_)),
     }
@@ -308,7 +332,7 @@ fn expected(spec: &KeySpec) -> String {
         ValueKind::Word(words) => format!("one of `{}`", words.join("`, `")),
         ValueKind::Bool => "`true` or `false`".to_owned(),
         ValueKind::Expression(what) => what.to_owned(),
-        ValueKind::Text => "a string literal".to_owned(),
+        ValueKind::Text => "a string literal or the path of a constant".to_owned(),
         ValueKind::Path => "a path".to_owned(),
         ValueKind::Breaker => "arguments in parentheses, `off`, or an expression for a `&CircuitBreaker`".to_owned(),
     }
@@ -328,8 +352,39 @@ fn remedy(spec: &KeySpec) -> String {
     }
 }
 
-fn is_word(value: &Expr, word: &str) -> bool {
+pub(crate) fn is_word(value: &Expr, word: &str) -> bool {
     matches!(value, Expr::Path(path) if path.path.is_ident(word))
+}
+
+/// Tells whether a value is the path of a constant, as these are spelled.
+fn is_constant(value: &Expr) -> bool {
+    let Expr::Path(path) = value else { return false };
+    let last = path.path.segments.last();
+    last.is_some_and(|last| !last.ident.to_string().contains(char::is_lowercase))
+}
+
+/// Tells whether an expression begins with a variable, such as `&client.breaker`: its value may be borrowed from that.
+pub(crate) fn is_part_of(value: &Expr, variable: &str) -> bool {
+    match value {
+        Expr::Reference(inner) => is_part_of(&inner.expr, variable),
+        Expr::Unary(inner) => is_part_of(&inner.expr, variable),
+        Expr::Paren(inner) => is_part_of(&inner.expr, variable),
+        Expr::Field(inner) => is_part_of(&inner.base, variable),
+        Expr::Index(inner) => is_part_of(&inner.expr, variable),
+        Expr::MethodCall(inner) => is_part_of(&inner.receiver, variable),
+        Expr::Path(path) => path.path.is_ident(variable),
+        _ => false,
+    }
+}
+
+/// Tells whether a constant belongs to the type that a method is of: nothing in a static can name that.
+pub(crate) fn is_of_type(value: &Expr) -> bool {
+    match value {
+        Expr::Path(path) => {
+            path.qself.is_some() || path.path.segments.first().is_some_and(|first| first.ident == "Self")
+        }
+        _ => false,
+    }
 }
 
 /// The value of an integer literal.

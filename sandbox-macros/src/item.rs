@@ -1,21 +1,23 @@
 //! [`Item`]: the function under the attribute, its signature parsed tightly and its body left as tokens, so that half-typed
 //! code keeps its own errors.
 
-use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
+mod arguments;
+mod captures;
+mod prelude;
+mod uses;
+
+use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
-use syn::spanned::Spanned;
 use syn::token::Paren;
-use syn::{
-    Attribute, FnArg, Pat, PatIdent, Receiver, ReceiverKind, ReturnType, Safety, Signature, Token, Type, TypeTuple,
-    Visibility,
-};
+use syn::{Attribute, ReturnType, Safety, Signature, Token, Type, TypeTuple, Visibility};
 
 use crate::errors::Errors;
-use crate::rename::{rename_self, with_stream};
-use crate::types::{
-    ReturnedFuture, is_mutable_reference, is_shared_reference, nameable, returned_future, ungrouped, without_lifetimes,
-};
+use crate::types::{ReturnedFuture, nameable, returned_future, without_lifetimes};
+use prelude::Prelude;
+
+pub(crate) use arguments::{Argument, Passing, Receiving};
+pub(crate) use uses::{mentions, with_name_for_self, with_stream};
 
 pub(crate) struct Item {
     pub(crate) attributes: Vec<Attribute>,
@@ -23,32 +25,10 @@ pub(crate) struct Item {
     pub(crate) signature: Signature,
     /// `#![..]` at the top of the body.
     pub(crate) inner_attributes: Vec<Attribute>,
-    /// The body without them.
+    /// The body without them, and without the prelude.
     pub(crate) body: Group,
-}
-
-/// A variable that every attempt needs for itself.
-pub(crate) struct Argument {
-    pub(crate) name: Ident,
-    /// Tells whether it stands for `self`.
-    pub(crate) is_receiver: bool,
-    pub(crate) mutability: Option<Token![mut]>,
-    /// The `#[cfg]`s of its parameter.
-    pub(crate) conditions: Vec<Attribute>,
-    /// The `#[allow]`s of its parameter and their like.
-    pub(crate) lints: Vec<Attribute>,
-    /// Where messages about it belong: its type, when the whole parameter is this variable.
-    pub(crate) span: Span,
-    pub(crate) passing: Passing,
-}
-
-/// How an attempt gets a variable.
-#[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Passing {
-    /// A clone for each attempt, and the variable itself for the last one.
-    Cloned,
-    /// A mutable reference, which attempts borrow one after the other.
-    Borrowed,
+    /// What is done before an attempt, once.
+    pub(crate) prelude: Option<Prelude>,
 }
 
 /// What the function returns, and how.
@@ -79,16 +59,18 @@ impl Parse for Item {
             }
         };
         let (inner_attributes, statements) = split_body.parse2(body.stream())?;
+        let body = if inner_attributes.is_empty() {
+            body
+        } else {
+            with_stream(&body, statements)
+        };
         Ok(Item {
             attributes,
             visibility,
             signature,
-            body: if inner_attributes.is_empty() {
-                body
-            } else {
-                with_stream(&body, statements)
-            },
             inner_attributes,
+            body,
+            prelude: None,
         })
     }
 }
@@ -185,153 +167,14 @@ impl Item {
         Some((shape, nameable(&output)))
     }
 
-    /// The receiver, unless all attempts can share it.
-    fn receiver_per_attempt(&self) -> Option<&Receiver> {
-        self.signature.receiver().filter(|receiver| match &receiver.kind {
-            ReceiverKind::Reference(_, _, mutability) => mutability.is_some(),
-            ReceiverKind::Typed(_, ty) => !is_shared_reference(ty),
-            _ => true,
-        })
+    /// The braces that the user wrote around the body.
+    pub(crate) fn braces(&self) -> &Group {
+        &self.body
     }
 
-    /// Every variable that the parameters bind and the body mentions; attempts do not need the others. A receiver that
-    /// attempts cannot share is one of them, under the name `receiver`: only a parameter can be called `self`.
-    pub(crate) fn arguments(&self, receiver: &Ident) -> Vec<Argument> {
-        let mut arguments = Vec::new();
-        if let Some(own) = self.receiver_per_attempt().filter(|_| self.mentions("self")) {
-            let borrowed = match &own.kind {
-                ReceiverKind::Reference(..) => true,
-                ReceiverKind::Typed(_, ty) => is_mutable_reference(ty),
-                _ => false,
-            };
-            arguments.push(Argument {
-                name: receiver.clone(),
-                is_receiver: true,
-                mutability: own.mutability,
-                conditions: Vec::new(),
-                lints: Vec::new(),
-                span: match &own.kind {
-                    ReceiverKind::Typed(_, ty) => ty.span(),
-                    _ => own.self_token.span,
-                },
-                passing: if borrowed { Passing::Borrowed } else { Passing::Cloned },
-            });
-        }
-        for input in &self.signature.inputs {
-            let FnArg::Typed(input) = input else { continue };
-            let attributes = |names: &[&str]| -> Vec<_> {
-                let is_one = |attribute: &&Attribute| names.iter().any(|name| attribute.path().is_ident(name));
-                input.attrs.iter().filter(is_one).cloned().collect()
-            };
-            let (conditions, lints) = (attributes(&CONDITIONS), attributes(&LINTS));
-            let is_whole_parameter = matches!(&*input.pat, Pat::Ident(PatIdent { subpat: None, .. }));
-            let passing = Passing::of(&input.pat, Some(&input.ty));
-            for_each_binding(&mut input.pat.clone(), &mut |binding| {
-                if !self.mentions(&binding.ident.to_string()) {
-                    return;
-                }
-                let by_reference = binding.by_ref.is_some();
-                let borrowed = passing
-                    .iter()
-                    .any(|(name, passing)| *name == binding.ident && *passing == Passing::Borrowed);
-                arguments.push(Argument {
-                    name: binding.ident.clone(),
-                    is_receiver: false,
-                    mutability: binding.mutability.filter(|_| !by_reference),
-                    conditions: conditions.clone(),
-                    lints: lints.clone(),
-                    span: if is_whole_parameter {
-                        ungrouped(&input.ty).span()
-                    } else {
-                        binding.ident.span()
-                    },
-                    passing: if borrowed { Passing::Borrowed } else { Passing::Cloned },
-                });
-            });
-        }
-        arguments
-    }
-
-    fn mentions(&self, name: &str) -> bool {
-        mentions(self.body.stream(), name)
-    }
-
-    /// The signature without what belongs to the attempts, which bind the arguments again: their `mut`s and lints.
-    pub(crate) fn outer_signature(&self) -> Signature {
-        let mut signature = self.signature.clone();
-        for input in &mut signature.inputs {
-            match input {
-                FnArg::Receiver(receiver) if self.mentions("self") => receiver.mutability = None,
-                FnArg::Receiver(_) => {}
-                FnArg::Typed(input) => {
-                    let mut is_passed = false;
-                    for_each_binding(&mut input.pat, &mut |binding| {
-                        if self.mentions(&binding.ident.to_string()) {
-                            is_passed = true;
-                            if binding.by_ref.is_none() {
-                                binding.mutability = None;
-                            }
-                        }
-                    });
-                    let is_lint = |attribute: &Attribute| LINTS.iter().any(|name| attribute.path().is_ident(name));
-                    input.attrs.retain(|attribute| !(is_passed && is_lint(attribute)));
-                }
-            }
-        }
-        signature
-    }
-
-    /// The body for an attempt; where attempts cannot share the receiver, with `receiver` for `self`.
-    pub(crate) fn attempt_body(&self, receiver: &Ident) -> Group {
-        match self.receiver_per_attempt() {
-            Some(_) => rename_self(&self.body, receiver),
-            // As it was written: a syntax error in it is then reported once.
-            None => self.body.clone(),
-        }
-    }
-}
-
-/// Attributes that decide whether a parameter exists.
-const CONDITIONS: [&str; 2] = ["cfg", "cfg_attr"];
-/// Attributes that are about the variable.
-const LINTS: [&str; 5] = ["allow", "expect", "warn", "deny", "forbid"];
-
-impl Passing {
-    /// How the variables of a pattern are passed, as far as pattern and type show it.
-    fn of(pattern: &Pat, ty: Option<&Type>) -> Vec<(Ident, Passing)> {
-        let ty = ty.map(ungrouped);
-        let is_mutable = ty.is_some_and(is_mutable_reference);
-        match (pattern, ty) {
-            (Pat::Ident(binding), _) => {
-                let borrows = binding.by_ref.is_some() && binding.mutability.is_some();
-                let passing = if borrows || is_mutable {
-                    Passing::Borrowed
-                } else {
-                    Passing::Cloned
-                };
-                vec![(binding.ident.clone(), passing)]
-            }
-            // What is matched behind a `&mut` is copied out of it.
-            (Pat::Reference(inner), _) => Passing::of(&inner.pat, None),
-            (Pat::Paren(inner), ty) => Passing::of(&inner.pat, ty),
-            (Pat::Tuple(tuple), Some(Type::Tuple(types))) if tuple.elems.len() == types.elems.len() => {
-                let pairs = tuple.elems.iter().zip(&types.elems);
-                pairs.flat_map(|(pattern, ty)| Passing::of(pattern, Some(ty))).collect()
-            }
-            (pattern, _) => {
-                let mut passing = Vec::new();
-                for_each_binding(&mut pattern.clone(), &mut |binding| {
-                    let borrows = binding.by_ref.is_some() && binding.mutability.is_some();
-                    // The parts of what is borrowed for writing are borrowed for writing.
-                    let borrowed = borrows || is_mutable;
-                    passing.push((
-                        binding.ident.clone(),
-                        if borrowed { Passing::Borrowed } else { Passing::Cloned },
-                    ));
-                });
-                passing
-            }
-        }
+    /// The body with another name for `self`.
+    pub(crate) fn body_with_name_for_self(&self, name: &str) -> Group {
+        with_stream(&self.body, with_name_for_self(self.body.stream(), name))
     }
 }
 
@@ -340,44 +183,5 @@ fn unit(span: Span) -> Type {
         attrs: Vec::new(),
         paren_token: Paren(span),
         elems: Punctuated::new(),
-    })
-}
-
-/// Visits every variable of a pattern that a parameter may have: an irrefutable one.
-fn for_each_binding(pattern: &mut Pat, visit: &mut impl FnMut(&mut PatIdent)) {
-    match pattern {
-        Pat::Ident(binding) => {
-            visit(binding);
-            if let Some((_, inner)) = &mut binding.subpat {
-                for_each_binding(inner, visit);
-            }
-        }
-        Pat::Paren(inner) => for_each_binding(&mut inner.pat, visit),
-        Pat::Reference(inner) => for_each_binding(&mut inner.pat, visit),
-        Pat::Type(inner) => for_each_binding(&mut inner.pat, visit),
-        Pat::Slice(slice) => slice.elems.iter_mut().for_each(|inner| for_each_binding(inner, visit)),
-        Pat::Struct(fields) => fields
-            .fields
-            .iter_mut()
-            .for_each(|field| for_each_binding(&mut field.pat, visit)),
-        Pat::Tuple(tuple) => tuple.elems.iter_mut().for_each(|inner| for_each_binding(inner, visit)),
-        Pat::TupleStruct(tuple) => tuple.elems.iter_mut().for_each(|inner| for_each_binding(inner, visit)),
-        // The cases of an or-pattern bind the same variables.
-        Pat::Or(or) => or
-            .cases
-            .iter_mut()
-            .take(1)
-            .for_each(|inner| for_each_binding(inner, visit)),
-        _ => {}
-    }
-}
-
-/// Tells whether the name occurs in the tokens or in the text of a literal: format strings name variables.
-fn mentions(tokens: TokenStream, name: &str) -> bool {
-    tokens.into_iter().any(|token| match token {
-        TokenTree::Ident(ident) => ident == name,
-        TokenTree::Literal(literal) => literal.to_string().contains(name.trim_start_matches("r#")),
-        TokenTree::Group(group) => mentions(group.stream(), name),
-        TokenTree::Punct(_) => false,
     })
 }

@@ -7,7 +7,6 @@ mod expand;
 #[cfg(test)]
 mod golden;
 mod item;
-mod rename;
 mod types;
 mod verdict;
 

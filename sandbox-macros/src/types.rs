@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::punctuated::Punctuated;
-use syn::{GenericArgument, Path, PathArguments, ReturnType, Token, Type, TypeInfer, TypeParamBound};
+use syn::{GenericArgument, Generics, Path, PathArguments, ReturnType, Token, Type, TypeInfer, TypeParamBound};
 
 /// A future that a function returns without being `async`.
 pub(crate) enum ReturnedFuture {
@@ -81,6 +81,18 @@ pub(crate) fn is_mutable_reference(ty: &Type) -> bool {
 
 pub(crate) fn is_shared_reference(ty: &Type) -> bool {
     matches!(ungrouped(ty), Type::Reference(reference) if reference.mutability.is_none())
+}
+
+/// Tells whether the type names a type parameter, or is an `impl Trait` itself.
+pub(crate) fn is_generic(ty: &Type, generics: &Generics) -> bool {
+    fn names(tokens: TokenStream, generics: &Generics) -> bool {
+        tokens.into_iter().any(|token| match token {
+            TokenTree::Ident(name) => name == "impl" || generics.type_params().any(|parameter| parameter.ident == name),
+            TokenTree::Group(group) => names(group.stream(), generics),
+            _ => false,
+        })
+    }
+    names(ty.to_token_stream(), generics)
 }
 
 /// The type with `_` for every `impl Trait`: so that it can stand in a body.

@@ -25,10 +25,17 @@ pub use controls::{CallControls, Controls};
 pub use lent::LentAttempt;
 pub use state::CallState;
 
+use crate::tool::keep::{Keep, Keeps};
 use crate::tool::{Function, Handler};
 
 /// What the caller of a call gets.
 type Returned<S, R> = <<S as Controls>::Handler as Handler<R>>::Returned;
+
+/// What decides what a call keeps.
+type KeepOf<S> = <<S as Controls>::Handler as Keeps>::Keep;
+
+/// What a call keeps of an outcome.
+type Kept<S, R> = <KeepOf<S> as Keep>::Kept<R>;
 
 pin_project! {
     /// The future of a call.
@@ -36,7 +43,7 @@ pin_project! {
     pub(crate) struct Call<S, F, T: Future> where S: Controls {
         // Before the state, which drops the admission: the slot of a probe is free once the tool is gone, not before.
         #[pin]
-        attempt: Attempt<T, T::Output>,
+        attempt: Attempt<T, S>,
         function: F,
         #[pin]
         state: CallState<S>,

@@ -3,6 +3,7 @@
 mod argument;
 mod check;
 mod error_verdict;
+mod given;
 #[cfg(feature = "rmcp")]
 mod mcp_return_type;
 mod return_type;
@@ -11,24 +12,28 @@ pub use std::boxed::Box;
 pub use std::clone::Clone;
 pub use std::module_path;
 pub use std::ops::ControlFlow::Break;
-pub use std::option::Option::Some;
+pub use std::option::Option::{None, Some};
 pub use std::pin::pin;
 
 pub use argument::{
-    ArgumentPerAttempt, ConstFn, WithArguments, call, classify, constant, ready, returned, take_or_clone, tool,
-    tool_beside_breaker,
+    AttemptsByCaller, BeginAttempts, ConstFn, Moved, OneAttempt, attempts, attempts_by_caller, call, classify,
+    constant, kept_receiver, one_attempt, returned, tool,
 };
 pub use check::{
-    breaker, check, check_cooldowns, count, failure_rate, given_breaker, jitter, millis, probes, retries, threshold,
+    NO_TIMEOUT_MS, breaker, check, check_cooldowns, count, failure_rate, jitter, millis, probes, retries, threshold,
     window,
 };
 pub use error_verdict::{
     Delay, Known, KnownError, KnownType, KnownWrapper, Status, is_status_safe_to_retry, retry_after, source, status,
     verdict_of_status,
 };
+pub use given::{GivenBreaker, GivenPolicy, KeptBreaker};
 #[cfg(feature = "rmcp")]
 pub use mcp_return_type::{AnswerProbe, AnyAnswer, ErrorReader, ResultAnswer, ToolAnswerProbe, UnitAnswer};
-pub use return_type::{AnyOutcome, AnyType, DisplayedError, Opaque, OutcomeProbe, Probe, StatedError, WrappedError};
+pub use return_type::{
+    AnyKept, AnyOutcome, AnyType, DisplayedError, KeepProbe, Opaque, OutcomeProbe, Probe, StatedError, WrappedError,
+    keep_nothing,
+};
 
 pub use crate::__sandboxed_handler as handler;
 pub use crate::breaker::CircuitBreaker;
@@ -38,8 +43,9 @@ pub use crate::execute::execute_with_controls;
 pub use crate::mcp::outcome::{AlwaysRetry, AsResult, AsText, FrameworkResult, FromIsError, Text, ToServer};
 pub use crate::policy::Policy;
 pub use crate::site::{SiteRef, ToolInfo, ToolSite};
+pub use crate::tool::attempts::{Attempts, CanOwn, RetriedAttempts};
 pub use crate::tool::error_type::{AlwaysRetryDescribed, FromDisplayedErrorType, FromWrappedError};
-pub use crate::tool::label::{SiteLabel, SiteLabelBesideBreaker};
+pub use crate::tool::label::{NamedLabel, SiteLabel, SiteLabelBesideBreaker};
 pub use crate::tool::outcome::Classified;
 pub use crate::tool::{FromReturnType, TypedHandler};
 pub use crate::verdict::{ErrorVerdict, Verdict};

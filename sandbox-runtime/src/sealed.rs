@@ -14,5 +14,6 @@ impl<F: FnMut() -> A, A: Future<Output = Result<Value, String>>> IntoTool for F 
 
 pub trait ToolLabel {}
 pub trait Handler {}
+pub trait Keep {}
 pub trait Reader {}
 pub trait FailureReturn {}

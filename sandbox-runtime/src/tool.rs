@@ -10,9 +10,11 @@
 //! }
 //! ```
 
+pub(crate) mod attempts;
 pub(crate) mod error_type;
 pub(crate) mod failure_return;
 pub(crate) mod handler;
+pub(crate) mod keep;
 pub(crate) mod label;
 pub(crate) mod outcome;
 
@@ -25,9 +27,11 @@ use crate::failure::Failure;
 use crate::sealed;
 use crate::verdict::{ErrorVerdict, Verdict};
 
+pub use attempts::{Attempts, CanOwn, RetriedAttempts};
 pub use error_type::{FromErrorType, PerVariant};
 pub use failure_return::{FailureReturn, FromFailure, HoldFailure};
-pub use handler::{Handler, JsonHandler, TypedHandler};
+pub use handler::{Forgetful, Handler, JsonHandler, TypedHandler};
+pub use keep::{IsTimedOut, Keep, KeepNothing, KeepOutcome, Keeps, Last};
 pub use label::{NameLabel, ToolLabel};
 pub use outcome::{AlwaysSuccess, DescribeError, FromReturnType, IgnoreIf, Outcome, Reader, RetryIf, UserFn};
 
@@ -232,7 +236,7 @@ impl<F, C, S, K, L> Tool<F, TypedHandler<C, S>, K, L> {
 
 impl<F, H, K, L> Tool<F, H, K, L> {
     #[inline]
-    fn with_handler<I>(self, handler: impl FnOnce(H) -> I) -> Tool<F, I, K, L> {
+    pub(crate) fn with_handler<I>(self, handler: impl FnOnce(H) -> I) -> Tool<F, I, K, L> {
         Tool {
             label: self.label,
             function: self.function,

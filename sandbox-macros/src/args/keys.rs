@@ -7,6 +7,7 @@ use super::bounds::Bounds;
 /// A key of the attribute; [`KEYS`] has its spelling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Key {
+    Policy,
     TimeoutMs,
     MaxRetries,
     BackoffBaseMs,
@@ -32,8 +33,12 @@ pub(crate) enum Key {
 }
 
 impl Key {
+    pub(crate) fn spec(self) -> Option<&'static KeySpec> {
+        KEYS.iter().find(|spec| spec.key == self)
+    }
+
     pub(crate) fn text(self) -> &'static str {
-        KEYS.iter().find(|spec| spec.key == self).map_or("", |spec| spec.text)
+        self.spec().map_or("", |spec| spec.text)
     }
 }
 
@@ -68,7 +73,7 @@ pub(crate) enum ValueKind {
     Bool,
     /// An expression; the text describes its value.
     Expression(&'static str),
-    /// A string literal.
+    /// A string literal, or the path of a constant.
     Text,
     /// A path.
     Path,
@@ -87,6 +92,8 @@ pub(crate) struct KeySpec {
     pub(crate) function: Option<&'static str>,
     /// The method of `Policy` or, in the breaker's section, of `CircuitBreaker` that takes the value.
     pub(crate) setter: Option<&'static str>,
+    /// Whether the word `off` is a value, too.
+    pub(crate) may_be_off: bool,
 }
 
 impl KeySpec {
@@ -98,7 +105,13 @@ impl KeySpec {
             kind,
             function: None,
             setter: None,
+            may_be_off: false,
         }
+    }
+
+    /// Tells whether the key is a setting of the policy.
+    pub(crate) fn is_of_policy(&self) -> bool {
+        self.section == Section::Attribute && self.setter.is_some()
     }
 
     const fn function(self, function: &'static str) -> Self {
@@ -111,6 +124,13 @@ impl KeySpec {
     const fn setter(self, setter: &'static str) -> Self {
         KeySpec {
             setter: Some(setter),
+            ..self
+        }
+    }
+
+    const fn or_off(self) -> Self {
+        KeySpec {
+            may_be_off: true,
             ..self
         }
     }
@@ -138,12 +158,18 @@ pub(crate) const KEYS: &[KeySpec] = {
     const ANY_U32: Bounds = Bounds::up_to(u32::MAX as u64);
     &[
         attribute(
+            Key::Policy,
+            "policy",
+            Expression("an expression for a `Policy`, which is evaluated once for each call"),
+        ),
+        attribute(
             Key::TimeoutMs,
             "timeout_ms",
             millis(ANY_U64.from(1, "every attempt would time out"), "5_000"),
         )
         .function("millis")
-        .setter("timeout"),
+        .setter("timeout")
+        .or_off(),
         attribute(Key::MaxRetries, "max_retries", number("retries", ANY_U32, "2")).setter("max_retries"),
         attribute(Key::BackoffBaseMs, "backoff_base_ms", millis(ANY_U64, "500"))
             .function("millis")

@@ -9,7 +9,7 @@ use quote::quote;
 
 use super::bounds::filled;
 use super::expected;
-use super::keys::{KEYS, Key, KeySpec, Section, ValueKind};
+use super::keys::{KEYS, Key, KeySpec, ValueKind};
 
 /// A share that is above one number and at most another.
 pub(super) struct Share {
@@ -101,9 +101,7 @@ pub(crate) fn expansion() -> TokenStream {
 /// policy takes, and the seed of its jitter. They are an `enum`, so that the runtime cannot forget one: its `match` would not
 /// compile.
 fn policy_keys() -> TokenStream {
-    let arguments = KEYS
-        .iter()
-        .filter(|spec| spec.section == Section::Attribute && spec.setter.is_some());
+    let arguments = KEYS.iter().filter(|spec| spec.is_of_policy());
     let mut names: Vec<_> = arguments
         .clone()
         .map(|spec| ident(&format!("{:?}", spec.key)))

@@ -29,6 +29,8 @@ fn good_arguments_are_silent() {
         "breaker = off",
         "breaker = &self.breaker",
         "breaker()",
+        "policy = self.policy, breaker(threshold = 2)",
+        "timeout_ms = off, name = Self::NAME",
     ] {
         assert_eq!(messages(text), [""; 0], "`{text}`");
     }
@@ -70,6 +72,11 @@ fn no_text_panics_and_every_mistake_is_reported() {
         ("ignore_if = a, classify = b, retry_if = c", 2),
         ("retry_if = 5, cancel = true, on_failure = \"text\"", 3),
         ("jitter = full, max_retries = 0", 1),
+        (
+            "policy = self.policy, timeout_ms = 5, jitter = full, name = \"search\"",
+            2,
+        ),
+        ("timeout_ms = no, name = lower::case", 1),
     ] {
         let messages = messages(text);
         assert_eq!(messages.len(), mistakes, "`{text}` gave {messages:?}");

@@ -7,7 +7,7 @@ use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 
 use super::{Expansion, mixed_site_at};
-use crate::args::{Breaker, KEYS, Key, KeySpec, Section, ValueKind, literal};
+use crate::args::{Breaker, KEYS, Key, KeySpec, Section, ValueKind, is_word, literal};
 
 impl Expansion<'_> {
     /// The constants and statics, in front of the call.
@@ -18,9 +18,9 @@ impl Expansion<'_> {
         } = self;
         let settings = self.setters(Section::Attribute);
         let checks = self.checks();
-        let has_slot = |argument| !self.is_borrowed(argument);
-        let needs_retried = self.args.allows_retries().is_none() && self.arguments.iter().any(has_slot);
-        let retried = needs_retried.then(|| quote!(const #retried: bool = #private::retries(&#policy);));
+        let retried = self
+            .needs_retried()
+            .then(|| quote!(const #retried: bool = #private::retries(&#policy);));
         let name = self.name();
         let breaker = match self.args.breaker() {
             Breaker::Own => self.own_breaker(),
@@ -38,8 +38,8 @@ impl Expansion<'_> {
     /// The name that failures have for the tool.
     fn name(&self) -> TokenStream {
         match self.args.value(Key::Name) {
-            Some(name) => quote!(#name),
-            None => {
+            Some(name) if self.name_of_type().is_none() => quote!(#name),
+            _ => {
                 let name = self.item.signature.ident.unraw().to_string();
                 quote!(#name)
             }
@@ -65,7 +65,11 @@ impl Expansion<'_> {
     /// Tells whether the text shows that the rule about a setting holds. Each constant that this saves is two or three in a
     /// hundred of the time to check a crate of tools.
     fn is_seen_to_hold(&self, key: Key) -> bool {
-        key == Key::TimeoutMs && self.args.value(key).and_then(literal).is_some()
+        key == Key::TimeoutMs
+            && self
+                .args
+                .value(key)
+                .is_some_and(|value| literal(value).is_some() || is_word(value, "off"))
     }
 
     /// A breaker in a static cannot be read by a constant: the two settings are given to the check once more.
@@ -108,6 +112,11 @@ impl Expansion<'_> {
 
     fn setter_value(&self, spec: &KeySpec, value: &Expr) -> TokenStream {
         match (spec.kind, spec.function) {
+            _ if spec.may_be_off && is_word(value, "off") => {
+                let private = self.private(Span::mixed_site());
+                let constant = Ident::new(&format!("NO_{}", spec.text.to_uppercase()), Span::mixed_site());
+                quote!(#private::#constant)
+            }
             (ValueKind::Word(_), _) => {
                 let private = self.private(Span::mixed_site());
                 let module = Ident::new(spec.text, Span::mixed_site());

@@ -2,7 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::parse_quote;
+use syn::{Type, parse_quote};
 
 use super::Expansion;
 use crate::args::Key;
@@ -18,10 +18,26 @@ impl Expansion<'_> {
         let may_be_served = self.item.has_attribute("tool") || matches!(self.shape, Shape::Boxed(_));
         let tool = may_be_served.then(|| quote!(tool));
         let on_failure = self.args.value(Key::OnFailure).map(|_| quote!(; on_failure));
-        // A part that is opaque could be anything, and so could be taken for all that is asked for: in its place, and in that of a
-        // trait object that borrows, stands one of which nothing is known.
-        let returned = known(self.returned, &parse_quote!(#private::Opaque));
+        let returned = self.known();
         quote!(#private::handler!([#tool #on_failure] #returned))
+    }
+
+    /// The return type, of which the compiler is asked what it can do. A part that is opaque could be anything, and so could be
+    /// taken for all that is asked for: in its place, and in that of a trait object that borrows, stands one of which nothing
+    /// is known.
+    fn known(&self) -> Type {
+        let private = self.private(self.return_span);
+        known(self.returned, &parse_quote!(#private::Opaque))
+    }
+
+    /// The tool as a call that may have to wait for a retry runs it: what cannot be sent to another thread is not kept.
+    pub(super) fn kept(&self, tool: &TokenStream) -> TokenStream {
+        let private = self.private(self.return_span);
+        if self.is_single_attempt() {
+            return quote!(#private::keep_nothing(#tool));
+        }
+        let returned = self.known();
+        quote!(#private::KeepProbe::<#returned>::NEW.__sandboxed_keep(#tool))
     }
 
     /// The tool with the settings about its results, in an order in which later ones replace what earlier ones say.

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::future::Future;
 use std::ops::ControlFlow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, UnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
@@ -11,20 +11,20 @@ use pin_project_lite::pin_project;
 use tokio::task::coop;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::{CallState, Controls, Returned, nested};
+use super::{CallState, Controls, KeepOf, Kept, Returned, nested};
 use crate::breaker::ProbeScope;
 use crate::clock::saturating_add;
 use crate::failure::{AttemptEnd, Decision, FailureKind, Stop};
 use crate::sanitize::sanitized;
 use crate::tool::Handler;
+use crate::tool::keep::{Keep, Last};
 use crate::verdict::Verdict;
 
 pin_project! {
     /// The tool and the only timer of a call.
-    #[derive(Debug)]
-    pub(crate) struct Attempt<T, R> {
+    pub(crate) struct Attempt<T: Future, S: Controls> {
         #[pin]
-        stage: Stage<T, R>,
+        stage: Stage<T, Kept<S, T::Output>>,
         // The limit of the running tool, armed when it first has to wait; later the delay before the next attempt.
         #[pin]
         timer: Option<Sleep>,
@@ -34,7 +34,7 @@ pin_project! {
 pin_project! {
     #[project = StageProjection]
     #[derive(Debug)]
-    enum Stage<T, R> {
+    enum Stage<T, W> {
         // The breaker has not been asked yet. A stage of its own, so that the first attempt of a tool that is ready at once
         // looks at nothing else.
         New,
@@ -44,12 +44,21 @@ pin_project! {
             #[pin]
             tool: T,
         },
-        // For the next attempt, with the outcome of the last one; `None` if that timed out.
+        // For the next attempt.
         Waiting {
-            outcome: Option<R>,
+            last: Option<W>,
         },
         Ended,
     }
+}
+
+/// By hand, because a timer of tokio is not: nobody sees it after a panic, and none of its own code is the user's.
+impl<T, S> UnwindSafe for Attempt<T, S>
+where
+    T: Future + UnwindSafe,
+    S: Controls,
+    Kept<S, T::Output>: UnwindSafe,
+{
 }
 
 /// What a poll ended with that was not a success.
@@ -67,7 +76,7 @@ pub(crate) enum PollEnd<R> {
     Panicked(String),
 }
 
-impl<T: Future> Attempt<T, T::Output> {
+impl<T: Future, S: Controls> Attempt<T, S> {
     /// An attempt that asks the breaker, unless it `is_admitted` already.
     #[inline(always)]
     pub(crate) fn new(is_admitted: bool) -> Self {
@@ -79,7 +88,7 @@ impl<T: Future> Attempt<T, T::Output> {
 
     /// Lets the limit of the tool end no later than what the call has entered since it was armed.
     #[cold]
-    pub(crate) fn tighten_limit<S: Controls>(self: Pin<&mut Self>, state: &CallState<S>) {
+    pub(crate) fn tighten_limit(self: Pin<&mut Self>, state: &CallState<S>) {
         let this = self.project();
         if let StageProjection::Running { .. } = this.stage.project()
             && let Some(timer) = this.timer.as_pin_mut()
@@ -111,7 +120,7 @@ impl<T: Future> Attempt<T, T::Output> {
     where
         H: Handler<T::Output>,
     {
-        let begin = |mut stage: Pin<&mut Stage<T, T::Output>>| stage.set(Stage::Running { tool: begin() });
+        let begin = |mut stage: Pin<&mut Stage<T, Kept<S, T::Output>>>| stage.set(Stage::Running { tool: begin() });
         self.poll_tool(handler, scope, begin, cx)
     }
 
@@ -120,7 +129,7 @@ impl<T: Future> Attempt<T, T::Output> {
         self: Pin<&mut Self>,
         handler: &H,
         _scope: Option<ProbeScope>,
-        begin: impl FnOnce(Pin<&mut Stage<T, T::Output>>),
+        begin: impl FnOnce(Pin<&mut Stage<T, Kept<S, T::Output>>>),
         cx: &mut Context<'_>,
     ) -> Result<T::Output, PollEnd<T::Output>>
     where
@@ -155,14 +164,13 @@ impl<T: Future> Attempt<T, T::Output> {
     /// nothing once the next attempt may begin.
     // It has one caller for each tool, and each function around it would move the result once more.
     #[inline(always)]
-    pub(crate) fn poll<S>(
+    pub(crate) fn poll(
         mut self: Pin<&mut Self>,
         mut state: Pin<&mut CallState<S>>,
         end: Option<PollEnd<T::Output>>,
         cx: &mut Context<'_>,
     ) -> Poll<ControlFlow<Returned<S, T::Output>>>
     where
-        S: Controls,
         S::Handler: Handler<T::Output>,
     {
         // At the first poll of an attempt its limit cannot be over, so that only a resumed tool needs to know.
@@ -184,7 +192,7 @@ impl<T: Future> Attempt<T, T::Output> {
                 _ => return self.poll_next_attempt(state, cx),
             },
         };
-        let (end, outcome, message) = match end {
+        let (end, last, message) = match end {
             PollEnd::NotAdmitted => return self.poll_first_admission(state, cx),
             PollEnd::Cancelled => return Poll::Ready(ControlFlow::Break(self.cancel(state))),
             PollEnd::Pending => {
@@ -194,28 +202,27 @@ impl<T: Future> Attempt<T, T::Output> {
                     had_budget,
                     cx
                 ));
-                (AttemptEnd::TimedOut, None, None)
+                (AttemptEnd::TimedOut, Last::TimedOut, None)
             }
-            PollEnd::Failed(outcome, verdict) => (AttemptEnd::Returned(verdict), Some(outcome), None),
-            PollEnd::Panicked(message) => (AttemptEnd::Panicked, None, Some(message)),
+            PollEnd::Failed(outcome, verdict) => (AttemptEnd::Returned(verdict), Last::Outcome(outcome), None),
+            PollEnd::Panicked(message) => (AttemptEnd::Panicked, Last::Lost, Some(message)),
         };
-        match self.as_mut().finish_attempt(state.as_mut(), end, outcome, message) {
+        match self.as_mut().finish_attempt(state.as_mut(), end, last, message) {
             ControlFlow::Break(returned) => Poll::Ready(ControlFlow::Break(returned)),
             ControlFlow::Continue(()) => self.poll_next_attempt(state, cx),
         }
     }
 
-    /// Ends an attempt that did not succeed: tells the breaker, then ends the call or starts the wait. The tool has returned
-    /// the `outcome`, or panicked with the `message`, or neither.
-    fn finish_attempt<S>(
+    /// Ends an attempt that did not succeed: tells the breaker, then ends the call or starts the wait. What the tool has
+    /// left is `last`; a panic has a `message`.
+    fn finish_attempt(
         self: Pin<&mut Self>,
         mut state: Pin<&mut CallState<S>>,
         mut end: AttemptEnd,
-        outcome: Option<T::Output>,
+        last: Last<T::Output>,
         mut message: Option<String>,
     ) -> ControlFlow<Returned<S, T::Output>>
     where
-        S: Controls,
         S::Handler: Handler<T::Output>,
     {
         let mut this = self.project();
@@ -228,7 +235,7 @@ impl<T: Future> Attempt<T, T::Output> {
             stop_timer(this.timer.as_mut(), state.as_mut());
         }
         // Asked of the tool's own error type or function, before anything is settled: a panic there is a panic of the tool.
-        let is_safe = state.is_safe_to_retry(end, outcome.as_ref()).unwrap_or_else(|later| {
+        let is_safe = state.is_safe_to_retry(end, &last).unwrap_or_else(|later| {
             end = AttemptEnd::Panicked;
             message = Some(later);
             false
@@ -238,7 +245,12 @@ impl<T: Future> Attempt<T, T::Output> {
         let (decision, refusal) = state.as_mut().decide(end, is_safe);
         match decision {
             Decision::Retry { delay, .. } => {
-                this.stage.set(Stage::Waiting { outcome });
+                if let Err(message) = state.as_mut().keep_text(&last) {
+                    let kind = FailureKind::Panicked;
+                    return ControlFlow::Break(state.finish_with_failure(Stop::Panicked, kind, Some(message)));
+                }
+                let last = KeepOf::<S>::keep(last);
+                this.stage.set(Stage::Waiting { last: Some(last) });
                 if !delay.is_zero() {
                     this.timer.set(Some(sleep_until(saturating_add(Instant::now(), delay))));
                 }
@@ -247,20 +259,19 @@ impl<T: Future> Attempt<T, T::Output> {
             Decision::Stop(stop) => ControlFlow::Break(match stop {
                 Stop::Panicked => state.finish_with_failure(stop, FailureKind::Panicked, message),
                 Stop::DeadlineExceeded => state.finish_with_failure(stop, FailureKind::DeadlineExceeded, None),
-                _ => state.finish_with(stop, outcome, refusal),
+                _ => state.finish_with(stop, last, refusal),
             }),
         }
     }
 
     /// Asks for the first attempt of a call that is surrounded, or whose breaker is not closed.
     #[inline(always)]
-    fn poll_first_admission<S>(
+    fn poll_first_admission(
         self: Pin<&mut Self>,
         mut state: Pin<&mut CallState<S>>,
         cx: &mut Context<'_>,
     ) -> Poll<ControlFlow<Returned<S, T::Output>>>
     where
-        S: Controls,
         S::Handler: Handler<T::Output>,
     {
         // A loop over calls that are refused at once lets others run.
@@ -274,13 +285,12 @@ impl<T: Future> Attempt<T, T::Output> {
     }
 
     /// Waits out the delay and asks for the next attempt.
-    fn poll_next_attempt<S>(
+    fn poll_next_attempt(
         mut self: Pin<&mut Self>,
         mut state: Pin<&mut CallState<S>>,
         cx: &mut Context<'_>,
     ) -> Poll<ControlFlow<Returned<S, T::Output>>>
     where
-        S: Controls,
         S::Handler: Handler<T::Output>,
     {
         let mut this = self.as_mut().project();
@@ -295,14 +305,14 @@ impl<T: Future> Attempt<T, T::Output> {
             // Without a delay a tool that fails at once would never let go of its thread.
             ready!(coop::poll_proceed(cx)).made_progress();
         }
-        let StageProjection::Waiting { outcome } = this.stage.project() else {
+        let StageProjection::Waiting { last } = this.stage.project() else {
             panic!("a call was polled after it had ended");
         };
         let admission = ready!(state.as_mut().poll_admission(cx));
-        let outcome = outcome.take();
+        let last = left::<S, _>(last);
         let admitted = match admission {
-            Ok(()) => state.admit_retry(outcome),
-            Err(stop) => Err(state.finish_with(stop, outcome, None)),
+            Ok(()) => state.admit_retry(last),
+            Err(stop) => Err(state.finish_with(stop, last, None)),
         };
         Poll::Ready(self.admitted(admitted))
     }
@@ -325,16 +335,15 @@ impl<T: Future> Attempt<T, T::Output> {
 
     /// Ends the call because its caller cancelled it: nothing is counted.
     #[cold]
-    fn cancel<S>(self: Pin<&mut Self>, mut state: Pin<&mut CallState<S>>) -> Returned<S, T::Output>
+    fn cancel(self: Pin<&mut Self>, mut state: Pin<&mut CallState<S>>) -> Returned<S, T::Output>
     where
-        S: Controls,
         S::Handler: Handler<T::Output>,
     {
         let mut this = self.project();
         // The call may have been cancelled before it was polled.
         state.as_mut().enters_surroundings();
         let waiting_for_retry = match this.stage.as_mut().project() {
-            StageProjection::Waiting { outcome } => Some(outcome.take()),
+            StageProjection::Waiting { last } => Some(left::<S, _>(last)),
             _ => None,
         };
         // What a panic in the tool's destructor says no longer matters to anybody.
@@ -344,10 +353,16 @@ impl<T: Future> Attempt<T, T::Output> {
             None => stop_timer(this.timer, state.as_mut()),
         }
         match waiting_for_retry {
-            Some(outcome) => state.finish_with(Stop::Cancelled, outcome, None),
+            Some(last) => state.finish_with(Stop::Cancelled, last, None),
             None => state.finish_with_failure(Stop::Cancelled, FailureKind::Cancelled, None),
         }
     }
+}
+
+/// Takes what the last attempt has left from where the call has kept it.
+#[inline]
+fn left<S: Controls, R>(kept: &mut Option<Kept<S, R>>) -> Last<R> {
+    kept.take().map_or(Last::Lost, KeepOf::<S>::give_back)
 }
 
 /// Polls the limit of a tool that has to wait, and arms it at the first time. Out of line: a tool that is ready at once does

@@ -8,13 +8,14 @@ use pin_project_lite::pin_project;
 
 use crate::breaker::CircuitBreaker;
 use crate::policy::Policy;
+use crate::tool::keep::Keeps;
 use crate::tool::label::BreakerRef;
 use crate::tool::{Tool, ToolLabel};
 
 /// The policy, breaker, label, handler and cancellation of a call, in one type for the engine to carry.
 pub trait Controls {
     /// See [`handler`](Self::handler).
-    type Handler;
+    type Handler: Keeps;
     /// The settings; the same at every call of this.
     fn policy(&self) -> Policy;
     /// Admits the attempts.
@@ -59,6 +60,7 @@ impl<C, B, H, K, L> Controls for CallControls<C, B, H, K, L>
 where
     C: Into<Policy> + Copy,
     B: BreakerRef,
+    H: Keeps,
     K: Future<Output = ()>,
     L: ToolLabel,
 {

@@ -7,6 +7,7 @@ use crate::breaker::Admission;
 use crate::failure::{Failure, FailureKind, PanicMessage, Refusal, Stop, millis};
 use crate::surroundings::CallEnd;
 use crate::tool::Handler;
+use crate::tool::keep::Last;
 
 impl<S: Controls> CallState<S> {
     /// Ends the call with a success of the first attempt, which was not written down as [begun](Self::begin_attempt).
@@ -36,17 +37,22 @@ impl<S: Controls> CallState<S> {
         self.controls.handler().finish(self.attempts, Ok(outcome), None)
     }
 
-    /// Ends the call with the outcome of its last attempt; `None` if that timed out.
+    /// Ends the call with what its last attempt has left.
     pub(super) fn finish_with<R>(
         self: Pin<&mut Self>,
         stop: Stop,
-        outcome: Option<R>,
+        last: Last<R>,
         refusal: Option<Refusal>,
     ) -> Returned<S, R>
     where
         S::Handler: Handler<R>,
     {
-        let last = outcome.ok_or_else(|| self.failure(FailureKind::Timeout));
+        let last = match (last, refusal) {
+            (Last::Outcome(outcome), _) => Ok(outcome),
+            (Last::TimedOut, _) => Err(self.failure(FailureKind::Timeout)),
+            (Last::Lost, Some(refusal)) => Err(self.failure_of(refusal)),
+            (Last::Lost, None) => Err(self.failure(kind_of(stop))),
+        };
         self.finish(stop, last, refusal)
     }
 
@@ -74,11 +80,7 @@ impl<S: Controls> CallState<S> {
     where
         S::Handler: Handler<R>,
     {
-        let kind = match stop {
-            Stop::Cancelled => FailureKind::Cancelled,
-            _ => FailureKind::DeadlineExceeded,
-        };
-        self.finish_with_failure(stop, kind, None)
+        self.finish_with_failure(stop, kind_of(stop), None)
     }
 
     /// Ends the call with an outcome that is not a success, or with a failure.
@@ -188,5 +190,13 @@ impl<S: Controls> CallState<S> {
             last_error: None,
             panic_message: None,
         }
+    }
+}
+
+/// The failure that stands for the answer of a call which has none, by what ended the wait for an attempt.
+fn kind_of(stop: Stop) -> FailureKind {
+    match stop {
+        Stop::Cancelled => FailureKind::Cancelled,
+        _ => FailureKind::DeadlineExceeded,
     }
 }

@@ -3,6 +3,7 @@
 //! A closure could not lend its arguments to the futures that it returns, and an `AsyncFnMut` in the call would borrow from
 //! the field beside it. So the function under the attribute has the loop, around the same engine.
 
+use std::fmt;
 use std::future::Future;
 use std::ops::ControlFlow;
 use std::pin::Pin;
@@ -34,12 +35,17 @@ impl<S: Controls> CallState<S> {
 pin_project! {
     /// Resolves to what the caller gets, or to nothing once the next attempt may begin.
     #[must_use = "futures do nothing unless polled"]
-    #[derive(Debug)]
     pub struct LentAttempt<'c, S, F, T: Future> where S: Controls {
         state: Pin<&'c mut CallState<S>>,
         begin: Option<F>,
         #[pin]
-        attempt: Attempt<T, T::Output>,
+        attempt: Attempt<T, S>,
+    }
+}
+
+impl<S: Controls, F, T: Future> fmt::Debug for LentAttempt<'_, S, F, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LentAttempt").finish_non_exhaustive()
     }
 }
 

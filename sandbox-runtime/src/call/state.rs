@@ -1,5 +1,6 @@
 //! [`CallState`]: what a call has to remember, and how its attempts are admitted and settled.
 
+use std::panic::UnwindSafe;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -11,11 +12,12 @@ use super::retry::{Situation, decide};
 use super::{Controls, Returned};
 use crate::breaker::{Admission, ProbeScope};
 use crate::clock::Moment;
-use crate::failure::{AttemptEnd, Decision, FailureKind, Refusal, Stop};
+use crate::failure::{AttemptEnd, Decision, Refusal, Stop};
 use crate::gate;
 use crate::policy::Policy;
 use crate::surroundings::Surroundings;
 use crate::tool::Handler;
+use crate::tool::keep::Last;
 use crate::verdict::Verdict;
 
 pin_project! {
@@ -42,6 +44,9 @@ pin_project! {
         }
     }
 }
+
+/// By hand, because what surrounds a call has locks: those of the engine, under which no code of the user runs.
+impl<S: Controls + UnwindSafe> UnwindSafe for CallState<S> {}
 
 /// What few calls have.
 #[derive(Debug, Default)]
@@ -110,26 +115,21 @@ impl<S: Controls> CallState<S> {
         }
     }
 
-    /// Asks the breaker for a further attempt; `outcome` is that of the last one, `None` if it timed out.
-    pub(super) fn admit_retry<R>(mut self: Pin<&mut Self>, outcome: Option<R>) -> Result<(), Returned<S, R>>
+    /// Asks the breaker for a further attempt; `last` is what the one before has left.
+    pub(super) fn admit_retry<R>(self: Pin<&mut Self>, last: Last<R>) -> Result<(), Returned<S, R>>
     where
         S::Handler: Handler<R>,
     {
         // A timer may wake late, and an attempt that would be cut at its first wait is better not begun.
         if self.time_left().is_some_and(|left| left.is_zero()) {
-            return Err(self.finish_with(Stop::NoTimeLeft, outcome, None));
-        }
-        if let Some(outcome) = &outcome
-            && let Err(message) = self.as_mut().keep_earlier_error(outcome)
-        {
-            return Err(self.finish_with_failure(Stop::Panicked, FailureKind::Panicked, Some(message)));
+            return Err(self.finish_with(Stop::NoTimeLeft, last, None));
         }
         match self.controls.breaker().request(self.policy().timeout) {
             Ok(admission) => {
                 self.begin_attempt(admission);
                 Ok(())
             }
-            Err(refusal) => Err(self.finish_with(Stop::BreakerOpened, outcome, Some(refusal))),
+            Err(refusal) => Err(self.finish_with(Stop::BreakerOpened, last, Some(refusal))),
         }
     }
 
@@ -211,15 +211,15 @@ impl<S: Controls> CallState<S> {
     }
 
     /// Tells whether the tool can be run again after this end of an attempt whatever it has done: because it is idempotent, or
-    /// because the `outcome` says that it has done nothing.
+    /// because its outcome says that it has done nothing.
     #[inline]
-    pub(super) fn is_safe_to_retry<R>(&self, end: AttemptEnd, outcome: Option<&R>) -> Result<bool, String>
+    pub(super) fn is_safe_to_retry<R>(&self, end: AttemptEnd, last: &Last<R>) -> Result<bool, String>
     where
         S::Handler: Handler<R>,
     {
-        match (end, outcome) {
+        match (end, last) {
             _ if self.policy().idempotent => Ok(true),
-            (AttemptEnd::Returned(Verdict::Retry { .. }), Some(outcome)) => {
+            (AttemptEnd::Returned(Verdict::Retry { .. }), Last::Outcome(outcome)) => {
                 guard(|| self.controls.handler().is_safe_to_retry(outcome))
             }
             _ => Ok(false),
@@ -261,15 +261,17 @@ impl<S: Controls> CallState<S> {
         self.controls.policy()
     }
 
-    /// Keeps what a later failure is to report of an outcome. Most handlers have nothing to keep, which the compiler sees. The
-    /// text is written by code of the user: if that panics, so has the tool.
+    /// Keeps what a later failure is to report of what the last attempt has left. Most handlers have no text, which the compiler
+    /// sees. It is written by code of the user: if that panics, so has the tool.
     #[inline]
-    fn keep_earlier_error<R>(self: Pin<&mut Self>, outcome: &R) -> Result<(), String>
+    pub(super) fn keep_text<R>(self: Pin<&mut Self>, last: &Last<R>) -> Result<(), String>
     where
         S::Handler: Handler<R>,
     {
         let handler = self.controls.handler();
-        if let Some(text) = guard(|| handler.text(outcome))? {
+        if let Last::Outcome(outcome) = last
+            && let Some(text) = guard(|| handler.text(outcome))?
+        {
             self.project().rare.get_or_insert_default().earlier_error = Some(text);
         }
         Ok(())

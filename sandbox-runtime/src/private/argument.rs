@@ -1,48 +1,23 @@
 //! How an expansion hands arguments to attempts, and its constants to a call.
 
-use std::future::{Future, Pending};
+use std::future::{Future, Pending, Ready};
+use std::marker::PhantomData;
 
 use crate::breaker::CircuitBreaker;
 use crate::call::{CallControls, CallState};
 use crate::policy::Policy;
 use crate::sealed;
-use crate::site::SiteRef;
-use crate::tool::label::{SiteLabel, SiteLabelBesideBreaker};
+use crate::tool::keep::Keeps;
 use crate::tool::outcome::Classified;
 use crate::tool::{Function, Tool, ToolLabel, TypedHandler};
 use crate::verdict::Verdict;
 
-/// The tool of an annotated function that has a breaker of its own.
+/// The tool of an annotated function.
 #[inline]
-pub fn tool<F, A, H, L>(site: L, function: F, handler: H) -> Tool<WithArguments<F>, H, Pending<()>, SiteLabel<L>>
-where
-    F: FnMut(bool) -> A,
-    A: Future,
-    L: Fn() -> SiteRef,
-{
+pub fn tool<L: ToolLabel, F: Function, H>(label: L, function: F, handler: H) -> Tool<F, H, Pending<()>, L> {
     Tool {
-        label: SiteLabel(site),
-        function: WithArguments(function),
-        handler,
-        cancel: std::future::pending(),
-    }
-}
-
-/// The tool of an annotated function that names a breaker.
-#[inline]
-pub fn tool_beside_breaker<F, A, H, L>(
-    site: L,
-    function: F,
-    handler: H,
-) -> Tool<WithArguments<F>, H, Pending<()>, SiteLabelBesideBreaker<L>>
-where
-    F: FnMut(bool) -> A,
-    A: Future,
-    L: Fn() -> SiteRef,
-{
-    Tool {
-        label: SiteLabelBesideBreaker(site),
-        function: WithArguments(function),
+        label,
+        function,
         handler,
         cancel: std::future::pending(),
     }
@@ -62,13 +37,19 @@ where
     tool.with_reader(|inner| Classified { verdict, inner })
 }
 
-/// A function that is told whether another attempt may follow, because it has arguments to hand to attempts.
+/// A function that begins every attempt. It is told whether another may follow, because it has arguments to hand to them.
+#[inline]
+pub fn attempts<F: FnMut(bool) -> A, A: Future>(begin: F) -> BeginAttempts<F> {
+    BeginAttempts(begin)
+}
+
+/// See [`attempts`].
 #[derive(Debug)]
-pub struct WithArguments<F>(F);
+pub struct BeginAttempts<F>(F);
 
-impl<F> sealed::Function for WithArguments<F> {}
+impl<F> sealed::Function for BeginAttempts<F> {}
 
-impl<F, A> Function for WithArguments<F>
+impl<F, A> Function for BeginAttempts<F>
 where
     F: FnMut(bool) -> A,
     A: Future,
@@ -78,6 +59,54 @@ where
     #[inline]
     fn begin(&mut self, retry_possible: bool) -> A {
         (self.0)(retry_possible)
+    }
+}
+
+/// A function that begins the only attempt, and gives its arguments away.
+#[inline]
+pub fn one_attempt<F: FnOnce() -> A, A: Future>(begin: F) -> OneAttempt<F> {
+    OneAttempt(Some(begin))
+}
+
+/// See [`one_attempt`].
+#[derive(Debug)]
+pub struct OneAttempt<F>(Option<F>);
+
+impl<F> sealed::Function for OneAttempt<F> {}
+
+impl<F, A> Function for OneAttempt<F>
+where
+    F: FnOnce() -> A,
+    A: Future,
+{
+    type Attempt = A;
+
+    #[inline]
+    fn begin(&mut self, _retry_possible: bool) -> A {
+        match self.0.take() {
+            Some(begin) => begin(),
+            None => unreachable!("the policy allows one attempt"),
+        }
+    }
+}
+
+/// Stands for the function of a tool that returns `R`, where attempts are made by a loop of the caller. It is never called.
+#[inline]
+pub fn attempts_by_caller<R>() -> AttemptsByCaller<R> {
+    AttemptsByCaller(PhantomData)
+}
+
+/// See [`attempts_by_caller`].
+#[derive(Debug)]
+pub struct AttemptsByCaller<R>(PhantomData<fn() -> R>);
+
+impl<R> sealed::Function for AttemptsByCaller<R> {}
+
+impl<R> Function for AttemptsByCaller<R> {
+    type Attempt = Ready<R>;
+
+    fn begin(&mut self, _retry_possible: bool) -> Ready<R> {
+        unreachable!("only its type is used")
     }
 }
 
@@ -107,6 +136,7 @@ pub fn call<'b, C, F, H, K, L>(
 ) -> CallState<CallControls<C, L::Breaker<'b>, H, K, L>>
 where
     C: Into<Policy> + Copy,
+    H: Keeps,
     K: Future<Output = ()>,
     L: ToolLabel,
 {
@@ -118,50 +148,22 @@ pub fn returned<R>() -> R {
     unreachable!("only its type is used")
 }
 
-/// Stands for a function that returns `R`, where attempts are made by a loop of the caller. Never called.
-pub fn ready<R>(_retry_possible: bool) -> std::future::Ready<R> {
-    unreachable!("only its type is used")
+/// A value that a block owns once it mentions it: by its method a type that is `Copy` is moved, too.
+#[derive(Debug)]
+pub struct Moved<T>(pub T);
+
+impl<T> Moved<T> {
+    #[inline]
+    pub fn out(self) -> T {
+        self.0
+    }
 }
 
-/// An argument for an attempt: a clone of the one in the slot while another attempt may follow, then that one itself.
+/// The receiver that was kept.
 #[inline]
-pub fn take_or_clone<const RETRIED: bool, T: ArgumentPerAttempt<RETRIED>>(
-    slot: &mut Option<T>,
-    retry_possible: bool,
-) -> T {
-    let clone = if retry_possible {
-        slot.as_ref().and_then(T::try_clone)
-    } else {
-        None
-    };
-    match clone.or_else(|| slot.take()) {
-        Some(argument) => argument,
+pub fn kept_receiver<T>(kept: &mut Option<T>) -> T {
+    match kept.take() {
+        Some(receiver) => receiver,
         None => unreachable!("there are no more attempts than the policy allows"),
-    }
-}
-
-/// An argument that every attempt can have: of any type when there is only one attempt, of a `Clone` type otherwise.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be handed to a second attempt: it does not implement `Clone`",
-    label = "every attempt needs an argument of its own",
-    note = "derive `Clone`, wrap the argument in an `Arc`, or set `max_retries = 0`"
-)]
-pub trait ArgumentPerAttempt<const RETRIED: bool>: Sized {
-    fn try_clone(&self) -> Option<Self>;
-}
-
-#[diagnostic::do_not_recommend]
-impl<T> ArgumentPerAttempt<false> for T {
-    #[inline]
-    fn try_clone(&self) -> Option<Self> {
-        None
-    }
-}
-
-#[diagnostic::do_not_recommend]
-impl<T: Clone> ArgumentPerAttempt<true> for T {
-    #[inline]
-    fn try_clone(&self) -> Option<Self> {
-        Some(self.clone())
     }
 }

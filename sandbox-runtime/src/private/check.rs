@@ -42,6 +42,9 @@ pub const fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
+/// What `timeout_ms = off` stands for.
+pub const NO_TIMEOUT_MS: Duration = Policy::NO_TIMEOUT;
+
 /// The breaker of a function without settings for it.
 pub const fn breaker() -> CircuitBreaker {
     CircuitBreaker::new(CircuitBreaker::DEFAULT_THRESHOLD)
@@ -72,12 +75,6 @@ pub const fn probes(probes: u32) -> u32 {
     let number = probes as u64;
     assert!(PROBES.contains(number), "{}", PROBES.message(number).as_str());
     probes
-}
-
-/// A breaker that the user has named. What is not a breaker gets its message here.
-#[inline]
-pub const fn given_breaker(breaker: &CircuitBreaker) -> &CircuitBreaker {
-    breaker
 }
 
 /// Checks the rules about the setting `key`. Evaluated in a constant: a policy that breaks one does not compile.

@@ -9,8 +9,9 @@ use std::marker::PhantomData;
 use crate::tool::error_type::{
     AlwaysRetryDescribed, FromDisplayedErrorType, FromErrorType, FromWrappedError, PerVariant,
 };
+use crate::tool::handler::Forgetful;
 use crate::tool::outcome::AlwaysSuccess;
-use crate::tool::{FromReturnType, Outcome, TypedHandler};
+use crate::tool::{FromReturnType, Outcome, Tool, TypedHandler};
 use crate::verdict::ErrorVerdict;
 
 /// The handler of a return type. Before the type stands what the expansion knows beside it: `tool` if the function is, or may
@@ -45,9 +46,9 @@ macro_rules! __sandboxed_handler {
     };
 }
 
-/// Stands for a type that has no name.
+/// Stands for a type that has no name. Nothing is known of it, so that it is not `Send` either.
 #[derive(Debug)]
-pub struct Opaque;
+pub struct Opaque(PhantomData<*const ()>);
 
 /// Types that stand for the values of `R`, each of which dereferences to the next.
 macro_rules! ladder {
@@ -137,4 +138,26 @@ impl<R> AnyOutcome<R> {
             failure_return: FromReturnType,
         }
     }
+}
+
+ladder!(KeepProbe > AnyKept);
+
+/// A type that a call can hold while it waits.
+impl<R: Send> KeepProbe<R> {
+    pub fn __sandboxed_keep<T>(&self, tool: T) -> T {
+        tool
+    }
+}
+
+/// A call that held the value during a delay could not be `Send`.
+impl<R> AnyKept<R> {
+    pub fn __sandboxed_keep<F, H, K, L>(&self, tool: Tool<F, H, K, L>) -> Tool<F, Forgetful<H>, K, L> {
+        keep_nothing(tool)
+    }
+}
+
+/// The tool of which there is one attempt: no delay follows.
+#[inline]
+pub fn keep_nothing<F, H, K, L>(tool: Tool<F, H, K, L>) -> Tool<F, Forgetful<H>, K, L> {
+    tool.with_handler(Forgetful)
 }

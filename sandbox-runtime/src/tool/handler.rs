@@ -6,12 +6,13 @@ use crate::failure::{Failure, Refusal, SandboxResult};
 use crate::sealed;
 use crate::surroundings::report::ToolExecutionResult;
 use crate::tool::failure_return::FailureReturn;
+use crate::tool::keep::{KeepNothing, KeepOutcome, Keeps};
 use crate::tool::outcome::{FromReturnType, Outcome, Reader};
 use crate::verdict::Verdict;
 
 /// Reads the outcomes of a tool's attempts, and makes of the last one what the caller gets. For bounds; sealed:
 /// [`Tool`](crate::Tool) has setters for it.
-pub trait Handler<R>: sealed::Handler {
+pub trait Handler<R>: Keeps {
     /// What the caller gets.
     type Returned;
 
@@ -44,6 +45,10 @@ pub trait Handler<R>: sealed::Handler {
 pub struct JsonHandler;
 
 impl sealed::Handler for JsonHandler {}
+
+impl Keeps for JsonHandler {
+    type Keep = KeepOutcome;
+}
 
 impl Handler<Result<Value, String>> for JsonHandler {
     type Returned = SandboxResult<ToolExecutionResult>;
@@ -100,6 +105,10 @@ impl TypedHandler {
 
 impl<C, S> sealed::Handler for TypedHandler<C, S> {}
 
+impl<C, S> Keeps for TypedHandler<C, S> {
+    type Keep = KeepOutcome;
+}
+
 impl<R, C: Reader<R>, S: FailureReturn<R>> Handler<R> for TypedHandler<C, S> {
     type Returned = R;
 
@@ -129,5 +138,47 @@ impl<R, C: Reader<R>, S: FailureReturn<R>> Handler<R> for TypedHandler<C, S> {
 
     fn reject(&self, refusal: Refusal, failure: impl FnOnce() -> Failure) -> R {
         self.failure_return.refusal(refusal, failure)
+    }
+}
+
+/// Another handler for a call that keeps nothing of an outcome during a delay.
+#[derive(Debug, Clone, Copy)]
+pub struct Forgetful<H>(pub(crate) H);
+
+impl<H> sealed::Handler for Forgetful<H> {}
+
+impl<H> Keeps for Forgetful<H> {
+    type Keep = KeepNothing;
+}
+
+impl<R, H: Handler<R>> Handler<R> for Forgetful<H> {
+    type Returned = H::Returned;
+
+    #[inline]
+    fn verdict(&self, outcome: &R) -> Verdict {
+        self.0.verdict(outcome)
+    }
+
+    #[inline]
+    fn is_safe_to_retry(&self, outcome: &R) -> bool {
+        self.0.is_safe_to_retry(outcome)
+    }
+
+    fn text(&self, outcome: &R) -> Option<String> {
+        self.0.text(outcome)
+    }
+
+    #[inline]
+    fn counts_attempts(&self) -> bool {
+        self.0.counts_attempts()
+    }
+
+    #[inline]
+    fn finish(&self, attempts: u32, last: Result<R, Failure>, refusal: Option<Refusal>) -> Self::Returned {
+        self.0.finish(attempts, last, refusal)
+    }
+
+    fn reject(&self, refusal: Refusal, failure: impl FnOnce() -> Failure) -> Self::Returned {
+        self.0.reject(refusal, failure)
     }
 }

@@ -52,7 +52,7 @@ impl ToolLabel for NameLabel {
 /// The site of an annotated function whose breaker is that of the site, as a closure that captures nothing: it takes no place
 /// in the future of a call, and neither does the breaker.
 #[derive(Debug, Clone, Copy)]
-pub struct SiteLabel<F>(pub(crate) F);
+pub struct SiteLabel<F>(pub F);
 
 impl<F> sealed::ToolLabel for SiteLabel<F> {}
 
@@ -78,7 +78,7 @@ impl<F: Fn() -> SiteRef> BreakerRef for SiteLabel<F> {
 
 /// The site of an annotated function that names a breaker.
 #[derive(Debug, Clone, Copy)]
-pub struct SiteLabelBesideBreaker<F>(pub(crate) F);
+pub struct SiteLabelBesideBreaker<F>(pub F);
 
 impl<F> sealed::ToolLabel for SiteLabelBesideBreaker<F> {}
 
@@ -92,5 +92,24 @@ impl<F: Fn() -> SiteRef> ToolLabel for SiteLabelBesideBreaker<F> {
     #[inline]
     fn breaker<'b>(&self, given: &'b CircuitBreaker) -> &'b CircuitBreaker {
         given
+    }
+}
+
+/// Another label with a name that a static cannot hold, such as a constant of a trait.
+#[derive(Debug, Clone, Copy)]
+pub struct NamedLabel<L, N>(pub L, pub N);
+
+impl<L, N> sealed::ToolLabel for NamedLabel<L, N> {}
+
+impl<L: ToolLabel, N: Fn() -> &'static str> ToolLabel for NamedLabel<L, N> {
+    type Breaker<'b> = L::Breaker<'b>;
+
+    fn name(&self) -> &'static str {
+        (self.1)()
+    }
+
+    #[inline]
+    fn breaker<'b>(&self, given: &'b CircuitBreaker) -> L::Breaker<'b> {
+        self.0.breaker(given)
     }
 }

@@ -1,0 +1,133 @@
+//! What surrounds the attempts of a call: its policy, its breaker, its token, and what the tool is called.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::Expr;
+use syn::spanned::Spanned;
+
+use super::{Expansion, mixed_site_at};
+use crate::args::{Breaker, Key, is_of_type, is_part_of};
+use crate::item::{Receiving, with_name_for_self};
+
+/// A clone of `self` that has the breaker.
+const OWNER: &str = "__sandboxed_owner";
+
+impl Expansion<'_> {
+    /// Statements that evaluate what the user names by expressions, once for each call and before the arguments are taken from
+    /// the caller. Whatever is locked to find it is free again afterwards.
+    pub(super) fn given(&self) -> TokenStream {
+        let policy = self.args.value(Key::Policy).map(|policy| {
+            let (variable, span) = (self.policy_variable(), mixed_site_at(policy.span()));
+            let private = self.private(span);
+            quote_spanned!(span=> let #variable = #private::GivenPolicy::given(#policy);)
+        });
+        let breaker = match self.args.breaker() {
+            Breaker::Given(breaker) => Some(self.given_breaker(breaker)),
+            Breaker::Own | Breaker::Off => None,
+        };
+        let token = self.args.value(Key::Cancel).map(|token| {
+            let (variable, span) = (self.token_variable(), mixed_site_at(token.span()));
+            let private = self.private(span);
+            // A method, which finds the token behind references.
+            quote_spanned! {span=>
+                let #variable = {
+                    use #private::Clone as _;
+                    #token.clone()
+                };
+            }
+        });
+        quote!(#policy #breaker #token)
+    }
+
+    /// The breaker, which may be a part of a `self` that attempts own: then it is that of a clone, which stays with the call.
+    fn given_breaker(&self, breaker: &Expr) -> TokenStream {
+        let (variable, span) = (self.breaker_variable(), mixed_site_at(breaker.span()));
+        let private = self.private(span);
+        let this = self.item.self_token();
+        match this {
+            Some(this) if self.receiving == Receiving::Owned && is_part_of(breaker, "self") => {
+                let owner = Ident::new(OWNER, this.span);
+                let breaker = with_name_for_self(breaker.to_token_stream(), OWNER);
+                quote_spanned! {span=>
+                    let #owner = #private::Clone::clone(&#this);
+                    let #variable = #private::GivenBreaker::given(#breaker);
+                }
+            }
+            _ => quote_spanned!(span=> let #variable = #private::GivenBreaker::given(#breaker);),
+        }
+    }
+
+    /// Tells whether the breaker may be a part of an argument: that one stays with the call, and attempts get clones only.
+    pub(super) fn has_breaker(&self, argument: &Ident) -> bool {
+        matches!(self.args.breaker(), Breaker::Given(breaker) if is_part_of(breaker, &argument.to_string()))
+    }
+
+    fn policy_variable(&self) -> Ident {
+        Ident::new("__sandboxed_policy", Span::mixed_site())
+    }
+
+    fn breaker_variable(&self) -> Ident {
+        Ident::new("__sandboxed_breaker", Span::mixed_site())
+    }
+
+    fn token_variable(&self) -> Ident {
+        Ident::new("__sandboxed_token", Span::mixed_site())
+    }
+
+    /// Two of the three arguments of a call: policy and breaker.
+    pub(super) fn controls(&self) -> TokenStream {
+        let private = self.private(self.return_span);
+        let policy = match self.args.value(Key::Policy) {
+            Some(_) => self.policy_variable().to_token_stream(),
+            None => {
+                let policy = &self.policy;
+                quote_spanned!(self.return_span=> #private::constant(|| #policy))
+            }
+        };
+        let breaker = match self.args.breaker() {
+            Breaker::Own | Breaker::Off => {
+                let site = &self.site;
+                quote!(#site.breaker())
+            }
+            Breaker::Given(_) => {
+                let breaker = self.breaker_variable();
+                quote!(&*#breaker)
+            }
+        };
+        quote_spanned!(self.return_span=> #policy, #breaker)
+    }
+
+    /// The third: the function, what its results mean, and what cancels it.
+    pub(super) fn tool(&self, begin: &TokenStream) -> TokenStream {
+        let private = self.private(self.return_span);
+        let label = self.label();
+        let handler = self.handler();
+        let tool = quote_spanned!(self.return_span=> #private::tool(#label, #begin, #handler));
+        let tool = self.with_results(&tool);
+        let cancel = self.args.value(Key::Cancel).map(|token| {
+            let variable = self.token_variable();
+            quote_spanned!(mixed_site_at(token.span())=> .cancelled_by(#variable.cancelled()))
+        });
+        self.kept(&quote!(#tool #cancel))
+    }
+
+    /// What the tool is called: by its site, or by a constant that a static cannot name.
+    fn label(&self) -> TokenStream {
+        let private = self.private(self.return_span);
+        let site = &self.site;
+        let label = match self.args.breaker() {
+            Breaker::Own | Breaker::Off => quote!(SiteLabel),
+            Breaker::Given(_) => quote!(SiteLabelBesideBreaker),
+        };
+        let label = quote_spanned!(self.return_span=> #private::#label(|| #private::SiteRef(&#site)));
+        match self.name_of_type() {
+            Some(name) => quote_spanned!(mixed_site_at(name.span())=> #private::NamedLabel(#label, || #name)),
+            None => label,
+        }
+    }
+
+    /// A name that is a constant of the type that the method belongs to.
+    pub(super) fn name_of_type(&self) -> Option<&Expr> {
+        self.args.value(Key::Name).filter(|name| is_of_type(name))
+    }
+}

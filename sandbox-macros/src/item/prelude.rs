@@ -1,0 +1,113 @@
+//! What a function that returns a future does before it makes the future: that is done once, when it is called.
+
+use proc_macro2::{Group, Ident, TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::parse::Parser;
+use syn::{Attribute, Block, Expr, Local, Pat, Stmt, Type, parse_quote};
+
+use super::Item;
+use super::arguments::{Argument, Passing, for_each_binding};
+use super::uses::{mentions, with_stream};
+
+/// The statements in front of the expression that makes the future.
+#[derive(Default)]
+pub(crate) struct Prelude {
+    pub(crate) statements: TokenStream,
+    /// The variables of theirs that the expression mentions: attempts get them as they get arguments.
+    pub(super) variables: Vec<Argument>,
+    /// The names of all their variables, which hide arguments.
+    pub(super) names: Vec<Ident>,
+}
+
+impl Item {
+    /// Splits the body into what is done at the call and what makes the future for an attempt, which becomes the body.
+    ///
+    /// Nothing is split where the statements may return another future: it would escape the limits. Then the whole body is run
+    /// for each attempt.
+    pub(crate) fn split_prelude(&mut self) {
+        let Ok(mut statements) = Block::parse_within.parse2(self.body.stream()) else {
+            return;
+        };
+        let Some(last) = statements.pop() else { return };
+        let is_made_here = matches!(last, Stmt::Expr(_, None));
+        let is_there = statements.iter().any(|statement| !matches!(statement, Stmt::Item(_)));
+        if !is_made_here
+            || !is_there
+            || statements
+                .iter()
+                .any(|statement| may_return(statement.to_token_stream()))
+        {
+            return;
+        }
+        let body = with_stream(&self.body, last.to_token_stream());
+        let mut prelude = Prelude::default();
+        for statement in &mut statements {
+            if let Stmt::Local(local) = statement {
+                prelude.add(local, &body);
+            }
+            statement.to_tokens(&mut prelude.statements);
+        }
+        self.body = body;
+        self.prelude = Some(prelude);
+    }
+}
+
+impl Prelude {
+    /// Takes note of the variables of a `let` that the body mentions. They are bound again there, so that a `mut` is needed in
+    /// one of the two places only.
+    fn add(&mut self, local: &mut Local, body: &Group) {
+        let passing = passing(local);
+        let mut is_passed = false;
+        for_each_binding(&mut local.pat, &mut |binding| {
+            // A later variable of the same name hides the earlier one.
+            self.variables.retain(|variable| variable.name != binding.ident);
+            self.names.push(binding.ident.clone());
+            if !mentions(body.stream(), &binding.ident) {
+                return;
+            }
+            is_passed |= binding.mutability.is_some();
+            self.variables.push(Argument {
+                name: binding.ident.clone(),
+                mutability: binding.mutability.filter(|_| binding.by_ref.is_none()),
+                conditions: Vec::new(),
+                lints: vec![unused_mut()],
+                span: binding.ident.span(),
+                passing,
+                is_mentioned: true,
+                is_generic: false,
+            });
+        });
+        if is_passed {
+            local.attrs.push(unused_mut());
+        }
+    }
+}
+
+/// For a variable that is bound twice, of which one may need the `mut`.
+pub(super) fn unused_mut() -> Attribute {
+    parse_quote!(#[allow(unused_mut)])
+}
+
+/// How the variables of a `let` are passed, as far as its text shows it.
+fn passing(local: &Local) -> Passing {
+    let of_type = match &local.pat {
+        Pat::Type(typed) => Some(&*typed.ty),
+        _ => None,
+    };
+    let of_value = local.init.as_ref().map(|init| &*init.expr);
+    match (of_type, of_value) {
+        (Some(Type::Reference(reference)), _) if reference.mutability.is_some() => Passing::Borrowed,
+        (Some(Type::Reference(_)), _) => Passing::Copied,
+        (_, Some(Expr::Reference(reference))) if reference.mutability.is_some() => Passing::Borrowed,
+        (_, Some(Expr::Reference(_))) => Passing::Copied,
+        _ => Passing::Cloned,
+    }
+}
+
+fn may_return(tokens: TokenStream) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => ident == "return",
+        TokenTree::Group(group) => may_return(group.stream()),
+        _ => false,
+    })
+}

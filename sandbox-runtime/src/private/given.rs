@@ -1,0 +1,107 @@
+//! What the user names in the attribute by an expression: a breaker, a policy.
+//!
+//! Both are found by methods and not by functions with a bound: of what has no such method the compiler says no more than is
+//! written here.
+
+use std::ops::Deref;
+use std::sync::{Arc, LazyLock};
+
+use crate::breaker::CircuitBreaker;
+use crate::config::SandboxConfig;
+use crate::policy::Policy;
+
+/// What a call keeps of the breaker that it was given: as little as it can, so that whatever the breaker was found in is free
+/// again while the tool runs.
+#[derive(Debug)]
+pub enum KeptBreaker<'b> {
+    Borrowed(&'b CircuitBreaker),
+    Shared(Arc<CircuitBreaker>),
+}
+
+impl Deref for KeptBreaker<'_> {
+    type Target = CircuitBreaker;
+
+    #[inline]
+    fn deref(&self) -> &CircuitBreaker {
+        match self {
+            KeptBreaker::Borrowed(breaker) => breaker,
+            KeptBreaker::Shared(breaker) => breaker,
+        }
+    }
+}
+
+/// A breaker by reference, or one that can be shared.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a breaker",
+    label = "expected a `&CircuitBreaker` or an `Arc<CircuitBreaker>`",
+    note = "if it contains one, dereference it: `breaker = &*..`"
+)]
+pub trait GivenBreaker<'b> {
+    fn given(self) -> KeptBreaker<'b>;
+}
+
+macro_rules! borrowed {
+    ($($reference:ty),*) => {$(
+        #[diagnostic::do_not_recommend]
+        impl<'b> GivenBreaker<'b> for $reference {
+            #[inline]
+            fn given(self) -> KeptBreaker<'b> {
+                KeptBreaker::Borrowed(self)
+            }
+        }
+    )*};
+}
+
+borrowed!(
+    &'b CircuitBreaker,
+    &'b &'b CircuitBreaker,
+    &'b &'b mut CircuitBreaker,
+    &'b Box<CircuitBreaker>
+);
+
+#[diagnostic::do_not_recommend]
+impl<'b, F: FnOnce() -> CircuitBreaker> GivenBreaker<'b> for &'b LazyLock<CircuitBreaker, F> {
+    #[inline]
+    fn given(self) -> KeptBreaker<'b> {
+        KeptBreaker::Borrowed(self)
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<'b> GivenBreaker<'b> for Arc<CircuitBreaker> {
+    #[inline]
+    fn given(self) -> KeptBreaker<'b> {
+        KeptBreaker::Shared(self)
+    }
+}
+
+/// The reference may be into something that is locked.
+#[diagnostic::do_not_recommend]
+impl<'b> GivenBreaker<'b> for &Arc<CircuitBreaker> {
+    #[inline]
+    fn given(self) -> KeptBreaker<'b> {
+        KeptBreaker::Shared(Arc::clone(self))
+    }
+}
+
+/// Settings by value or by reference.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a policy",
+    label = "expected a `Policy` or a `SandboxConfig`, by value or by reference"
+)]
+pub trait GivenPolicy {
+    fn given(self) -> Policy;
+}
+
+macro_rules! policies {
+    ($($policy:ty),*) => {$(
+        #[diagnostic::do_not_recommend]
+        impl GivenPolicy for $policy {
+            fn given(self) -> Policy {
+                self.into()
+            }
+        }
+    )*};
+}
+
+policies!(Policy, &Policy, SandboxConfig, &SandboxConfig);

@@ -1,0 +1,78 @@
+//! [`Keep`]: what a call keeps of an outcome while it waits to retry.
+
+use crate::sealed;
+
+/// What the last attempt has left to return.
+#[derive(Debug)]
+pub enum Last<R> {
+    /// What it returned.
+    Outcome(R),
+    /// It returned something that the call does not keep.
+    Lost,
+    /// It reached its time limit.
+    TimedOut,
+}
+
+/// What a call keeps during a delay of what its last attempt has left, to return that should there be no further one. For
+/// bounds; sealed.
+pub trait Keep: sealed::Keep {
+    /// What is kept.
+    type Kept<R>;
+
+    /// Keeps what it can.
+    fn keep<R>(last: Last<R>) -> Self::Kept<R>;
+
+    /// What is left.
+    fn give_back<R>(kept: Self::Kept<R>) -> Last<R>;
+}
+
+/// The handlers, which decide what a call keeps.
+pub trait Keeps: sealed::Handler {
+    /// What it is.
+    type Keep: Keep;
+}
+
+/// Keeps the outcome as it is. The call is `Send` only if the outcome is.
+#[derive(Debug, Clone, Copy)]
+pub struct KeepOutcome;
+
+impl sealed::Keep for KeepOutcome {}
+
+impl Keep for KeepOutcome {
+    type Kept<R> = Last<R>;
+
+    #[inline]
+    fn keep<R>(last: Last<R>) -> Last<R> {
+        last
+    }
+
+    #[inline]
+    fn give_back<R>(kept: Last<R>) -> Last<R> {
+        kept
+    }
+}
+
+/// Keeps nothing of an outcome: for one that is not `Send`, and for a call that makes no further attempt. A call that ends in a
+/// delay then returns a failure of the engine.
+#[derive(Debug, Clone, Copy)]
+pub struct KeepNothing;
+
+/// Tells whether the last attempt reached its time limit.
+#[derive(Debug)]
+pub struct IsTimedOut(bool);
+
+impl sealed::Keep for KeepNothing {}
+
+impl Keep for KeepNothing {
+    type Kept<R> = IsTimedOut;
+
+    #[inline]
+    fn keep<R>(last: Last<R>) -> IsTimedOut {
+        IsTimedOut(matches!(last, Last::TimedOut))
+    }
+
+    #[inline]
+    fn give_back<R>(IsTimedOut(is_timed_out): IsTimedOut) -> Last<R> {
+        if is_timed_out { Last::TimedOut } else { Last::Lost }
+    }
+}

@@ -1,0 +1,141 @@
+//! The future of a call is `Send`, `Sync` and `UnwindSafe` when the function's own was, also when what it returns is not: an
+//! answer that could not be sent to another thread is not held while the call waits to retry. What that costs is shown here, too.
+
+use std::error::Error;
+use std::panic::UnwindSafe;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use sandbox_runtime::{SandboxError, sandboxed};
+use tokio::time::{Duration, sleep};
+
+fn send<T: Send>(future: T) -> T {
+    future
+}
+
+fn sync<T: Sync>(future: T) -> T {
+    future
+}
+
+fn unwind_safe<T: UnwindSafe>(future: T) -> T {
+    future
+}
+
+fn third(attempts: &AtomicU32) -> Result<(), String> {
+    match attempts.fetch_add(1, Ordering::Relaxed) {
+        0 | 1 => Err("again".into()),
+        _ => Ok(()),
+    }
+}
+
+#[sandboxed(backoff_base_ms = 1, breaker = off)]
+async fn error_of_any_kind(attempts: &AtomicU32) -> Result<u32, Box<dyn Error>> {
+    tokio::task::yield_now().await;
+    third(attempts)?;
+    Ok(1)
+}
+
+#[sandboxed(backoff_base_ms = 1, breaker = off)]
+async fn answer_that_stays(attempts: &AtomicU32) -> Result<Rc<u32>, String> {
+    tokio::task::yield_now().await;
+    third(attempts)?;
+    Ok(Rc::new(1))
+}
+
+#[sandboxed(backoff_base_ms = 1, breaker = off)]
+async fn lent(attempts: &mut AtomicU32) -> Result<Rc<u32>, Box<dyn Error>> {
+    tokio::task::yield_now().await;
+    third(attempts)?;
+    Ok(Rc::new(1))
+}
+
+#[sandboxed(backoff_base_ms = 1, breaker = off)]
+async fn generic<T: Default>(attempts: &AtomicU32) -> Result<T, String> {
+    tokio::task::yield_now().await;
+    third(attempts)?;
+    Ok(T::default())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_returned_need_not_be_send() {
+    assert_eq!(send(error_of_any_kind(&AtomicU32::new(0))).await.unwrap(), 1);
+    assert_eq!(send(answer_that_stays(&AtomicU32::new(0))).await, Ok(Rc::new(1)));
+    assert_eq!(send(lent(&mut AtomicU32::new(0))).await.unwrap(), Rc::new(1));
+    assert_eq!(send(generic::<u32>(&AtomicU32::new(0))).await, Ok(0));
+    assert_eq!(send(generic::<Rc<u32>>(&AtomicU32::new(0))).await, Ok(Rc::new(0)));
+}
+
+/// A type that cannot be sent to another thread.
+#[derive(Debug)]
+struct Own(Rc<str>);
+
+impl std::fmt::Display for Own {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<SandboxError> for Own {
+    fn from(error: SandboxError) -> Self {
+        Own(error.to_string().into())
+    }
+}
+
+#[sandboxed(max_retries = 1, breaker = off)]
+async fn always_down() -> Result<(), Own> {
+    Err(Own("down".into()))
+}
+
+/// The last attempt's own answer is returned as long as nothing has to wait.
+#[tokio::test(start_paused = true)]
+async fn the_last_answer_is_returned_all_the_same() {
+    assert_eq!(&*always_down().await.unwrap_err().0, "down");
+}
+
+#[sandboxed(cancel = token, breaker = off)]
+async fn cancelled_in_a_delay(token: &tokio_util::sync::CancellationToken) -> Result<(), Own> {
+    Err(Own("down".into()))
+}
+
+#[sandboxed(cancel = token, breaker = off)]
+async fn cancelled_in_a_delay_and_send(token: &tokio_util::sync::CancellationToken) -> Result<(), String> {
+    Err("down".into())
+}
+
+/// This is what is given up: a call that ends *in a delay* returns a failure of the engine in place of such an error.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_not_send_is_lost_in_a_delay() {
+    let token = tokio_util::sync::CancellationToken::new();
+    let cancel = async {
+        sleep(Duration::from_millis(100)).await;
+        token.cancel();
+    };
+    let (lost, kept, ()) = tokio::join!(
+        cancelled_in_a_delay(&token),
+        cancelled_in_a_delay_and_send(&token),
+        cancel
+    );
+    let lost = lost.unwrap_err().0;
+    assert!(lost.contains("cancelled"), "{}", lost);
+    assert_eq!(kept, Err("down".into()));
+}
+
+#[sandboxed]
+async fn plain(text: String) -> Result<usize, String> {
+    std::future::ready(()).await;
+    Ok(text.len())
+}
+
+#[sandboxed(max_retries = 0)]
+async fn once(text: &str) -> Result<usize, String> {
+    std::future::ready(()).await;
+    Ok(text.len())
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_future_is_sync_and_unwind_safe_as_well() {
+    assert_eq!(sync(plain("four".into())).await, Ok(4));
+    assert_eq!(sync(once("four")).await, Ok(4));
+    assert_eq!(unwind_safe(plain("four".into())).await, Ok(4));
+    assert_eq!(unwind_safe(once("four")).await, Ok(4));
+}
