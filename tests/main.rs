@@ -14,6 +14,7 @@
 )]
 
 mod arguments_are_pristine;
+mod blocks;
 mod body_keeps_its_meaning;
 mod breakers;
 mod cancellation;

@@ -4,6 +4,7 @@
 //! expansion is compiled.
 
 mod bounds;
+mod defaults;
 mod keys;
 mod rules;
 #[cfg(test)]

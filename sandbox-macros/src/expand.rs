@@ -11,10 +11,14 @@ use syn::Type;
 use syn::spanned::Spanned;
 
 use crate::args::{Args, Key};
+use crate::block::ImplBlock;
 use crate::errors::Errors;
 use crate::item::{Argument, Item, Passing, Receiving, Shape, with_stream};
 
 pub(crate) fn sandboxed(args: TokenStream, item: TokenStream) -> TokenStream {
+    if let Some(block) = ImplBlock::of(&item) {
+        return block.expand(args);
+    }
     let mut errors = Errors::default();
     let args = Args::parse(args, &mut errors);
     let mut parsed = match syn::parse2::<Item>(item.clone()) {

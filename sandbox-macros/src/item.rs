@@ -46,8 +46,7 @@ impl Parse for Item {
         let attributes = input.call(Attribute::parse_outer)?;
         let visibility = input.parse()?;
         if !is_function(input) {
-            let message =
-                "`#[sandboxed]` annotates an async function with a body; put it on each tool function instead";
+            let message = "`#[sandboxed]` annotates an async function with a body, or an `impl` block; put it on each tool function instead";
             return Err(input.error(message));
         }
         let signature: Signature = input.parse()?;
@@ -75,7 +74,7 @@ impl Parse for Item {
     }
 }
 
-fn is_function(input: ParseStream<'_>) -> bool {
+pub(crate) fn is_function(input: ParseStream<'_>) -> bool {
     let ahead = input.fork();
     // Everything that may stand before `fn`: `const async unsafe extern "C"`.
     while !ahead.is_empty() && !ahead.peek(Token![fn]) {

@@ -2,6 +2,7 @@
 //! re-exports them. Depend on that crate: the expansions need it.
 
 mod args;
+mod block;
 mod errors;
 mod expand;
 #[cfg(test)]
@@ -53,19 +54,20 @@ use proc_macro::TokenStream;
 ///
 /// | argument | by hand | default |
 /// |---|---|---|
-/// | `timeout_ms = 5_000` | `Policy::timeout`: the longest that one attempt may take, from when it first has to wait | 30,000 |
+/// | `timeout_ms = 5_000` | `Policy::timeout`: the longest that one attempt may take, from when it first has to wait; or `off` | 30,000 |
 /// | `max_retries = 2` | `Policy::max_retries`: how many attempts may follow the first | 2 |
 /// | `backoff_base_ms = 100` | `Policy::backoff_base`: the delay before the first retry; it doubles before each further one | 500 |
 /// | `backoff_max_ms = 10_000` | `Policy::backoff_max`: the longest delay, jitter included | no limit |
 /// | `jitter = full` | `Policy::jitter`: `none`, `full` (nothing to the whole delay) or `equal` (half of it to the whole) | `none` |
 /// | `deadline_ms = 60_000` | `Policy::deadline`: the longest that the whole call may take | no limit |
 /// | `idempotent = false` | `Policy::idempotent`: run again only after an error that is said to be safe: by `retry_if`, by `classify` or by its type | `true` |
+/// | `policy = self.policy` | an expression for the whole `Policy`, or a `SandboxConfig`, by value or by reference; see [below](#settings-known-at-run-time) | |
 /// | `retry_if = E::is_transient` | `Tool::retry_if`: `Fn(&E) -> bool`; other errors end the call, as failures | [what `E` means](derive@ErrorVerdict), or else every error |
 /// | `ignore_if = E::is_callers_fault` | `Tool::ignore_if`: `Fn(&E) -> bool`; such errors are returned at once and do not count for the breaker | what `E` means, or else no error |
 /// | `classify = verdict` | `Tool::classify`: `Fn(&R) -> Verdict`, for the declared return type `R` | what `E` means, or else `Err` is retried |
 /// | `on_failure = answer` | `Tool::on_failure`: `Fn(Failure) -> R`, for return types that cannot be made from a failure otherwise | `From<SandboxError>`; for a `String`, the text for the model |
 /// | `cancel = token` | `Tool::cancelled_by(token.cancelled())` with a clone of the token; any value with `clone()` and `cancelled()` will do | never cancelled |
-/// | `name = "search"` | the name in `Tool::new` | the function's |
+/// | `name = "search"` | the name in `Tool::new`; or a constant, such as `Self::NAME` | the function's |
 /// | `breaker(threshold = 5)` | `CircuitBreaker::new`: failures in a row that open it | 5 |
 /// | `breaker(window = 20, failure_rate = 0.5)` | `CircuitBreaker::windowed`: the share of failures among the last results that opens it | |
 /// | `breaker(cooldown_ms = 30_000)` | `CircuitBreaker::cooldown`: how long it stays open | 30,000 |
@@ -73,7 +75,7 @@ use proc_macro::TokenStream;
 /// | `breaker(probes = 1)` | `CircuitBreaker::probes`: how many successes close it, and how many attempts pass at a time until then | 1 |
 /// | `breaker(count = attempts)` | `CircuitBreaker::counting`: whether an error that a retry follows is counted: `calls`, or `attempts` | `calls` |
 /// | `breaker = off` | `CircuitBreaker::disabled` | |
-/// | `breaker = &self.breaker` | an expression for a `&CircuitBreaker`, evaluated once at the beginning of each call | |
+/// | `breaker = &self.breaker` | an expression for a `&CircuitBreaker` or an `Arc<CircuitBreaker>`, evaluated once at the beginning of each call | |
 /// | `crate = path` | the path of the runtime, if it is not `::sandbox_runtime` | |
 ///
 /// Functions are given as paths or as closures:
@@ -97,12 +99,64 @@ use proc_macro::TokenStream;
 /// }
 /// ```
 ///
+/// # Blocks
+///
+/// On an `impl` block the arguments are defaults for every method in it that is marked `#[tool]`, by whatever path, or that has
+/// a `#[sandboxed]` of its own, whose arguments come on top, key by key. Everything else in the block stays as it is; so do
+/// tools that are not async, which cannot be interrupted.
+///
+/// ```
+/// # use sandbox_runtime::sandboxed;
+/// struct Search { index: String }
+///
+/// #[sandboxed(timeout_ms = 5_000, max_retries = 1)]
+/// impl Search {
+///     #[sandboxed]
+///     async fn find(&self, query: String) -> Result<String, String> {
+///         // ..
+/// #       Ok(format!("{query} in {}", self.index))
+///     }
+///
+///     /// At most one attempt.
+///     #[sandboxed(max_retries = 0)]
+///     async fn add(&self, page: String) -> Result<(), String> {
+///         // ..
+/// #       drop(page); Ok(())
+///     }
+/// }
+/// ```
+///
+/// The attribute may stand above and below others of the block, such as `#[tool_router]` and `#[async_trait]`.
+///
+/// # Settings known at run time
+///
+/// `policy` is an expression, which is evaluated at the beginning of each call and may name arguments and `self`: for limits
+/// from a configuration, from the instance or from an argument. The settings that are a part of it cannot be given beside it,
+/// and its rules (`Policy::validate`) are not checked. Whether there are retries is not
+/// known when the function is compiled, so that its arguments need `Clone`.
+///
+/// ```
+/// # use sandbox_runtime::{Policy, sandboxed};
+/// struct Search { policy: Policy }
+///
+/// impl Search {
+///     #[sandboxed(policy = self.policy, breaker(threshold = 3))]
+///     async fn find(&self, query: String) -> Result<String, String> {
+///         // ..
+/// #       Ok(query)
+///     }
+/// }
+/// ```
+///
 /// # Functions
 ///
 /// The attribute annotates `async fn`s, free or in an `impl` or a trait, and functions that return a boxed future (as
 /// `#[async_trait]` makes them), a `BoxFuture` or an `impl Future`. They return a `Result<T, E>`, under any alias, where `E`
-/// is `String` or implements `From<SandboxError>`, or any other type with `on_failure`. The future is `Send` exactly when it
-/// would be without the attribute.
+/// is `String` or implements `From<SandboxError>`, or any other type with `on_failure`.
+///
+/// The future is `Send` exactly when it would be without the attribute. What the function returns need not be: but then the call
+/// does not hold it during a delay, and if it ends in one (the breaker opens, the deadline passes, the call is cancelled), it
+/// returns a failure of the engine instead of the last attempt's own error.
 ///
 /// Every attempt starts with the arguments that the caller passed, the receiver included. They are cloned while another
 /// attempt may follow; the last attempt gets the originals. With `max_retries = 0` they are moved and need not implement
@@ -110,6 +164,14 @@ use proc_macro::TokenStream;
 ///
 /// A `&mut` argument cannot be cloned. The attempts borrow it one after the other, and each sees what earlier ones have
 /// written.
+///
+/// In a function that returns a future, the statements in front of the future are run once, when it is called, and their
+/// variables are handed to the attempts as arguments are. (If one of them can `return`, the whole body is run for each attempt
+/// instead, unless there is only one.)
+///
+/// What `breaker` and `cancel` are found in is not kept: a map behind a lock is free again while the tool runs. A breaker may be
+/// a part of an argument or of `self` that attempts own; these are then cloned once more. Beside `&mut self`, it is best kept in
+/// an `Arc`.
 ///
 /// # Limits
 ///
@@ -124,7 +186,10 @@ use proc_macro::TokenStream;
 /// - The functions given to `retry_if`, `ignore_if`, `classify` and `on_failure` cannot name an argument that is not `Copy`:
 ///   it belongs to the attempts. `breaker` and `cancel` can, because they are evaluated earlier.
 /// - Constant expressions cannot name `Self` or generic parameters.
-/// - In a method that takes `self` by value or by `&mut`, the compiler's messages call it `this`.
+/// - In a method that takes `&mut self` and may move it, for example into an `async move` block, macros and the compiler's
+///   messages call it `__self`.
+/// - A sandboxed call within a sandboxed call is three times as deep for the compiler as a plain one. A crate in which more than
+///   ten follow each other may need a higher `#![recursion_limit]`, as the compiler then says.
 /// - With retries, a function cannot return what it borrows from a `&mut` argument: the next attempt could not borrow it.
 #[proc_macro_attribute]
 pub fn sandboxed(args: TokenStream, item: TokenStream) -> TokenStream {

@@ -11,6 +11,7 @@ mod answers_can_be_failures;
 mod earlier_errors_are_reported;
 mod errors_of_the_caller_are_returned;
 mod failures_reach_the_model;
+mod one_attribute_guards_a_server;
 mod other_tools_are_as_before;
 mod own_error_types_state_their_meaning;
 mod parameters_reach_every_attempt;
