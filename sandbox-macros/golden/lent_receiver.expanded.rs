@@ -11,11 +11,12 @@ async fn append(&mut self, entry: String) -> Result<(), String> {
     let mut __sandboxed_call = ::sandbox_runtime::private::pin!(
         ::sandbox_runtime::private::call(::sandbox_runtime::private::constant(||
         __SANDBOXED_POLICY), __SANDBOXED_SITE.breaker(),
-        ::sandbox_runtime::private::KeepProbe:: < Result < (), String > > ::NEW
-        .__sandboxed_keep(::sandbox_runtime::private::tool(::sandbox_runtime::private::SiteLabel(||
+        ::sandbox_runtime::private::Returning::keep(::sandbox_runtime::private::tool(::sandbox_runtime::private::SiteLabel(||
         ::sandbox_runtime::private::SiteRef(& __SANDBOXED_SITE)),
         ::sandbox_runtime::private::attempts_by_caller:: < Result < (), String > > (),
-        ::sandbox_runtime::private::handler!([] Result < (), String >))))
+        ::sandbox_runtime::private::handler!([] Result < (), String >)),
+        ::sandbox_runtime::private::KeepProbe:: < Result < (), String > > ::NEW
+        .__sandboxed_keep()))
     );
     loop {
         if let ::sandbox_runtime::private::Break(__sandboxed_end) = __sandboxed_call

@@ -9,21 +9,24 @@ mod keys;
 mod rules;
 #[cfg(test)]
 mod tests;
+mod values;
+mod words;
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
-use syn::{Expr, ExprLit, ExprPath, ExprUnary, Lit, Path, Stmt, Token, UnOp, token};
+use syn::{Expr, LitInt, Path, Token, token};
 
 use crate::errors::Errors;
-use crate::item::mentions;
-use bounds::Bounds;
+use crate::item::{Argument, mentions};
 use keys::{find, keys_of, unknown_key};
-use rules::{FAILURE_RATE, ORDERS};
+use rules::ORDERS;
+use values::{check_value, parse_value};
 
 pub(crate) use keys::{KEYS, Key, KeySpec, Section, ValueKind, edit_distance};
 pub(crate) use rules::expansion as rules;
+pub(crate) use values::{is_of_type, is_part_of, is_word, literal};
 
 /// The arguments that the user gave; the rest keep the runtime's defaults.
 #[derive(Default)]
@@ -81,6 +84,25 @@ impl Args {
             .any(|tokens| mentions(tokens, name))
     }
 
+    /// Checks that no constant names an argument of the function, which is not known when that is compiled.
+    pub(crate) fn check_constants(&self, arguments: &[Argument], errors: &mut Errors) {
+        for setting in &self.settings {
+            let is_constant = setting.key.spec().is_some_and(KeySpec::is_constant);
+            if let Some(value) = setting.value.as_ref().filter(|_| is_constant)
+                && let Some(argument) = arguments
+                    .iter()
+                    .find(|argument| is_part_of(value, &argument.name.to_string()))
+            {
+                let (key, name) = (setting.key, &argument.name);
+                let message = format!(
+                    "{key} is a constant, and `{name}` is an argument; write `policy = ..` or `breaker = ..`, which may \
+                     name arguments"
+                );
+                errors.report(value, message);
+            }
+        }
+    }
+
     /// The path of the runtime crate, if it is another one than usual.
     pub(crate) fn runtime(&self) -> Option<&Path> {
         match self.value(Key::Crate)? {
@@ -134,7 +156,16 @@ impl Args {
 
     fn parse_setting(&mut self, input: ParseStream<'_>, section: Section, errors: &mut Errors) -> syn::Result<()> {
         let Ok(given) = input.call(Ident::parse_any) else {
-            return Err(input.error(format!("expected an argument such as {}", keys_of(section))));
+            let number = input
+                .fork()
+                .parse::<LitInt>()
+                .ok()
+                .filter(|_| section == Section::Breaker);
+            let remedy = number.map_or_else(
+                || format!("expected an argument such as {}", keys_of(section)),
+                |number| format!("expected an argument; write `breaker(threshold = {number})`"),
+            );
+            return Err(input.error(remedy));
         };
         let Some(spec) = find(&given.to_string(), section) else {
             return Err(syn::Error::new(given.span(), unknown_key(&given.to_string(), section)));
@@ -226,175 +257,6 @@ impl Args {
                 errors.push(syn::Error::new(setting.ident.span(), message));
             }
         }
-    }
-}
-
-/// Reads `= value`.
-fn parse_value(spec: &KeySpec, given: &Ident, input: ParseStream<'_>) -> syn::Result<Expr> {
-    let missing = |fact: &str| syn::Error::new(given.span(), format!("{fact}; {}", remedy(spec)));
-    if !input.peek(Token![=]) || input.peek(Token![==]) {
-        return Err(syn::Error::new(given.span(), mistyped(spec)));
-    }
-    input.parse::<Token![=]>()?;
-    if input.is_empty() || input.peek(Token![,]) {
-        return Err(missing(&format!("the value of {} is missing", spec.key)));
-    }
-    match input.parse() {
-        Ok(value) => Ok(unbraced(value)),
-        Err(_) if input.is_empty() => Err(missing(&format!("the value of {} is cut short", spec.key))),
-        Err(error) => Err(error),
-    }
-}
-
-/// `value` of `{ value }` and `(value)`: in an expansion, the compiler would warn that they are unnecessary.
-fn unbraced(value: Expr) -> Expr {
-    match value {
-        Expr::Paren(paren) => unbraced(*paren.expr),
-        Expr::Block(mut block) if block.label.is_none() && block.block.stmts.len() == 1 => {
-            match block.block.stmts.pop() {
-                Some(Stmt::Expr(inner, None)) => inner,
-                other => {
-                    block.block.stmts.extend(other);
-                    Expr::Block(block)
-                }
-            }
-        }
-        other => other,
-    }
-}
-
-/// Checks what the text of a value shows; any other expression is left to the compiler.
-fn check_value(spec: &KeySpec, value: &Expr, errors: &mut Errors) {
-    let mistake = match spec.kind {
-        _ if spec.may_be_off && is_word(value, "off") => None,
-        ValueKind::Number { bounds, .. } => mistake_in_number(spec, bounds, value),
-        ValueKind::Rate => mistake_in_rate(spec, value),
-        kind => (!may_be(kind, value)).then(|| mistyped(spec)),
-    };
-    if let Some(message) = mistake {
-        errors.report(value, message);
-    }
-}
-
-fn mistake_in_number(spec: &KeySpec, bounds: Bounds, value: &Expr) -> Option<String> {
-    match value {
-        Expr::Lit(ExprLit {
-            lit: Lit::Int(number), ..
-        }) => {
-            // What does not fit is out of the range of every key.
-            let number = number.base10_parse().unwrap_or(u128::MAX);
-            bounds.broken_by(spec.key, number)
-        }
-        Expr::Lit(_) => Some(mistyped(spec)),
-        Expr::Unary(ExprUnary {
-            op: UnOp::Neg(_), expr, ..
-        }) if matches!(**expr, Expr::Lit(_)) => {
-            let (key, minimum) = (spec.key, bounds.minimum());
-            Some(format!("{key} cannot be negative; set at least {minimum}"))
-        }
-        _ => None,
-    }
-}
-
-fn mistake_in_rate(spec: &KeySpec, value: &Expr) -> Option<String> {
-    match value {
-        Expr::Lit(ExprLit {
-            lit: Lit::Float(rate), ..
-        }) => {
-            let rate = rate.base10_parse().unwrap_or(f64::NAN);
-            FAILURE_RATE.broken_by(rate).map(str::to_owned)
-        }
-        Expr::Lit(_) | Expr::Unary(_) => Some(mistyped(spec)),
-        _ => None,
-    }
-}
-
-/// Tells whether the text of a value can be of a kind other than numbers.
-fn may_be(kind: ValueKind, value: &Expr) -> bool {
-    match kind {
-        ValueKind::Number { .. } | ValueKind::Rate => true,
-        ValueKind::Word(words) => words.iter().any(|word| is_word(value, word)),
-        ValueKind::Bool => matches!(value, Expr::Lit(ExprLit { lit: Lit::Bool(_), .. })),
-        ValueKind::Text => matches!(value, Expr::Lit(ExprLit { lit: Lit::Str(_), .. })) || is_constant(value),
-        ValueKind::Path => matches!(value, Expr::Path(ExprPath { qself: None, .. })),
-        ValueKind::Expression(_) | ValueKind::Breaker => !matches!(value, Expr::Lit(_)),
-    }
-}
-
-fn mistyped(spec: &KeySpec) -> String {
-    format!("{} takes {}; {}", spec.key, expected(spec), remedy(spec))
-}
-
-/// What a key takes, for a message.
-fn expected(spec: &KeySpec) -> String {
-    match spec.kind {
-        ValueKind::Number { unit, .. } => format!("a whole number of {unit}"),
-        ValueKind::Rate => "a number with a decimal point, above 0.0 and at most 1.0".to_owned(),
-        ValueKind::Word(words) => format!("one of `{}`", words.join("`, `")),
-        ValueKind::Bool => "`true` or `false`".to_owned(),
-        ValueKind::Expression(what) => what.to_owned(),
-        ValueKind::Text => "a string literal or the path of a constant".to_owned(),
-        ValueKind::Path => "a path".to_owned(),
-        ValueKind::Breaker => "arguments in parentheses, `off`, or an expression for a `&CircuitBreaker`".to_owned(),
-    }
-}
-
-fn remedy(spec: &KeySpec) -> String {
-    let text = spec.text;
-    match spec.kind {
-        ValueKind::Number { example, .. } => format!("write `{text} = {example}`"),
-        ValueKind::Rate => format!("write `{text} = 0.5`"),
-        ValueKind::Word(words) => format!("write `{text} = {}`", words.last().copied().unwrap_or_default()),
-        ValueKind::Bool => format!("write `{text} = false`"),
-        ValueKind::Expression(_) => format!("write `{text} = ..`"),
-        ValueKind::Text => format!("write `{text} = \"search\"`"),
-        ValueKind::Path => format!("write `{text} = my_crate::sandbox_runtime`"),
-        ValueKind::Breaker => format!("write `{text}(threshold = 5)`"),
-    }
-}
-
-pub(crate) fn is_word(value: &Expr, word: &str) -> bool {
-    matches!(value, Expr::Path(path) if path.path.is_ident(word))
-}
-
-/// Tells whether a value is the path of a constant, as these are spelled.
-fn is_constant(value: &Expr) -> bool {
-    let Expr::Path(path) = value else { return false };
-    let last = path.path.segments.last();
-    last.is_some_and(|last| !last.ident.to_string().contains(char::is_lowercase))
-}
-
-/// Tells whether an expression begins with a variable, such as `&client.breaker`: its value may be borrowed from that.
-pub(crate) fn is_part_of(value: &Expr, variable: &str) -> bool {
-    match value {
-        Expr::Reference(inner) => is_part_of(&inner.expr, variable),
-        Expr::Unary(inner) => is_part_of(&inner.expr, variable),
-        Expr::Paren(inner) => is_part_of(&inner.expr, variable),
-        Expr::Field(inner) => is_part_of(&inner.base, variable),
-        Expr::Index(inner) => is_part_of(&inner.expr, variable),
-        Expr::MethodCall(inner) => is_part_of(&inner.receiver, variable),
-        Expr::Path(path) => path.path.is_ident(variable),
-        _ => false,
-    }
-}
-
-/// Tells whether a constant belongs to the type that a method is of: nothing in a static can name that.
-pub(crate) fn is_of_type(value: &Expr) -> bool {
-    match value {
-        Expr::Path(path) => {
-            path.qself.is_some() || path.path.segments.first().is_some_and(|first| first.ident == "Self")
-        }
-        _ => false,
-    }
-}
-
-/// The value of an integer literal.
-pub(crate) fn literal(value: &Expr) -> Option<u64> {
-    match value {
-        Expr::Lit(ExprLit {
-            lit: Lit::Int(number), ..
-        }) => number.base10_parse().ok(),
-        _ => None,
     }
 }
 

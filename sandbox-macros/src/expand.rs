@@ -31,6 +31,10 @@ pub(crate) fn sandboxed(args: TokenStream, item: TokenStream) -> TokenStream {
     // The server of a tool can report a failure that the tool cannot return. Whether it does, the runtime knows.
     let may_return_nothing = parsed.has_attribute("tool") || args.value(Key::OnFailure).is_some();
     parsed.check(may_return_nothing, &mut errors);
+    args.check_constants(&parsed.arguments(), &mut errors);
+    if !args.is_single_attempt() {
+        parsed.check_borrows(&mut errors);
+    }
     match parsed.shape() {
         Some((shape, returned)) if errors.is_empty() => {
             if !matches!(shape, Shape::Async) && !args.is_single_attempt() {

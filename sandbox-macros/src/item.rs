@@ -6,14 +6,14 @@ mod captures;
 mod prelude;
 mod uses;
 
-use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
 use syn::token::Paren;
 use syn::{Attribute, ReturnType, Safety, Signature, Token, Type, TypeTuple, Visibility};
 
 use crate::errors::Errors;
-use crate::types::{ReturnedFuture, nameable, returned_future, without_lifetimes};
+use crate::types::{ReturnedFuture, name_of_future, nameable, returned_future, without_lifetimes};
 use prelude::Prelude;
 
 pub(crate) use arguments::{Argument, Passing, Receiving};
@@ -109,9 +109,7 @@ impl Item {
     pub(crate) fn check(&self, may_return_nothing: bool, errors: &mut Errors) {
         let signature = &self.signature;
         if signature.asyncness.is_none() && self.future().is_none() {
-            let message = "a sandboxed tool is an `async fn`; make it async, and run blocking work inside it with \
-                           `tokio::task::spawn_blocking`";
-            errors.report(signature.fn_token, message);
+            errors.report(signature.fn_token, self.why_not_async());
         } else if matches!(signature.output, ReturnType::Default) && !may_return_nothing {
             let message = "a sandboxed tool returns a `Result`; return `Result<(), E>` where `E` is `String`, or any type \
                            that implements `From<SandboxError>`";
@@ -125,6 +123,38 @@ impl Item {
         for attribute in self.attributes_named("sandboxed") {
             let message = "the function is sandboxed twice; keep one `#[sandboxed]`";
             errors.report(attribute, message);
+        }
+    }
+
+    /// The message about a function that is neither async nor returns a future that the attribute recognizes.
+    fn why_not_async(&self) -> String {
+        let body = &self.body.stream();
+        let is_mentioned = |name: &str| mentions(body.clone(), &Ident::new(name, Span::call_site()));
+        if is_mentioned("block_on") && is_mentioned("Builder") {
+            // What `#[tokio::main]` and `#[tokio::test]` make of an async function.
+            return "an attribute above has made the function synchronous; put `#[sandboxed]` above it".to_owned();
+        }
+        match self.return_type().and_then(name_of_future) {
+            Some(alias) => format!(
+                "the attribute cannot see what future `{alias}` is; write it out, such as \
+                 `Pin<Box<dyn Future<Output = Result<T, E>> + Send>>`"
+            ),
+            None => "a sandboxed tool is an `async fn`; make it async, and run blocking work inside it with \
+                     `tokio::task::spawn_blocking`"
+                .to_owned(),
+        }
+    }
+
+    /// Checks that nothing is returned that attempts borrow one after the other. It is a matter of the text: the compiler would
+    /// report it at the loop around the attempts.
+    pub(crate) fn check_borrows(&self, errors: &mut Errors) {
+        let Some((_, returned)) = self.shape() else { return };
+        if let Some(owner) = self.borrowed_by(&returned) {
+            let message = format!(
+                "a function with retries cannot return what it borrows from `{owner}`, which the next attempt may need; set \
+                 `max_retries = 0`, or return something that owns what it has"
+            );
+            errors.report(&returned, message);
         }
     }
 

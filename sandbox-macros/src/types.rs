@@ -37,6 +37,18 @@ pub(crate) fn returned_future(ty: &Type) -> Option<(ReturnedFuture, Type)> {
     }
 }
 
+/// The name of a type that is called a future and is not recognized: an alias, most likely.
+pub(crate) fn name_of_future(ty: &Type) -> Option<&Ident> {
+    match ungrouped(ty) {
+        Type::Path(path) => {
+            let name = &path.path.segments.last()?.ident;
+            let text = name.to_string().to_lowercase();
+            (text.contains("fut") || text.contains("pin")).then_some(name)
+        }
+        _ => None,
+    }
+}
+
 /// `R` in the bounds `Future<Output = R> + ..`.
 fn output_of(bounds: &Punctuated<TypeParamBound, Token![+]>) -> Option<Type> {
     bounds.iter().find_map(|bound| {
@@ -136,6 +148,33 @@ pub(crate) fn is_borrowed(ty: &Type) -> bool {
         })
     }
     has_lifetime(ty.to_token_stream())
+}
+
+/// The names of the lifetimes in the text of a type, but for `'static`; `None` for one that is left out.
+pub(crate) fn lifetimes_in(ty: &Type) -> Vec<Option<Ident>> {
+    fn collect(tokens: TokenStream, found: &mut Vec<Option<Ident>>) {
+        let mut tokens = tokens.into_iter().peekable();
+        while let Some(token) = tokens.next() {
+            match (&token, tokens.peek()) {
+                (TokenTree::Punct(punct), Some(TokenTree::Ident(name)))
+                    if punct.as_char() == '\'' && name != "static" =>
+                {
+                    found.push(Some(name.clone()).filter(|name| name != "_"));
+                }
+                (TokenTree::Punct(punct), next) if punct.as_char() == '&' => {
+                    let is_named = matches!(next, Some(TokenTree::Punct(tick)) if tick.as_char() == '\'');
+                    if !is_named {
+                        found.push(None);
+                    }
+                }
+                (TokenTree::Group(group), _) => collect(group.stream(), found),
+                _ => {}
+            }
+        }
+    }
+    let mut found = Vec::new();
+    collect(ty.to_token_stream(), &mut found);
+    found
 }
 
 /// Replaces the parts of a type for which `by` has another.

@@ -152,9 +152,11 @@ impl<'a> Derived<'a> {
             Meaning::Ignore => quote!(#private::Verdict::Ignore),
             Meaning::Fail => quote!(#private::Verdict::Fail),
             Meaning::Retry { after: None, .. } => quote!(#private::Verdict::RETRY),
-            Meaning::Retry { after: Some(after), .. } => quote_spanned!(at(after)=> #private::retry_after(#field)),
+            Meaning::Retry { after: Some(after), .. } => {
+                quote_spanned!(at(after)=> #private::Delay::retry_after(#field))
+            }
             Meaning::Status(status) => {
-                quote_spanned!(at(status)=> #private::verdict_of_status(#private::status(#field)))
+                quote_spanned!(at(status)=> #private::verdict_of_status(#private::Status::status(#field)))
             }
             Meaning::Source(source) => {
                 let default = self.verdict(&self.default);
@@ -174,7 +176,7 @@ impl<'a> Derived<'a> {
             Meaning::Ignore | Meaning::Fail => quote!(false),
             Meaning::Retry { is_safe, .. } => quote!(#is_safe),
             Meaning::Status(status) => {
-                quote_spanned!(at(status)=> #private::is_status_safe_to_retry(#private::status(#field)))
+                quote_spanned!(at(status)=> #private::is_status_safe_to_retry(#private::Status::status(#field)))
             }
             Meaning::Source(source) => {
                 let default = self.is_safe(&self.default);

@@ -298,18 +298,18 @@ impl PolicyError {
         }
     }
 
-    /// The message, for constants too.
-    pub(crate) const fn message(&self) -> Message {
+    /// The message, for constants too. A default is marked as one if nobody need have written it.
+    pub(crate) const fn message(&self, marks_default: bool) -> Message {
         const DEFAULT: Policy = Policy::new();
         match *self {
             PolicyError::ZeroTimeout => TIMEOUT_MS.message(0),
             PolicyError::ZeroDeadline => DEADLINE_MS.message(0),
             PolicyError::BackoffBaseOverMax { base, max } => {
-                let base = Message::millis_or_default(base, DEFAULT.backoff_base);
+                let base = Message::millis_or_default(base, DEFAULT.backoff_base, marks_default);
                 BACKOFF_BASE_OVER_MAX.message(Message::millis(max), base)
             }
             PolicyError::DeadlineWithinTimeout { deadline, timeout } => {
-                let timeout = Message::millis_or_default(timeout, DEFAULT.timeout);
+                let timeout = Message::millis_or_default(timeout, DEFAULT.timeout, marks_default);
                 DEADLINE_WITHIN_TIMEOUT.message(Message::millis(deadline), timeout)
             }
         }
@@ -318,7 +318,7 @@ impl PolicyError {
 
 impl fmt::Display for PolicyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.message().as_str())
+        f.write_str(self.message(true).as_str())
     }
 }
 

@@ -3,7 +3,6 @@
 mod argument;
 mod check;
 mod error_verdict;
-mod given;
 #[cfg(feature = "rmcp")]
 mod mcp_return_type;
 mod return_type;
@@ -14,6 +13,7 @@ pub use std::module_path;
 pub use std::ops::ControlFlow::Break;
 pub use std::option::Option::{None, Some};
 pub use std::pin::pin;
+pub use std::primitive::{f64, u32, u64};
 
 pub use argument::{
     AttemptsByCaller, BeginAttempts, ConstFn, Moved, OneAttempt, attempts, attempts_by_caller, call, classify,
@@ -24,15 +24,12 @@ pub use check::{
     window,
 };
 pub use error_verdict::{
-    Delay, Known, KnownError, KnownType, KnownWrapper, Status, is_status_safe_to_retry, retry_after, source, status,
-    verdict_of_status,
+    Delay, Known, KnownError, KnownType, KnownWrapper, Status, is_status_safe_to_retry, source, verdict_of_status,
 };
-pub use given::{GivenBreaker, GivenPolicy, KeptBreaker};
 #[cfg(feature = "rmcp")]
 pub use mcp_return_type::{AnswerProbe, AnyAnswer, ErrorReader, ResultAnswer, ToolAnswerProbe, UnitAnswer};
 pub use return_type::{
     AnyKept, AnyOutcome, AnyType, DisplayedError, KeepProbe, Opaque, OutcomeProbe, Probe, StatedError, WrappedError,
-    keep_nothing,
 };
 
 pub use crate::__sandboxed_handler as handler;
@@ -45,6 +42,9 @@ pub use crate::policy::Policy;
 pub use crate::site::{SiteRef, ToolInfo, ToolSite};
 pub use crate::tool::attempts::{Attempts, CanOwn, RetriedAttempts};
 pub use crate::tool::error_type::{AlwaysRetryDescribed, FromDisplayedErrorType, FromWrappedError};
+pub use crate::tool::given::{GivenBreaker, GivenPolicy};
+pub use crate::tool::handler::Returning;
+pub use crate::tool::keep::KeepNothing;
 pub use crate::tool::label::{NamedLabel, SiteLabel, SiteLabelBesideBreaker};
 pub use crate::tool::outcome::Classified;
 pub use crate::tool::{FromReturnType, TypedHandler};

@@ -131,10 +131,10 @@ impl Message {
         message
     }
 
-    /// A length of time that the user need not have written.
-    pub(crate) const fn millis_or_default(duration: Duration, default: Duration) -> Self {
+    /// A length of time that the user need not have written, if `marks_default`.
+    pub(crate) const fn millis_or_default(duration: Duration, default: Duration, marks_default: bool) -> Self {
         let message = Message::millis(duration);
-        if duration.as_nanos() == default.as_nanos() {
+        if marks_default && duration.as_nanos() == default.as_nanos() {
             message.text(", the default")
         } else {
             message

@@ -13,6 +13,7 @@
 pub(crate) mod attempts;
 pub(crate) mod error_type;
 pub(crate) mod failure_return;
+pub(crate) mod given;
 pub(crate) mod handler;
 pub(crate) mod keep;
 pub(crate) mod label;
@@ -27,10 +28,12 @@ use crate::failure::Failure;
 use crate::sealed;
 use crate::verdict::{ErrorVerdict, Verdict};
 
+pub use crate::private::{Delay, Status};
 pub use attempts::{Attempts, CanOwn, RetriedAttempts};
-pub use error_type::{FromErrorType, PerVariant};
+pub use error_type::{AlwaysRetryDescribed, FromDisplayedErrorType, FromErrorType, FromWrappedError, PerVariant};
 pub use failure_return::{FailureReturn, FromFailure, HoldFailure};
-pub use handler::{Forgetful, Handler, JsonHandler, TypedHandler};
+pub use given::{GivenBreaker, GivenPolicy, KeptBreaker};
+pub use handler::{Handler, JsonHandler, Keeping, Returning, TypedHandler};
 pub use keep::{IsTimedOut, Keep, KeepNothing, KeepOutcome, Keeps, Last};
 pub use label::{NameLabel, ToolLabel};
 pub use outcome::{AlwaysSuccess, DescribeError, FromReturnType, IgnoreIf, Outcome, Reader, RetryIf, UserFn};

@@ -3,6 +3,7 @@
 use std::fmt::{self, Display};
 
 use super::bounds::Bounds;
+use super::words;
 
 /// A key of the attribute; [`KEYS`] has its spelling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,6 +110,11 @@ impl KeySpec {
         }
     }
 
+    /// Tells whether the value is a constant.
+    pub(crate) fn is_constant(&self) -> bool {
+        matches!(self.kind, ValueKind::Number { .. } | ValueKind::Rate)
+    }
+
     /// Tells whether the key is a setting of the policy.
     pub(crate) fn is_of_policy(&self) -> bool {
         self.section == Section::Attribute && self.setter.is_some()
@@ -148,8 +154,11 @@ const fn number(unit: &'static str, bounds: Bounds, example: &'static str) -> Va
     ValueKind::Number { unit, bounds, example }
 }
 
+/// The unit of all times.
+pub(super) const MILLISECONDS: &str = "milliseconds";
+
 const fn millis(bounds: Bounds, example: &'static str) -> ValueKind {
-    number("milliseconds", bounds, example)
+    number(MILLISECONDS, bounds, example)
 }
 
 pub(crate) const KEYS: &[KeySpec] = {
@@ -206,7 +215,7 @@ pub(crate) const KEYS: &[KeySpec] = {
             "on_failure",
             Expression("a path or closure from a `Failure` to the returned type"),
         ),
-        attribute(Key::Breaker, "breaker", ValueKind::Breaker),
+        attribute(Key::Breaker, "breaker", ValueKind::Breaker).or_off(),
         attribute(Key::Name, "name", Text),
         attribute(
             Key::Cancel,
@@ -273,6 +282,9 @@ pub(super) fn unknown_key(text: &str, section: Section) -> String {
             Section::Breaker => format!("`{text}` belongs to the breaker; write `breaker({text} = ..)`"),
             Section::Attribute => format!("`{text}` is not a setting of the breaker; move it out of `breaker(..)`"),
         };
+    }
+    if let Some(remedy) = words::remedy(text, section) {
+        return format!("unknown argument `{text}`; {remedy}");
     }
     let known = keys_of(section);
     let nearest = KEYS

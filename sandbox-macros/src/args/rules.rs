@@ -8,8 +8,8 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
 
 use super::bounds::filled;
-use super::expected;
 use super::keys::{KEYS, Key, KeySpec, ValueKind};
+use super::values::expected_of;
 
 /// A share that is above one number and at most another.
 pub(super) struct Share {
@@ -123,7 +123,7 @@ fn policy_keys() -> TokenStream {
 
 /// What a key takes, with the bounds of a number.
 fn takes(spec: &KeySpec) -> String {
-    let expected = expected(spec);
+    let expected = expected_of(spec.kind);
     match spec.kind {
         ValueKind::Number { bounds, .. } if bounds.maximum < u64::MAX => {
             format!("{expected}, from {} to {}", bounds.minimum(), bounds.maximum)

@@ -76,7 +76,7 @@ fn no_text_panics_and_every_mistake_is_reported() {
             "policy = self.policy, timeout_ms = 5, jitter = full, name = \"search\"",
             2,
         ),
-        ("timeout_ms = no, name = lower::case", 1),
+        ("timeout_ms = no, name = lower::case", 2),
     ] {
         let messages = messages(text);
         assert_eq!(messages.len(), mistakes, "`{text}` gave {messages:?}");
@@ -95,8 +95,8 @@ fn refusal<R>(check: impl FnOnce() -> R + UnwindSafe) -> String {
 fn refusal_of_constant(key: Key, number: u64) -> String {
     let small = || u32::try_from(number).expect("the bound is that of a `u32`");
     refusal(|| match key {
-        Key::TimeoutMs => check(&Policy::new().timeout(millis(number)), "timeout_ms"),
-        Key::DeadlineMs => check(&Policy::new().deadline(millis(number)), "deadline_ms"),
+        Key::TimeoutMs => check(&Policy::new().timeout(millis(number)), "timeout_ms", false),
+        Key::DeadlineMs => check(&Policy::new().deadline(millis(number)), "deadline_ms", false),
         Key::Threshold => drop(threshold(small())),
         Key::Window => drop(window(small())),
         Key::Probes => drop(probes(small())),
@@ -139,11 +139,11 @@ fn every_order_is_the_same_for_literals_and_constants() {
         let (literal, constant) = match order.longer {
             Key::BackoffMaxMs => {
                 let policy = Policy::new().backoff_base(millis(2)).backoff_max(millis(1));
-                (settings, refusal(move || check(&policy, longer)))
+                (settings, refusal(move || check(&policy, longer, false)))
             }
             Key::DeadlineMs => {
                 let policy = Policy::new().timeout(millis(2)).deadline(millis(1));
-                (settings, refusal(move || check(&policy, longer)))
+                (settings, refusal(move || check(&policy, longer, false)))
             }
             Key::CooldownMaxMs => {
                 let constant = refusal(|| check_cooldowns(millis(1), millis(2)));
@@ -152,5 +152,89 @@ fn every_order_is_the_same_for_literals_and_constants() {
             other => panic!("{other} has a rule that is not checked for constants"),
         };
         assert_eq!(messages(&literal), [constant]);
+    }
+}
+
+#[test]
+fn a_value_that_shows_what_is_meant_is_answered_with_that() {
+    for (text, remedy) in [
+        ("jitter = \"full\"", "write `jitter = full`, without quotes"),
+        ("jitter = true", "write `jitter = full`"),
+        ("jitter = false", "write `jitter = none`"),
+        ("jitter = 0.5", "write `jitter = full`"),
+        ("idempotent", "write `idempotent = true`"),
+        ("idempotent = \"false\"", "write `idempotent = false`"),
+        ("idempotent = no", "write `idempotent = false`"),
+        ("idempotent = yes", "write `idempotent = true`"),
+        ("breaker = \"off\"", "write `breaker = off`"),
+        ("breaker = false", "write `breaker = off`"),
+        ("breaker = none", "write `breaker = off`"),
+        ("breaker = None", "write `breaker = off`"),
+        ("breaker = true", "leave `breaker` out: every tool has one by default"),
+        ("breaker = 3", "write `breaker(threshold = 3)`"),
+        ("breaker(3)", "write `breaker(threshold = 3)`"),
+        ("breaker = \"&SHARED\"", "write `breaker = &SHARED`, without quotes"),
+        (
+            "retry_if = \"is_transient\"",
+            "write `retry_if = is_transient`, without quotes",
+        ),
+        ("crate = \"my::runtime\"", "write `crate = my::runtime`, without quotes"),
+        ("timeout_ms = \"5s\"", "write `timeout_ms = 5_000`"),
+        ("timeout_ms = \"1_500 ms\"", "write `timeout_ms = 1_500`"),
+        ("timeout_ms = \"soon\"", "write `timeout_ms = 5_000`"),
+        ("timeout_ms = Duration::from_secs(30)", "write `timeout_ms = 30_000`"),
+        (
+            "timeout_ms = std::time::Duration::from_millis(1234567)",
+            "write `timeout_ms = 1_234_567`",
+        ),
+        ("backoff_base_ms = Duration::ZERO", "write `backoff_base_ms = 500`"),
+        ("timeout_ms = none", "write `timeout_ms = off`"),
+        (
+            "deadline_ms = off",
+            "leave `deadline_ms` out: there is no limit by default",
+        ),
+        ("max_retries = false", "write `max_retries = 0`"),
+        ("max_retries = \"3\"", "write `max_retries = 3`, without quotes"),
+        (
+            "breaker(window = 5, failure_rate = \"0.5\")",
+            "write `failure_rate = 0.5`, without quotes",
+        ),
+        ("timeout_ms = self.limit", "write `policy = ..`, which may name `self`"),
+        (
+            "max_retries = std::env::var(\"RETRIES\")?.len()",
+            "write `policy = ..`, which is evaluated at each call",
+        ),
+        ("name = search", "write `name = \"search\"`"),
+    ] {
+        let messages = messages(text);
+        let [message] = &messages[..] else {
+            panic!("`{text}` gave {messages:?}")
+        };
+        assert!(message.ends_with(remedy), "`{text}` gave {message}");
+    }
+}
+
+#[test]
+fn a_word_of_another_library_is_answered_with_ours() {
+    for (text, answer) in [
+        ("retry = 3", "unknown argument `retry`; write `max_retries = 2`"),
+        (
+            "max_attempts = 3",
+            "unknown argument `max_attempts`; write `max_retries`, which is one less: the first attempt is no retry",
+        ),
+        (
+            "circuit_breaker = 3",
+            "unknown argument `circuit_breaker`; write `breaker(threshold = 5)`",
+        ),
+        (
+            "breaker(half_open = 2)",
+            "unknown argument `half_open`; write `probes = 1`, how many successes close it",
+        ),
+        (
+            "threshold = 3",
+            "`threshold` belongs to the breaker; write `breaker(threshold = ..)`",
+        ),
+    ] {
+        assert_eq!(messages(text), [answer], "`{text}`");
     }
 }

@@ -70,7 +70,7 @@ impl Expansion<'_> {
             let Argument { name, conditions, .. } = argument;
             let slot = slot(name);
             match argument.is_mentioned {
-                true if self.has_breaker(name) => {
+                true if self.stays(name) => {
                     quote!(#(#conditions)* let mut #slot = #private::Some(#private::Clone::clone(&#name));)
                 }
                 true => quote!(#(#conditions)* let mut #slot = #private::Some(#name);),
@@ -84,12 +84,12 @@ impl Expansion<'_> {
         quote!(#receiver #(#keep)*)
     }
 
-    /// Statements with which a function keeps what its only attempt cannot have: it has the breaker.
+    /// Statements with which a function keeps what its only attempt cannot have: it stays with the call.
     pub(super) fn clone_owners(&self) -> TokenStream {
         let private = self.private(Span::mixed_site());
         let owners = self
             .passed()
-            .filter(|argument| argument.is_mentioned && self.has_breaker(&argument.name));
+            .filter(|argument| argument.is_mentioned && self.stays(&argument.name));
         let clones = owners.map(|Argument { name, conditions, .. }| {
             let slot = slot(name);
             quote!(#(#conditions)* let #slot = #private::Clone::clone(&#name);)
@@ -193,7 +193,7 @@ impl Expansion<'_> {
                 return quote!(#(#conditions)* let #slot = #name;);
             }
             let (value, shadows) = match argument.passing {
-                _ if is_single && self.has_breaker(name) => (slot.to_token_stream(), quote!(shadow_unrelated)),
+                _ if is_single && self.stays(name) => (slot.to_token_stream(), quote!(shadow_unrelated)),
                 _ if is_single => (name.to_token_stream(), quote!(shadow_same)),
                 Passing::Copied => (name.to_token_stream(), quote!(shadow_same)),
                 Passing::Borrowed => (slot.to_token_stream(), quote!(shadow_unrelated)),

@@ -55,8 +55,14 @@ impl Expansion<'_> {
             .filter_map(|key| {
                 let span = mixed_site_at(self.args.value(key)?.span());
                 let private = self.private(span);
+                let is_given = |other| self.args.value(other).is_some();
+                let is_beside_default = match key {
+                    Key::BackoffMaxMs => !is_given(Key::BackoffBaseMs),
+                    Key::DeadlineMs => !is_given(Key::TimeoutMs),
+                    _ => false,
+                };
                 let key = key.text();
-                Some(quote_spanned!(span=> const _: () = #private::check(&#policy, #key);))
+                Some(quote_spanned!(span=> const _: () = #private::check(&#policy, #key, #is_beside_default);))
             });
         let of_breaker = self.cooldown_check();
         quote!(#(#of_policy)* #of_breaker)
@@ -132,6 +138,15 @@ impl Expansion<'_> {
         let span = mixed_site_at(value.span());
         let private = self.private(span);
         let function = Ident::new(function, span);
-        quote_spanned!(span=> #private::#function(#value))
+        if matches!(value, Expr::Lit(_)) {
+            return quote_spanned!(span=> #private::#function(#value));
+        }
+        // A variable says what type is expected, and nothing of the function.
+        let ty = match function.to_string().as_str() {
+            "millis" => quote!(u64),
+            "failure_rate" => quote!(f64),
+            _ => quote!(u32),
+        };
+        quote_spanned!(span=> #private::#function({ let value: #private::#ty = #value; value }))
     }
 }

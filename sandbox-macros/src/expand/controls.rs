@@ -2,12 +2,12 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::Expr;
 use syn::spanned::Spanned;
+use syn::{Expr, ExprClosure};
 
 use super::{Expansion, mixed_site_at};
 use crate::args::{Breaker, Key, is_of_type, is_part_of};
-use crate::item::{Receiving, with_name_for_self};
+use crate::item::{Receiving, mentions, with_name_for_self};
 
 /// A clone of `self` that has the breaker.
 const OWNER: &str = "__sandboxed_owner";
@@ -57,9 +57,16 @@ impl Expansion<'_> {
         }
     }
 
-    /// Tells whether the breaker may be a part of an argument: that one stays with the call, and attempts get clones only.
-    pub(super) fn has_breaker(&self, argument: &Ident) -> bool {
-        matches!(self.args.breaker(), Breaker::Given(breaker) if is_part_of(breaker, &argument.to_string()))
+    /// Tells whether an argument stays with the call, so that attempts get clones only: the breaker may be a part of it, or a
+    /// function that reads results may name it.
+    pub(super) fn stays(&self, argument: &Ident) -> bool {
+        let has_breaker =
+            matches!(self.args.breaker(), Breaker::Given(breaker) if is_part_of(breaker, &argument.to_string()));
+        let is_named = |key| self.args.value(key).is_some_and(|function| names(function, argument));
+        has_breaker
+            || [Key::RetryIf, Key::IgnoreIf, Key::Classify, Key::OnFailure]
+                .into_iter()
+                .any(is_named)
     }
 
     fn policy_variable(&self) -> Ident {
@@ -129,5 +136,19 @@ impl Expansion<'_> {
     /// A name that is a constant of the type that the method belongs to.
     pub(super) fn name_of_type(&self) -> Option<&Expr> {
         self.args.value(Key::Name).filter(|name| is_of_type(name))
+    }
+}
+
+/// Tells whether a function names a variable that is none of its own parameters.
+fn names(function: &Expr, variable: &Ident) -> bool {
+    let is_parameter = |closure: &ExprClosure| {
+        closure
+            .inputs
+            .iter()
+            .any(|input| mentions(input.to_token_stream(), variable))
+    };
+    match function {
+        Expr::Closure(closure) if is_parameter(closure) => false,
+        other => mentions(other.to_token_stream(), variable),
     }
 }

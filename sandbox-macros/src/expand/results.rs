@@ -1,10 +1,11 @@
 //! What the results of a tool mean, and what is returned for it: what follows from the return type, then what the user says.
 
 use proc_macro2::TokenStream;
-use quote::quote;
-use syn::{Type, parse_quote};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{Expr, ExprClosure, Pat, Type, parse_quote};
 
-use super::Expansion;
+use super::{Expansion, mixed_site_at};
 use crate::args::Key;
 use crate::item::Shape;
 use crate::types::known;
@@ -33,17 +34,20 @@ impl Expansion<'_> {
     /// The tool as a call that may have to wait for a retry runs it: what cannot be sent to another thread is not kept.
     pub(super) fn kept(&self, tool: &TokenStream) -> TokenStream {
         let private = self.private(self.return_span);
-        if self.is_single_attempt() {
-            return quote!(#private::keep_nothing(#tool));
-        }
-        let returned = self.known();
-        quote!(#private::KeepProbe::<#returned>::NEW.__sandboxed_keep(#tool))
+        let keep = match self.is_single_attempt() {
+            true => quote!(#private::KeepNothing),
+            false => {
+                let known = self.known();
+                quote!(#private::KeepProbe::<#known>::NEW.__sandboxed_keep())
+            }
+        };
+        quote_spanned!(self.return_span=> #private::Returning::keep(#tool, #keep))
     }
 
     /// The tool with the settings about its results, in an order in which later ones replace what earlier ones say.
     pub(super) fn with_results(&self, tool: &TokenStream) -> TokenStream {
         let private = self.private(self.return_span);
-        let value = |name| self.args.value(name);
+        let value = |name| self.args.value(name).map(called);
         let retried = value(Key::RetryIf).map(|is_retryable| quote!(.retry_if(#is_retryable)));
         let ignored = value(Key::IgnoreIf).map(|is_callers_fault| quote!(.ignore_if(#is_callers_fault)));
         let read = match value(Key::Classify) {
@@ -52,5 +56,17 @@ impl Expansion<'_> {
         };
         let returned = value(Key::OnFailure).map(|make| quote!(.on_failure(#make)));
         quote!(#read #returned)
+    }
+}
+
+/// A function by its path, or a closure that states its parameters, within a closure: of one that does not fit the compiler says
+/// which types it takes, and nothing of what the runtime requires of functions.
+fn called(function: &Expr) -> TokenStream {
+    let is_typed = |closure: &ExprClosure| closure.inputs.iter().all(|input| matches!(input, Pat::Type(_)));
+    let span = mixed_site_at(function.span());
+    match function {
+        Expr::Path(_) => quote_spanned!(span=> |argument| #function(argument)),
+        Expr::Closure(closure) if is_typed(closure) => quote_spanned!(span=> |argument| (#function)(argument)),
+        other => other.to_token_stream(),
     }
 }

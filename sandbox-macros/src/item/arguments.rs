@@ -2,12 +2,12 @@
 
 use proc_macro2::{Ident, Span};
 use syn::spanned::Spanned;
-use syn::{Attribute, FnArg, Pat, PatIdent, PatType, ReceiverKind, Signature, Token, Type};
+use syn::{Attribute, FnArg, Lifetime, Pat, PatIdent, PatType, ReceiverKind, Signature, Token, Type};
 
 use super::Item;
 use super::prelude::unused_mut;
 use super::uses::{mentions, self_uses};
-use crate::types::{is_generic, is_mutable_reference, is_shared_reference, ungrouped};
+use crate::types::{is_generic, is_mutable_reference, is_shared_reference, lifetimes_in, ungrouped};
 
 /// A variable that every attempt needs for itself.
 pub(crate) struct Argument {
@@ -138,6 +138,38 @@ impl Item {
                 is_generic,
             });
         });
+    }
+
+    /// The name of a mutable reference that the return type borrows from, if the body mentions it: by a lifetime of the same name,
+    /// or by one that is left out.
+    pub(super) fn borrowed_by(&self, returned: &Type) -> Option<String> {
+        let lifetimes = lifetimes_in(returned);
+        let is_named = |lifetime: Option<&Lifetime>| match lifetime {
+            Some(named) => lifetimes.iter().flatten().any(|other| other == &named.ident),
+            None => false,
+        };
+        let leaves_out = lifetimes.contains(&None);
+        let of_receiver = self.signature.receiver().map(|receiver| &receiver.kind);
+        if let Some(ReceiverKind::Reference(_, lifetime, mutability)) = of_receiver {
+            let is_borrowed = is_named(lifetime.as_ref()) || leaves_out && lifetime.is_none();
+            if mutability.is_some() && is_borrowed && self_uses(&self.body).is_mentioned {
+                return Some("self".to_owned());
+            }
+        }
+        let references = self.signature.inputs.iter().filter_map(|input| match input {
+            FnArg::Typed(input) => match (&*input.pat, ungrouped(&input.ty)) {
+                (Pat::Ident(binding), Type::Reference(reference)) => Some((&binding.ident, reference)),
+                _ => None,
+            },
+            FnArg::Receiver(_) => None,
+        });
+        let references: Vec<_> = references.collect();
+        let is_only_one = of_receiver.is_none() && references.len() == 1;
+        let borrowed = references.into_iter().find(|(name, reference)| {
+            let is_borrowed = is_named(reference.lifetime.as_ref()) || leaves_out && is_only_one;
+            reference.mutability.is_some() && is_borrowed && self.mentions(name)
+        });
+        borrowed.map(|(name, _)| name.to_string())
     }
 
     pub(super) fn mentions(&self, name: &Ident) -> bool {

@@ -1,4 +1,6 @@
-//! What is checked when an expansion is compiled: the numbers that are constants, and the types of what the user names.
+//! What is checked when an expansion is compiled: the numbers that are constants.
+//!
+//! These functions track their caller, so that the compiler reports what they refuse at the value, and shows nothing of them.
 
 use std::time::Duration;
 
@@ -51,6 +53,7 @@ pub const fn breaker() -> CircuitBreaker {
 }
 
 /// A breaker for failures in a row. Evaluated in a static: a bad number does not compile.
+#[track_caller]
 pub const fn threshold(threshold: u32) -> CircuitBreaker {
     let number = threshold as u64;
     assert!(THRESHOLD.contains(number), "{}", THRESHOLD.message(number).as_str());
@@ -58,6 +61,7 @@ pub const fn threshold(threshold: u32) -> CircuitBreaker {
 }
 
 /// The size of a window. Evaluated in a static: a bad number does not compile.
+#[track_caller]
 pub const fn window(window: u32) -> u32 {
     let number = window as u64;
     assert!(WINDOW.contains(number), "{}", WINDOW.message(number).as_str());
@@ -65,23 +69,27 @@ pub const fn window(window: u32) -> u32 {
 }
 
 /// The share of failures that opens a breaker. Evaluated in a static: a bad number does not compile.
+#[track_caller]
 pub const fn failure_rate(failure_rate: f64) -> f64 {
     assert!(FAILURE_RATE.contains(failure_rate), "{}", FAILURE_RATE.message);
     failure_rate
 }
 
 /// The number of probes. Evaluated in a static: a bad number does not compile.
+#[track_caller]
 pub const fn probes(probes: u32) -> u32 {
     let number = probes as u64;
     assert!(PROBES.contains(number), "{}", PROBES.message(number).as_str());
     probes
 }
 
-/// Checks the rules about the setting `key`. Evaluated in a constant: a policy that breaks one does not compile.
-pub const fn check(policy: &Policy, key: &str) {
+/// Checks the rules about the setting `key`; `beside_default` tells whether the setting that it is compared with is not given.
+/// Evaluated in a constant: a policy that breaks one does not compile.
+#[track_caller]
+pub const fn check(policy: &Policy, key: &str, beside_default: bool) {
     if let Err(error) = policy.validate() {
         // Another key's mistake is reported at its own value.
-        assert!(!equal(key, error.key()), "{}", error.message().as_str());
+        assert!(!equal(key, error.key()), "{}", error.message(beside_default).as_str());
     }
 }
 
@@ -95,6 +103,7 @@ const fn equal(one: &str, other: &str) -> bool {
 }
 
 /// Checks the two lengths of a breaker's cooldown. Evaluated in a constant: a bad pair does not compile.
+#[track_caller]
 pub const fn check_cooldowns(longest: Duration, first: Duration) {
     assert!(
         COOLDOWN_OVER_MAX.holds(longest, first),

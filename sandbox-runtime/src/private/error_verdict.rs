@@ -13,23 +13,27 @@ use crate::verdict::{ErrorVerdict, Verdict, of_chain};
     note = "point `after` to a field of one of these types"
 )]
 pub trait Delay {
+    /// How long it is.
     fn delay(&self) -> Option<Duration>;
+
+    /// What an error means that asks for it.
+    fn retry_after(&self) -> Verdict {
+        Verdict::Retry { after: self.delay() }
+    }
 }
 
+#[diagnostic::do_not_recommend]
 impl Delay for Duration {
     fn delay(&self) -> Option<Duration> {
         Some(*self)
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl Delay for Option<Duration> {
     fn delay(&self) -> Option<Duration> {
         *self
     }
-}
-
-pub fn retry_after(field: &impl Delay) -> Verdict {
-    Verdict::Retry { after: field.delay() }
 }
 
 /// A field that holds the status of a response.
@@ -39,6 +43,7 @@ pub fn retry_after(field: &impl Delay) -> Verdict {
     note = "point `status` to a field such as a `u16` or an `http::StatusCode`"
 )]
 pub trait Status {
+    /// Its number.
     fn status(&self) -> u16;
 }
 
@@ -47,10 +52,6 @@ impl<S: Copy + Into<u16>> Status for S {
     fn status(&self) -> u16 {
         (*self).into()
     }
-}
-
-pub fn status(field: &impl Status) -> u16 {
-    field.status()
 }
 
 /// The verdict of an error that has a status. One that is not a failure is of an error all the same.

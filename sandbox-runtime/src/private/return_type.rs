@@ -9,9 +9,9 @@ use std::marker::PhantomData;
 use crate::tool::error_type::{
     AlwaysRetryDescribed, FromDisplayedErrorType, FromErrorType, FromWrappedError, PerVariant,
 };
-use crate::tool::handler::Forgetful;
+use crate::tool::keep::{KeepNothing, KeepOutcome};
 use crate::tool::outcome::AlwaysSuccess;
-use crate::tool::{FromReturnType, Outcome, Tool, TypedHandler};
+use crate::tool::{FromReturnType, Outcome, TypedHandler};
 use crate::verdict::ErrorVerdict;
 
 /// The handler of a return type. Before the type stands what the expansion knows beside it: `tool` if the function is, or may
@@ -144,20 +144,14 @@ ladder!(KeepProbe > AnyKept);
 
 /// A type that a call can hold while it waits.
 impl<R: Send> KeepProbe<R> {
-    pub fn __sandboxed_keep<T>(&self, tool: T) -> T {
-        tool
+    pub fn __sandboxed_keep(&self) -> KeepOutcome {
+        KeepOutcome
     }
 }
 
 /// A call that held the value during a delay could not be `Send`.
 impl<R> AnyKept<R> {
-    pub fn __sandboxed_keep<F, H, K, L>(&self, tool: Tool<F, H, K, L>) -> Tool<F, Forgetful<H>, K, L> {
-        keep_nothing(tool)
+    pub fn __sandboxed_keep(&self) -> KeepNothing {
+        KeepNothing
     }
-}
-
-/// The tool of which there is one attempt: no delay follows.
-#[inline]
-pub fn keep_nothing<F, H, K, L>(tool: Tool<F, H, K, L>) -> Tool<F, Forgetful<H>, K, L> {
-    tool.with_handler(Forgetful)
 }

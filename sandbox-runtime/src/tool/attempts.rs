@@ -14,6 +14,7 @@ pub struct Attempts<const RETRIED: bool>;
             set `max_retries = 0`"
 )]
 pub trait CanOwn<T> {
+    /// A clone, if attempts get one each.
     #[doc(hidden)]
     fn try_clone(argument: &T) -> Option<T>;
 

@@ -9,9 +9,10 @@ use crate::tool::outcome::{FromReturnType, Outcome, UserFn};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot carry a sandbox failure: it does not implement `From<SandboxError>`",
     label = "the error of a sandboxed tool must implement `From<SandboxError>`",
-    note = "to a type of your own add `impl From<sandbox_runtime::SandboxError> for {Self}`, or a `#[from]` variant with \
-            `thiserror`; to keep the whole failure, implement `FromFailure` instead",
-    note = "the errors of rmcp and rig can with the feature `rmcp` or `rig` of sandbox-runtime"
+    note = "to a type of your own add `impl From<sandbox_runtime::SandboxError>`, or a `#[from]` variant with `thiserror`; to \
+            keep the whole failure, implement `FromFailure` instead",
+    note = "for a type of another crate, say what to return: `on_failure = |failure| Err(..)`; the errors of rmcp and rig can hold a \
+            failure with the feature `rmcp` or `rig` of sandbox-runtime"
 )]
 pub trait FromFailure {
     /// The error to return from a call that ended with `failure`.
@@ -39,6 +40,7 @@ impl<E: From<SandboxError>> FromFailure for E {
 }
 
 /// [What the model should read](Failure::for_model): an error that is a text is most often for a model.
+#[diagnostic::do_not_recommend]
 impl FromFailure for String {
     fn from_failure(failure: Failure) -> Self {
         failure.for_model()

@@ -1,13 +1,17 @@
 //! [`Handler`]: reads the outcomes of a call's attempts, and makes what the caller gets.
 
+use std::future::Future;
+use std::marker::PhantomData;
+
 use serde_json::Value;
 
 use crate::failure::{Failure, Refusal, SandboxResult};
 use crate::sealed;
 use crate::surroundings::report::ToolExecutionResult;
 use crate::tool::failure_return::FailureReturn;
-use crate::tool::keep::{KeepNothing, KeepOutcome, Keeps};
+use crate::tool::keep::{Keep, KeepOutcome, Keeps};
 use crate::tool::outcome::{FromReturnType, Outcome, Reader};
+use crate::tool::{Function, Tool};
 use crate::verdict::Verdict;
 
 /// Reads the outcomes of a tool's attempts, and makes of the last one what the caller gets. For bounds; sealed:
@@ -141,17 +145,17 @@ impl<R, C: Reader<R>, S: FailureReturn<R>> Handler<R> for TypedHandler<C, S> {
     }
 }
 
-/// Another handler for a call that keeps nothing of an outcome during a delay.
+/// Another handler, with a say in what a call keeps of an outcome during a delay.
 #[derive(Debug, Clone, Copy)]
-pub struct Forgetful<H>(pub(crate) H);
+pub struct Keeping<H, W>(H, PhantomData<fn() -> W>);
 
-impl<H> sealed::Handler for Forgetful<H> {}
+impl<H, W> sealed::Handler for Keeping<H, W> {}
 
-impl<H> Keeps for Forgetful<H> {
-    type Keep = KeepNothing;
+impl<H, W: Keep> Keeps for Keeping<H, W> {
+    type Keep = W;
 }
 
-impl<R, H: Handler<R>> Handler<R> for Forgetful<H> {
+impl<R, H: Handler<R>, W: Keep> Handler<R> for Keeping<H, W> {
     type Returned = H::Returned;
 
     #[inline]
@@ -180,5 +184,29 @@ impl<R, H: Handler<R>> Handler<R> for Forgetful<H> {
 
     fn reject(&self, refusal: Refusal, failure: impl FnOnce() -> Failure) -> Self::Returned {
         self.0.reject(refusal, failure)
+    }
+}
+
+/// A handler that knows what to do with `R`. Of one that does not, the compiler says here what is missing; the engine's bounds, of
+/// which it would say more, are about the same.
+pub trait Returning<R>: Sized {
+    /// The tool, of whose outcomes a call keeps what `keep` says.
+    #[doc(hidden)]
+    fn keep<F, A, K, L, W>(tool: Tool<F, Self, K, L>, keep: W) -> Tool<F, Keeping<Self, W>, K, L>
+    where
+        F: Function<Attempt = A>,
+        A: Future<Output = R>,
+        W: Keep;
+}
+
+impl<R, H: Handler<R>> Returning<R> for H {
+    #[inline]
+    fn keep<F, A, K, L, W>(tool: Tool<F, H, K, L>, _: W) -> Tool<F, Keeping<H, W>, K, L>
+    where
+        F: Function<Attempt = A>,
+        A: Future<Output = R>,
+        W: Keep,
+    {
+        tool.with_handler(|handler| Keeping(handler, PhantomData))
     }
 }

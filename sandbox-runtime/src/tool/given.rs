@@ -14,7 +14,9 @@ use crate::policy::Policy;
 /// again while the tool runs.
 #[derive(Debug)]
 pub enum KeptBreaker<'b> {
+    /// By reference.
     Borrowed(&'b CircuitBreaker),
+    /// Shared with others.
     Shared(Arc<CircuitBreaker>),
 }
 
@@ -37,6 +39,7 @@ impl Deref for KeptBreaker<'_> {
     note = "if it contains one, dereference it: `breaker = &*..`"
 )]
 pub trait GivenBreaker<'b> {
+    /// What is kept of it.
     fn given(self) -> KeptBreaker<'b>;
 }
 
@@ -90,6 +93,7 @@ impl<'b> GivenBreaker<'b> for &Arc<CircuitBreaker> {
     label = "expected a `Policy` or a `SandboxConfig`, by value or by reference"
 )]
 pub trait GivenPolicy {
+    /// The policy.
     fn given(self) -> Policy;
 }
 

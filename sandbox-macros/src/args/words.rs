@@ -1,0 +1,413 @@
+//! [`WORDS`]: what other libraries call a setting. A word of theirs is answered with ours, and not with the nearest spelling.
+
+use super::keys::Section;
+
+/// Words of other libraries, and what to write instead.
+pub(super) struct Words {
+    section: Section,
+    words: &'static [&'static str],
+    pub(super) remedy: &'static str,
+}
+
+const fn attribute(words: &'static [&'static str], remedy: &'static str) -> Words {
+    Words {
+        section: Section::Attribute,
+        words,
+        remedy,
+    }
+}
+
+const fn breaker(words: &'static [&'static str], remedy: &'static str) -> Words {
+    Words {
+        section: Section::Breaker,
+        words,
+        remedy,
+    }
+}
+
+pub(super) const WORDS: &[Words] = &[
+    attribute(
+        &[
+            "timeout",
+            "time_limit",
+            "limit_ms",
+            "timeout_millis",
+            "timeout_duration",
+            "attempt_timeout",
+            "request_timeout",
+        ],
+        "write `timeout_ms = 5_000`, in milliseconds",
+    ),
+    attribute(
+        &["timeout_s", "timeout_sec", "timeout_secs", "timeout_seconds", "seconds"],
+        "write `timeout_ms = 5_000`: it is in milliseconds",
+    ),
+    attribute(
+        &[
+            "retry",
+            "retries",
+            "retry_count",
+            "num_retries",
+            "n_retries",
+            "max_retry",
+            "retry_limit",
+            "retry_times",
+            "times",
+        ],
+        "write `max_retries = 2`",
+    ),
+    attribute(
+        &[
+            "max_attempts",
+            "attempts",
+            "tries",
+            "max_tries",
+            "num_attempts",
+            "stop_after_attempt",
+        ],
+        "write `max_retries`, which is one less: the first attempt is no retry",
+    ),
+    attribute(
+        &[
+            "backoff",
+            "backoff_ms",
+            "delay",
+            "delay_ms",
+            "base_delay",
+            "base_delay_ms",
+            "initial_delay",
+            "initial_delay_ms",
+            "initial_backoff",
+            "initial_backoff_ms",
+            "min_delay",
+            "min_delay_ms",
+            "min_backoff",
+            "retry_delay",
+            "retry_delay_ms",
+            "retry_after_ms",
+            "interval",
+            "wait",
+            "wait_ms",
+            "sleep_ms",
+        ],
+        "write `backoff_base_ms = 500`, the delay before the first retry; it doubles before each further one",
+    ),
+    attribute(
+        &[
+            "max_backoff",
+            "max_backoff_ms",
+            "max_delay",
+            "max_delay_ms",
+            "max_interval",
+            "max_wait",
+            "max_wait_ms",
+            "backoff_cap",
+            "backoff_cap_ms",
+            "backoff_limit_ms",
+        ],
+        "write `backoff_max_ms = 10_000`, the longest delay",
+    ),
+    attribute(
+        &[
+            "backoff_factor",
+            "factor",
+            "multiplier",
+            "backoff_multiplier",
+            "exponential",
+            "exponential_base",
+            "exp_base",
+        ],
+        "the delay always doubles; set the first by `backoff_base_ms` and the longest by `backoff_max_ms`",
+    ),
+    attribute(
+        &[
+            "deadline",
+            "total_timeout",
+            "total_timeout_ms",
+            "overall_timeout",
+            "overall_timeout_ms",
+            "max_elapsed",
+            "max_elapsed_ms",
+            "max_elapsed_time",
+            "max_duration",
+            "max_total_ms",
+            "stop_after_delay",
+            "budget_ms",
+        ],
+        "write `deadline_ms = 60_000`, for the whole call with its delays",
+    ),
+    attribute(
+        &[
+            "randomize",
+            "randomized",
+            "random",
+            "with_jitter",
+            "jittered",
+            "jitter_ms",
+            "full_jitter",
+        ],
+        "write `jitter = full`",
+    ),
+    attribute(
+        &[
+            "circuit_breaker",
+            "circuitbreaker",
+            "cb",
+            "circuit",
+            "breaker_threshold",
+            "failure_threshold",
+            "max_failures",
+            "consecutive_failures",
+            "failures",
+            "trip_after",
+        ],
+        "write `breaker(threshold = 5)`",
+    ),
+    attribute(
+        &["no_breaker", "without_breaker", "disable_breaker"],
+        "write `breaker = off`",
+    ),
+    attribute(
+        &[
+            "reset_timeout",
+            "reset_timeout_ms",
+            "recovery_timeout",
+            "recovery_timeout_ms",
+            "open_duration",
+            "open_ms",
+            "cooldown",
+            "breaker_cooldown_ms",
+            "sleep_window",
+            "sleep_window_ms",
+            "break_duration",
+        ],
+        "write `breaker(cooldown_ms = 30_000)`",
+    ),
+    attribute(
+        &[
+            "retry_on",
+            "retry_on_error",
+            "retry_if_err",
+            "retry_when",
+            "retryable",
+            "is_retryable",
+            "should_retry",
+            "when",
+            "retry_filter",
+            "retry_condition",
+            "is_transient",
+        ],
+        "write `retry_if = |error| ..`: it tells which errors are retried",
+    ),
+    attribute(
+        &[
+            "ignore",
+            "ignore_on",
+            "ignored",
+            "exclude",
+            "ignore_errors",
+            "ignore_error",
+            "is_permanent",
+            "permanent",
+            "abort_if",
+            "abort_on",
+            "no_retry_on",
+            "stop_if",
+        ],
+        "write `ignore_if = |error| ..` for the caller's faults, or `retry_if = |error| ..` for all that is retried",
+    ),
+    attribute(
+        &[
+            "on_error",
+            "fallback",
+            "fallback_fn",
+            "or_else",
+            "on_timeout",
+            "on_open",
+            "map_err",
+            "default",
+            "default_value",
+            "on_failed",
+            "on_exhausted",
+        ],
+        "write `on_failure = |failure| ..`: it makes what is returned when the tool has no answer",
+    ),
+    attribute(
+        &[
+            "cancellation",
+            "cancellation_token",
+            "token",
+            "cancel_token",
+            "cancel_on",
+            "cancelled_by",
+            "abort",
+        ],
+        "write `cancel = token`",
+    ),
+    attribute(
+        &["rename", "tool", "tool_name", "label", "title", "operation", "id"],
+        "write `name = \"search\"`",
+    ),
+    attribute(
+        &[
+            "idempotency",
+            "non_idempotent",
+            "not_idempotent",
+            "safe_to_retry",
+            "side_effects",
+        ],
+        "write `idempotent = false` for a tool that must not be run twice",
+    ),
+    attribute(
+        &["config", "settings", "options", "with_policy", "retry_policy", "limits"],
+        "write `policy = ..`, an expression for a `Policy`",
+    ),
+    attribute(
+        &[
+            "max_concurrency",
+            "max_concurrent",
+            "concurrency",
+            "concurrency_limit",
+            "bulkhead",
+            "semaphore",
+            "queue_ms",
+        ],
+        "there is no limit on concurrent calls; let the tool wait for a permit of a `tokio::sync::Semaphore`",
+    ),
+    attribute(
+        &[
+            "rate",
+            "rate_limit",
+            "rate_limiter",
+            "throttle",
+            "calls_per_second",
+            "rps",
+            "quota",
+        ],
+        "there is no limit on the rate of calls; let the tool wait for its turn",
+    ),
+    attribute(
+        &["runtime", "krate", "crate_path", "runtime_crate"],
+        "write `crate = my_crate::sandbox_runtime`",
+    ),
+    breaker(
+        &[
+            "failures",
+            "max_failures",
+            "failure_threshold",
+            "consecutive_failures",
+            "errors",
+            "trip_after",
+            "limit",
+        ],
+        "write `threshold = 5`, the failures in a row that open it",
+    ),
+    breaker(
+        &[
+            "cooldown",
+            "reset_timeout",
+            "reset_timeout_ms",
+            "reset_ms",
+            "recovery_timeout",
+            "recovery_timeout_ms",
+            "open_ms",
+            "open_duration",
+            "open_for_ms",
+            "sleep_window",
+            "sleep_window_ms",
+            "wait_duration",
+            "break_duration",
+            "timeout",
+        ],
+        "write `cooldown_ms = 30_000`, how long it stays open",
+    ),
+    breaker(
+        &["cooldown_max", "max_cooldown", "max_cooldown_ms", "max_open_ms"],
+        "write `cooldown_max_ms = 300_000`, up to which the cooldown doubles",
+    ),
+    breaker(
+        &[
+            "half_open",
+            "half_open_max_calls",
+            "half_open_calls",
+            "half_open_attempts",
+            "success_threshold",
+            "successes",
+            "probe",
+            "permitted_calls",
+            "trials",
+        ],
+        "write `probes = 1`, how many successes close it",
+    ),
+    breaker(
+        &[
+            "rate",
+            "error_rate",
+            "failure_ratio",
+            "failure_rate_threshold",
+            "error_threshold",
+            "ratio",
+            "percent",
+            "failure_percent",
+        ],
+        "write `failure_rate = 0.5`, a share of the window",
+    ),
+    breaker(
+        &[
+            "window_size",
+            "sliding_window",
+            "sliding_window_size",
+            "size",
+            "samples",
+            "buckets",
+            "minimum_calls",
+            "min_calls",
+            "minimum_throughput",
+            "volume_threshold",
+            "request_volume",
+        ],
+        "write `window = 20`, how many results are judged",
+    ),
+    breaker(
+        &["enabled", "off", "disabled", "disable"],
+        "write `breaker = off` for a tool without a breaker",
+    ),
+];
+
+/// What to write instead of a word in a section.
+pub(super) fn remedy(word: &str, section: Section) -> Option<&'static str> {
+    let words = WORDS
+        .iter()
+        .find(|words| words.section == section && words.words.contains(&word))?;
+    Some(words.remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::keys::KEYS;
+    use super::*;
+
+    #[test]
+    fn each_word_has_one_answer_and_none_of_ours_is_among_them() {
+        for section in [Section::Attribute, Section::Breaker] {
+            let of_section = WORDS.iter().filter(|words| words.section == section);
+            let mut words: Vec<_> = of_section.flat_map(|words| words.words).collect();
+            words.sort_unstable();
+            let repeated: Vec<_> = words.windows(2).filter(|pair| pair[0] == pair[1]).collect();
+            assert!(repeated.is_empty(), "{repeated:?}");
+            for spec in KEYS.iter().filter(|spec| spec.section == section) {
+                assert!(!words.contains(&&spec.text), "`{}` is a key", spec.text);
+            }
+        }
+    }
+
+    #[test]
+    fn each_answer_names_a_key() {
+        for words in WORDS.iter().filter(|words| words.remedy.starts_with("write")) {
+            let named = KEYS
+                .iter()
+                .any(|spec| words.remedy.contains(&format!("`{}", spec.text)));
+            assert!(named, "{}", words.remedy);
+        }
+    }
+}

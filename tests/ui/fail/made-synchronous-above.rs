@@ -1,0 +1,7 @@
+use sandbox_runtime::sandboxed;
+
+#[tokio::main]
+#[sandboxed]
+async fn main() -> Result<(), String> {
+    Ok(())
+}
