@@ -178,3 +178,54 @@ async fn a_long_error_is_cut() {
     let failure = failure_after(text, POLICY, std::future::pending::<()>).await;
     assert_eq!(failure.last_error, Some(format!("{}…", &text[..500])));
 }
+
+/// One error of each kind, made from data: a refusal cannot be made by hand.
+fn errors() -> [SandboxError; 6] {
+    [
+        json!({ "kind": "timeout", "elapsed_ms": 5, "limit_ms": 5 }),
+        json!({ "kind": "circuit_breaker_open", "consecutive_failures": 1, "threshold": 1, "retry_after_ms": null }),
+        json!({ "kind": "execution_failed", "attempts": 1, "reason": "down" }),
+        json!({ "kind": "deadline_exceeded", "elapsed_ms": 5, "limit_ms": 5 }),
+        json!({ "kind": "panicked", "message": "oops" }),
+        json!({ "kind": "cancelled" }),
+    ]
+    .map(|value| serde_json::from_value(value).unwrap())
+}
+
+#[test]
+fn each_question_about_an_error_is_true_of_one_kind() {
+    type Question = fn(&SandboxError) -> bool;
+    let questions: [(&str, Question); 5] = [
+        ("timeout", SandboxError::is_timeout),
+        ("circuit_breaker_open", SandboxError::is_circuit_open),
+        ("deadline_exceeded", SandboxError::is_deadline_exceeded),
+        ("panicked", SandboxError::is_panic),
+        ("cancelled", SandboxError::is_cancelled),
+    ];
+    for (kind, question) in questions {
+        let answers: Vec<_> = errors()
+            .iter()
+            .filter(|error| question(error))
+            .map(|error| json!(error)["kind"].clone())
+            .collect();
+        assert_eq!(answers, [kind]);
+    }
+}
+
+#[test]
+fn an_io_error_of_what_ran_out_of_time_has_timed_out() {
+    let kinds = errors().map(|error| std::io::Error::from(error).kind());
+    let [timeout, refusal, failure, deadline, panic, cancellation] = kinds;
+    assert_eq!([timeout, deadline], [std::io::ErrorKind::TimedOut; 2]);
+    assert_eq!([refusal, failure, panic, cancellation], [std::io::ErrorKind::Other; 4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancellation_in_an_attempt() {
+    let breaker = CircuitBreaker::new(5);
+    let tool = Tool::new("search", std::future::pending)
+        .cancelled_by(tokio::time::sleep(Duration::from_millis(50)))
+        .on_failure(|failure| Err::<(), _>(failure.to_string()));
+    let result = execute_with_controls(POLICY, &breaker, tool).await;
+    assert_eq!(result, Err("`search` was cancelled in attempt 1".to_owned()));
+}
