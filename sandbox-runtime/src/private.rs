@@ -45,7 +45,7 @@ pub use crate::tool::error_type::{AlwaysRetryDescribed, FromDisplayedErrorType, 
 pub use crate::tool::given::{GivenBreaker, GivenPolicy};
 pub use crate::tool::handler::Returning;
 pub use crate::tool::keep::KeepNothing;
-pub use crate::tool::label::{NamedLabel, SiteLabel, SiteLabelBesideBreaker};
+pub use crate::tool::label::{NameRef, NamedLabel, SiteLabel, SiteLabelBesideBreaker};
 pub use crate::tool::outcome::Classified;
 pub use crate::tool::{FromReturnType, TypedHandler};
 pub use crate::verdict::{ErrorVerdict, Verdict};

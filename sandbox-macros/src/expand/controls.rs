@@ -128,7 +128,9 @@ impl Expansion<'_> {
         };
         let label = quote_spanned!(self.return_span=> #private::#label(|| #private::SiteRef(&#site)));
         match self.name_of_type() {
-            Some(name) => quote_spanned!(mixed_site_at(name.span())=> #private::NamedLabel(#label, || #name)),
+            Some(name) => {
+                quote_spanned!(mixed_site_at(name.span())=> #private::NamedLabel(#label, || #private::NameRef(#name)))
+            }
             None => label,
         }
     }

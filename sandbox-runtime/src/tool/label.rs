@@ -95,17 +95,21 @@ impl<F: Fn() -> SiteRef> ToolLabel for SiteLabelBesideBreaker<F> {
     }
 }
 
+/// A name that is a constant of a type. As the type of [`SiteRef`], this has no lifetime.
+#[derive(Debug, Clone, Copy)]
+pub struct NameRef(pub &'static str);
+
 /// Another label with a name that a static cannot hold, such as a constant of a trait.
 #[derive(Debug, Clone, Copy)]
 pub struct NamedLabel<L, N>(pub L, pub N);
 
 impl<L, N> sealed::ToolLabel for NamedLabel<L, N> {}
 
-impl<L: ToolLabel, N: Fn() -> &'static str> ToolLabel for NamedLabel<L, N> {
+impl<L: ToolLabel, N: Fn() -> NameRef> ToolLabel for NamedLabel<L, N> {
     type Breaker<'b> = L::Breaker<'b>;
 
     fn name(&self) -> &'static str {
-        (self.1)()
+        (self.1)().0
     }
 
     #[inline]
