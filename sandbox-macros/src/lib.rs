@@ -7,6 +7,8 @@ mod errors;
 mod expand;
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod half_typed;
 mod item;
 mod types;
 mod verdict;
