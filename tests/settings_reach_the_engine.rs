@@ -14,8 +14,8 @@ fn keys() -> BTreeSet<&'static str> {
     include_str!("ui/fail/unknown-argument.stderr")
         .lines()
         .filter(|line| line.starts_with("error: unknown argument"))
-        // The first name in such a line is the unknown one.
-        .flat_map(|line| line.split('`').skip(1).step_by(2).skip(1))
+        .filter_map(|line| line.split("there are ").nth(1))
+        .flat_map(|keys| keys.split('`').skip(1).step_by(2))
         .collect()
 }
 

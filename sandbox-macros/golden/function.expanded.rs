@@ -10,7 +10,6 @@ pub async fn search(query: String, limit: usize) -> Result<Vec<Hit>, SearchError
         ::sandbox_runtime::private::breaker(),
     );
     let mut __sandboxed_argument_query = ::sandbox_runtime::private::Some(query);
-    let mut __sandboxed_argument_limit = ::sandbox_runtime::private::Some(limit);
     ::sandbox_runtime::private::execute_with_controls(
             ::sandbox_runtime::private::constant(|| __SANDBOXED_POLICY),
             __SANDBOXED_SITE.breaker(),
@@ -22,22 +21,12 @@ pub async fn search(query: String, limit: usize) -> Result<Vec<Hit>, SearchError
                     ::sandbox_runtime::private::attempts(move |
                         __sandboxed_retry_possible|
                     {
-                        let _ = &__sandboxed_argument_limit;
-                        let _ = &__sandboxed_argument_query;
                         let __sandboxed_argument_query = <::sandbox_runtime::private::Attempts<
                             true,
                         > as ::sandbox_runtime::private::CanOwn<
                             _,
                         >>::take_or_clone(
                             &mut __sandboxed_argument_query,
-                            __sandboxed_retry_possible,
-                        );
-                        let __sandboxed_argument_limit = <::sandbox_runtime::private::Attempts<
-                            true,
-                        > as ::sandbox_runtime::private::CanOwn<
-                            _,
-                        >>::take_or_clone(
-                            &mut __sandboxed_argument_limit,
                             __sandboxed_retry_possible,
                         );
                         async move {
@@ -48,8 +37,8 @@ pub async fn search(query: String, limit: usize) -> Result<Vec<Hit>, SearchError
                             }
                             #[allow(clippy::shadow_unrelated)]
                             let query = __sandboxed_argument_query;
-                            #[allow(clippy::shadow_unrelated)]
-                            let limit = __sandboxed_argument_limit;
+                            #[allow(clippy::shadow_same)]
+                            let limit = limit;
                             match () {
                                 () => index().find(&query, limit).await,
                             }

@@ -91,6 +91,15 @@ pub(crate) fn is_mutable_reference(ty: &Type) -> bool {
     matches!(ungrouped(ty), Type::Reference(reference) if reference.mutability.is_some())
 }
 
+/// Tells whether a type is one of numbers, `bool` or `char`, by its name.
+pub(crate) fn is_primitive(ty: &Type) -> bool {
+    const PRIMITIVE: [&str; 16] = [
+        "bool", "char", "f32", "f64", "i128", "i16", "i32", "i64", "i8", "isize", "u128", "u16", "u32", "u64", "u8",
+        "usize",
+    ];
+    matches!(ungrouped(ty), Type::Path(path) if PRIMITIVE.iter().any(|name| path.path.is_ident(name)))
+}
+
 pub(crate) fn is_shared_reference(ty: &Type) -> bool {
     matches!(ungrouped(ty), Type::Reference(reference) if reference.mutability.is_none())
 }

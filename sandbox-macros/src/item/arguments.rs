@@ -7,7 +7,7 @@ use syn::{Attribute, FnArg, Lifetime, Pat, PatIdent, PatType, ReceiverKind, Sign
 use super::Item;
 use super::prelude::unused_mut;
 use super::uses::{mentions, self_uses};
-use crate::types::{is_generic, is_mutable_reference, is_shared_reference, lifetimes_in, ungrouped};
+use crate::types::{is_generic, is_mutable_reference, is_primitive, is_shared_reference, lifetimes_in, ungrouped};
 
 /// A variable that every attempt needs for itself.
 pub(crate) struct Argument {
@@ -31,7 +31,7 @@ pub(crate) struct Argument {
 pub(crate) enum Passing {
     /// A clone for each attempt, and the variable itself for the last one.
     Cloned,
-    /// A shared reference, which all attempts copy.
+    /// A shared reference or a number, which all attempts copy.
     Copied,
     /// A mutable reference, which attempts borrow one after the other.
     Borrowed,
@@ -242,7 +242,7 @@ impl Passing {
         let borrows = binding.by_ref.is_some() && binding.mutability.is_some();
         if borrows || ty.is_some_and(is_mutable_reference) {
             Passing::Borrowed
-        } else if binding.by_ref.is_some() || ty.is_some_and(is_shared_reference) {
+        } else if binding.by_ref.is_some() || ty.is_some_and(|ty| is_shared_reference(ty) || is_primitive(ty)) {
             Passing::Copied
         } else {
             Passing::Cloned
