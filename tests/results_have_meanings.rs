@@ -250,3 +250,36 @@ async fn errors_are_retried(attempts: &AtomicU32) -> Result<(), u32> {
 async fn errors_of_a_type_without_from_are_still_retried() {
     assert_eq!(errors_are_retried(&AtomicU32::new(0)).await, Err(3));
 }
+
+/// A function that reads results may name the arguments of the tool.
+#[sandboxed(
+    retry_if = |error: &String| error.starts_with(prefix.as_str()) && attempts.load(Ordering::Relaxed) < limit,
+    on_failure = |failure| Err(format!("{prefix}: {failure}")),
+    backoff_base_ms = 0,
+    max_retries = 9,
+    breaker = off
+)]
+async fn with_arguments(prefix: String, limit: u32, attempts: &AtomicU32) -> Result<u32, String> {
+    attempts.fetch_add(1, Ordering::Relaxed);
+    Err(prefix)
+}
+
+#[sandboxed(on_failure = |failure| Err(format!("{name}: {failure}")), timeout_ms = 1, max_retries = 0, breaker = off)]
+async fn once_with_an_argument(name: String) -> Result<u32, String> {
+    std::future::pending::<()>().await;
+    drop(name);
+    Ok(1)
+}
+
+#[tokio::test(start_paused = true)]
+async fn they_may_name_arguments() {
+    let attempts = AtomicU32::new(0);
+    assert_eq!(with_arguments("busy".into(), 3, &attempts).await, Err("busy".into()));
+    assert_eq!(attempts.into_inner(), 3);
+    let failure = once_with_an_argument("slow".into()).await.unwrap_err();
+    assert!(
+        failure.starts_with("slow: `once_with_an_argument` timed out"),
+        "{}",
+        failure
+    );
+}

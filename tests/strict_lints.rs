@@ -10,6 +10,7 @@
     future_incompatible
 )]
 #![deny(clippy::all, clippy::pedantic)]
+#![deny(clippy::shadow_reuse, clippy::shadow_same, clippy::shadow_unrelated)]
 #![forbid(unsafe_code)]
 
 use std::fmt::Display;
@@ -59,6 +60,20 @@ fn boxed<'a>(text: &'a str) -> Pin<Box<dyn Future<Output = Result<(), String>> +
     Box::pin(async move { if text.is_empty() { Err(String::new()) } else { Ok(()) } })
 }
 
+#[sandboxed(max_retries = 0)]
+fn returned(mut text: String) -> impl Future<Output = Result<String, String>> + Send + use<> {
+    text.push('!');
+    let length = text.len();
+    async move { Ok(format!("{text} {length}")) }
+}
+
+#[sandboxed]
+fn returned_and_retried(mut text: String) -> impl Future<Output = Result<String, String>> + Send + use<> {
+    text.push('!');
+    let length = text.len();
+    async move { Ok(format!("{text} {length}")) }
+}
+
 #[derive(Clone)]
 struct Client;
 
@@ -72,6 +87,15 @@ impl Client {
     async fn unique(&mut self, count: u32) -> Result<u32, String> {
         *self = Client;
         Ok(count)
+    }
+
+    #[sandboxed]
+    async fn moved(&mut self, text: String) -> Result<usize, String> {
+        let moved = async move {
+            *self = Client;
+            text.len()
+        };
+        Ok(moved.await)
     }
 
     #[sandboxed(breaker(window = 10, failure_rate = 0.5))]
@@ -123,6 +147,9 @@ async fn they_work_as_well() {
     assert_eq!(boxed("text").await, Ok(()));
     assert_eq!(Client.shared().await, Ok(()));
     assert_eq!(Client.unique(1).await, Ok(1));
+    assert_eq!(Client.moved("text".into()).await, Ok(4));
+    assert_eq!(returned("a".into()).await, Ok("a! 2".into()));
+    assert_eq!(returned_and_retried("a".into()).await, Ok("a! 2".into()));
     assert!(
         Arc::new(Client).owned().await.is_ok_and(|count| count > 1),
         "an attempt has a clone"

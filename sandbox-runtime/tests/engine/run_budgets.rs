@@ -219,3 +219,30 @@ async fn a_retry_that_was_not_made_is_given_back() {
         .await;
     assert_eq!(attempts, 2, "the retry of the first call is there for the second");
 }
+
+/// A run that was entered by a poll of a call that came to nothing, because the task had used its cooperative budget up, is
+/// not left by the next.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_has_to_let_others_run_first_still_belongs_to_its_run() {
+    let attempts = AtomicU32::new(0);
+    let breaker = CircuitBreaker::disabled();
+    let mut used_up = false;
+    let call = async {
+        let tool = Tool::new("search", async || {
+            attempts.fetch_add(1, Ordering::Relaxed);
+            Ok::<_, String>(())
+        });
+        let mut call = std::pin::pin!(execute_with_controls(POLICY, &breaker, tool));
+        std::future::poll_fn(|context| {
+            while !used_up && tokio::task::coop::has_budget_remaining() {
+                std::task::ready!(tokio::task::coop::poll_proceed(context)).made_progress();
+            }
+            used_up = true;
+            call.as_mut().poll(context)
+        })
+        .await
+    };
+    let result = Budget::new().deadline(Duration::ZERO).scope(call).await;
+    assert!(result.is_err(), "the run was over, and the call was made: {result:?}");
+    assert_eq!(attempts.into_inner(), 0);
+}
