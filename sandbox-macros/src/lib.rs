@@ -172,8 +172,8 @@ use proc_macro::TokenStream;
 /// instead, unless there is only one.)
 ///
 /// What `breaker` and `cancel` are found in is not kept: a map behind a lock is free again while the tool runs. A breaker may be
-/// a part of an argument or of `self` that attempts own; these are then cloned once more. Beside `&mut self`, it is best kept in
-/// an `Arc`.
+/// a part of an argument or of `self` that attempts own; these are then cloned once more. A method that takes `&mut self` and uses
+/// it as a whole has its breaker in an `Arc`, of which the call keeps a share.
 ///
 /// # Limits
 ///

@@ -42,7 +42,7 @@ pub use crate::policy::Policy;
 pub use crate::site::{SiteRef, ToolInfo, ToolSite};
 pub use crate::tool::attempts::{Attempts, CanOwn, RetriedAttempts};
 pub use crate::tool::error_type::{AlwaysRetryDescribed, FromDisplayedErrorType, FromWrappedError};
-pub use crate::tool::given::{GivenBreaker, GivenPolicy};
+pub use crate::tool::given::{GivenBreaker, GivenPolicy, SharedBreaker};
 pub use crate::tool::handler::Returning;
 pub use crate::tool::keep::KeepNothing;
 pub use crate::tool::label::{NameRef, NamedLabel, SiteLabel, SiteLabelBesideBreaker};

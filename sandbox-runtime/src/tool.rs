@@ -32,7 +32,7 @@ pub use crate::private::{Delay, Status};
 pub use attempts::{Attempts, CanOwn, RetriedAttempts};
 pub use error_type::{AlwaysRetryDescribed, FromDisplayedErrorType, FromErrorType, FromWrappedError, PerVariant};
 pub use failure_return::{FailureReturn, FromFailure, HoldFailure};
-pub use given::{GivenBreaker, GivenPolicy, KeptBreaker};
+pub use given::{GivenBreaker, GivenPolicy, KeptBreaker, SharedBreaker};
 pub use handler::{Handler, JsonHandler, Keeping, Returning, TypedHandler};
 pub use keep::{IsTimedOut, Keep, KeepNothing, KeepOutcome, Keeps, Last};
 pub use label::{NameLabel, ToolLabel};

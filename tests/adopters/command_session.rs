@@ -122,3 +122,27 @@ async fn a_session_that_hangs_is_given_up_and_then_refused() {
     let error = session.later("ls".into()).await.unwrap_err();
     assert!(matches!(error, SessionError::Sandbox(error) if error.is_circuit_open()));
 }
+
+/// Since edition 2021 a method may have its breaker beside the fields that it changes.
+struct Counter {
+    count: u32,
+    breaker: CircuitBreaker,
+}
+
+impl Counter {
+    #[sandboxed(max_retries = 1, backoff_base_ms = 10, breaker = &self.breaker)]
+    async fn count(&mut self) -> Result<u32, SessionError> {
+        self.count += 1;
+        Err(std::io::Error::other("lost").into())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_breaker_stands_beside_the_fields_that_change() {
+    let mut counter = Counter {
+        count: 0,
+        breaker: CircuitBreaker::new(1),
+    };
+    counter.count().await.unwrap_err();
+    assert_eq!((counter.count, counter.breaker.is_open()), (2, true));
+}

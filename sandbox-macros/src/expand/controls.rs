@@ -53,7 +53,19 @@ impl Expansion<'_> {
                     let #variable = #private::GivenBreaker::given(#breaker);
                 }
             }
+            // Lent for writing, `self` cannot be borrowed for the breaker as well.
+            _ if self.is_lent_as_a_whole() && is_part_of(breaker, "self") => {
+                quote_spanned!(span=> let #variable = #private::SharedBreaker::given(#breaker);)
+            }
             _ => quote_spanned!(span=> let #variable = #private::GivenBreaker::given(#breaker);),
+        }
+    }
+
+    fn is_lent_as_a_whole(&self) -> bool {
+        match self.receiving {
+            Receiving::Borrowed => self.item.uses_whole_self(),
+            Receiving::Renamed => true,
+            Receiving::Shared | Receiving::Owned => false,
         }
     }
 

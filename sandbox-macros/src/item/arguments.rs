@@ -81,6 +81,11 @@ impl Item {
         }
     }
 
+    /// Whether the body does more with `self` than to use its fields.
+    pub(crate) fn uses_whole_self(&self) -> bool {
+        self_uses(&self.body).is_used_as_a_whole
+    }
+
     /// The `self` of the signature: one from elsewhere would not be seen by the body.
     pub(crate) fn self_token(&self) -> Option<Token![self]> {
         self.signature.receiver().map(|receiver| receiver.self_token)

@@ -34,15 +34,29 @@ fn mentioned(tokens: TokenStream, name: &Ident, plain: &str, outside: Formatting
 #[derive(Clone, Copy, Default)]
 pub(super) struct SelfUses {
     pub(super) is_mentioned: bool,
+    /// Something else is done with it than to use its fields.
+    pub(super) is_used_as_a_whole: bool,
     /// It may be moved: passed on as a whole, or into a `move` closure or an `async move` block.
     pub(super) may_be_moved: bool,
 }
 
+/// A use of `self`.
+#[derive(Clone, Copy, PartialEq)]
+enum SelfUse {
+    /// One of its fields.
+    Field,
+    /// As a whole, where it stands.
+    Whole,
+    /// It may be moved.
+    Moved,
+}
+
 pub(super) fn self_uses(body: &Group) -> SelfUses {
     let mut uses = SelfUses::default();
-    for_each_self(body.stream(), Place::default(), &mut |token, may_be_moved| {
+    for_each_self(body.stream(), Place::default(), &mut |token, use_of_self| {
         uses.is_mentioned = true;
-        uses.may_be_moved |= may_be_moved;
+        uses.is_used_as_a_whole |= use_of_self != SelfUse::Field;
+        uses.may_be_moved |= use_of_self == SelfUse::Moved;
         token.clone()
     });
     uses
@@ -72,12 +86,11 @@ struct Place {
     formatting: Formatting,
 }
 
-/// The tokens, with what `replace` makes of every `self` of the method and of every format string that captures it. `replace`
-/// is told whether the use may move it.
+/// The tokens, with what `replace` makes of every `self` of the method and of every format string that captures it.
 fn for_each_self(
     tokens: TokenStream,
     mut place: Place,
-    replace: &mut impl FnMut(&TokenTree, bool) -> TokenTree,
+    replace: &mut impl FnMut(&TokenTree, SelfUse) -> TokenTree,
 ) -> TokenStream {
     let tokens: Vec<_> = tokens.into_iter().collect();
     let outside = place;
@@ -91,9 +104,16 @@ fn for_each_self(
                 if is_module {
                     return token.clone();
                 }
-                let may_be_moved =
-                    place.is_moved_into || !is_place([before(2), before(1)], tokens.get(index + 1), place);
-                replace(token, may_be_moved)
+                let after = &tokens[index + 1..];
+                let may_be_moved = place.is_moved_into || !is_place([before(2), before(1)], after.first(), place);
+                replace(
+                    token,
+                    if may_be_moved {
+                        SelfUse::Moved
+                    } else {
+                        use_in_place(after)
+                    },
+                )
             }
             TokenTree::Ident(ident) => {
                 in_item |= ident == "impl" || ident == "trait";
@@ -108,9 +128,14 @@ fn for_each_self(
                 }
                 token.clone()
             }
-            TokenTree::Literal(literal) if place.formatting != Formatting::No && captures(literal, "self") => {
-                replace(token, place.is_moved_into)
-            }
+            TokenTree::Literal(literal) if place.formatting != Formatting::No && captures(literal, "self") => replace(
+                token,
+                if place.is_moved_into {
+                    SelfUse::Moved
+                } else {
+                    SelfUse::Whole
+                },
+            ),
             TokenTree::Literal(_) => token.clone(),
             TokenTree::Group(group) => {
                 let is_body = group.delimiter() == Delimiter::Brace && std::mem::take(&mut in_item);
@@ -140,6 +165,21 @@ fn is_place(before: [Option<&TokenTree>; 2], after: Option<&TokenTree>, place: P
         Formatting::Known => true,
     };
     is_punct(after, '.') && !is_range || is_borrowed || is_punct(last, '*') || is_ident(last, "match") || is_shown
+}
+
+/// What the tokens behind a `self` that stays where it is make of it.
+fn use_in_place(after: &[TokenTree]) -> SelfUse {
+    match after {
+        // A method, with or without the types of its generics.
+        [_, TokenTree::Ident(_), TokenTree::Group(group), ..] if group.delimiter() == Delimiter::Parenthesis => {
+            SelfUse::Whole
+        }
+        [_, TokenTree::Ident(_), rest @ ..] if is_path(rest) => SelfUse::Whole,
+        [TokenTree::Punct(dot), TokenTree::Ident(_) | TokenTree::Literal(_), ..] if dot.as_char() == '.' => {
+            SelfUse::Field
+        }
+        _ => SelfUse::Whole,
+    }
 }
 
 fn is_path(after: &[TokenTree]) -> bool {
@@ -240,6 +280,22 @@ mod tests {
         ] {
             let uses = self_uses(&body(text));
             assert!(uses.is_mentioned && !uses.may_be_moved, "`{text}` does not move it");
+        }
+    }
+
+    #[test]
+    fn a_use_of_fields_is_no_use_of_the_whole() {
+        for text in ["self.a += self.0", "self.a.push(1)", "async { self.a.b() }"] {
+            assert!(!self_uses(&body(text)).is_used_as_a_whole, "`{text}` uses fields");
+        }
+        for text in [
+            "self.push(1)",
+            "self.push::<u8>(1)",
+            "f(&mut self)",
+            "info!(\"{self}\")",
+            "self.a; *self",
+        ] {
+            assert!(self_uses(&body(text)).is_used_as_a_whole, "`{text}` uses the whole");
         }
     }
 }

@@ -87,6 +87,33 @@ impl<'b> GivenBreaker<'b> for &Arc<CircuitBreaker> {
     }
 }
 
+/// A breaker that can be shared, beside a `self` that is lent for writing.
+#[diagnostic::on_unimplemented(
+    message = "a breaker cannot be borrowed from a `&mut self` that the tool uses as a whole",
+    label = "`self` is lent to the tool",
+    note = "keep the breaker in an `Arc<CircuitBreaker>`, of which the call keeps a share"
+)]
+pub trait SharedBreaker {
+    /// What is kept of it.
+    fn given(self) -> KeptBreaker<'static>;
+}
+
+#[diagnostic::do_not_recommend]
+impl SharedBreaker for Arc<CircuitBreaker> {
+    #[inline]
+    fn given(self) -> KeptBreaker<'static> {
+        KeptBreaker::Shared(self)
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl SharedBreaker for &Arc<CircuitBreaker> {
+    #[inline]
+    fn given(self) -> KeptBreaker<'static> {
+        KeptBreaker::Shared(Arc::clone(self))
+    }
+}
+
 /// Settings by value or by reference.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a policy",
