@@ -610,3 +610,31 @@ async fn every_error_that_displays_is_remembered() {
         text
     );
 }
+
+/// Fails at every attempt with an error of this kind, which the return type wraps in its own way.
+macro_rules! not_idempotent {
+    ($($name:ident -> $returned:ty;)*) => {$(
+        #[sandboxed(idempotent = false, backoff_base_ms = 0, breaker = off)]
+        async fn $name(attempts: &AtomicU32, kind: ErrorKind) -> $returned {
+            attempts.fetch_add(1, Relaxed);
+            Err(io(kind))?
+        }
+    )*};
+}
+
+not_idempotent! {
+    of_its_own -> io::Result<()>;
+    within_anyhow -> anyhow::Result<()>;
+    within_a_box -> Result<(), Box<dyn Error + Send + Sync>>;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_done_nothing_is_done_again_however_the_error_is_wrapped() {
+    for (kind, attempts) in [(ErrorKind::ConnectionRefused, 3), (ErrorKind::ConnectionReset, 1)] {
+        let counts: [AtomicU32; 3] = Default::default();
+        of_its_own(&counts[0], kind).await.unwrap_err();
+        within_anyhow(&counts[1], kind).await.unwrap_err();
+        within_a_box(&counts[2], kind).await.unwrap_err();
+        assert_eq!(counts.map(AtomicU32::into_inner), [attempts; 3], "{:?}", kind);
+    }
+}

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use sandbox_runtime::{Failure, SandboxError, Verdict, sandboxed};
+use sandbox_runtime::{ErrorVerdict, Failure, FromFailure, SandboxError, Verdict, sandboxed};
 
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 enum FetchError {
@@ -218,9 +218,65 @@ async fn hangs_after_an_error(attempts: &AtomicU32) -> Result<(), String> {
     std::future::pending().await
 }
 
+/// The same, whatever says what its errors mean.
+macro_rules! hang_after_an_error {
+    ($($name:ident: $key:ident = $value:expr, $error:ty;)*) => {$(
+        #[sandboxed(timeout_ms = 10, max_retries = 1, $key = $value)]
+        async fn $name(attempts: &AtomicU32) -> Result<(), $error> {
+            count(attempts);
+            if attempts.load(Ordering::Relaxed) == 1 {
+                return Err(<$error>::from("503"));
+            }
+            std::future::pending().await
+        }
+    )*};
+}
+
+hang_after_an_error! {
+    with_retry_if: retry_if = |error| error == "503", String;
+    with_ignore_if: ignore_if = |error| error == "404", String;
+    with_classify: classify = |result| if result.is_ok() { Verdict::Success } else { Verdict::RETRY }, String;
+    with_a_text_of_its_own: name = "coded", Coded;
+}
+
+/// States what it means and what it says, and does not display.
+struct Coded(String);
+
+impl From<&str> for Coded {
+    fn from(code: &str) -> Self {
+        Coded(code.to_owned())
+    }
+}
+
+impl ErrorVerdict for Coded {
+    fn verdict(&self) -> Verdict {
+        Verdict::RETRY
+    }
+
+    fn text(&self, _: Option<&dyn std::fmt::Display>) -> Option<String> {
+        Some(format!("code {}", self.0))
+    }
+}
+
+impl FromFailure for Coded {
+    fn from_failure(failure: Failure) -> Self {
+        Coded(failure.last_error.unwrap_or_default())
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_failure_reports_the_error_of_an_earlier_attempt() {
     assert_eq!(hangs_after_an_error(&AtomicU32::new(0)).await, Err(String::from("503")));
+    for failure in [
+        with_retry_if(&AtomicU32::new(0)).await,
+        with_ignore_if(&AtomicU32::new(0)).await,
+        with_classify(&AtomicU32::new(0)).await,
+    ] {
+        let failure = failure.unwrap_err();
+        assert!(failure.contains("503"), "{}", failure);
+    }
+    let coded = with_a_text_of_its_own(&AtomicU32::new(0)).await.err();
+    assert_eq!(coded.map(|coded| coded.0).as_deref(), Some("code 503"));
 }
 
 struct Mute;

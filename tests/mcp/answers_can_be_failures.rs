@@ -106,6 +106,16 @@ servers! {
             }
         }
     }
+    {
+        #[sandboxed(idempotent = false, retry_if = |_| true, breaker = &self.0.breaker)]
+        #[tool]
+        async fn not_idempotent(
+            &self,
+            Parameters(Order { works }): Parameters<Order>,
+        ) -> Result<CallToolResult, ErrorData> {
+            Ok(attempt(&self.0, works))
+        }
+    }
 }
 
 const TOOLS: [&str; 8] = [
@@ -145,5 +155,14 @@ async fn and_the_last_one_is_untouched() {
             assert_eq!(client.call(tool, json!({ "works": 4 })).await, Ok(last), "{tool}");
             assert_eq!(client.server.breaker.failure_count(), 1, "{tool}: a mark for the call");
         }
+    }
+}
+
+/// What a predicate about errors accepts says nothing about results.
+#[tokio::test(start_paused = true)]
+async fn and_are_not_retried_where_they_may_have_done_something() {
+    for client in clients().await {
+        client.call("not_idempotent", json!({ "works": 2 })).await.unwrap();
+        assert_eq!(client.server.attempts.load(Relaxed), 1);
     }
 }

@@ -26,10 +26,12 @@ pub(super) fn parse_value(spec: &KeySpec, given: &Ident, input: ParseStream<'_>)
     }
 }
 
-/// `value` of `{ value }` and `(value)`: in an expansion, the compiler would warn that they are unnecessary.
+/// `value` of `{ value }` and `(value)`: in an expansion, the compiler would warn that they are unnecessary. A `macro_rules!` macro
+/// puts an invisible group around its `$value:expr`.
 fn unbraced(value: Expr) -> Expr {
     match value {
         Expr::Paren(paren) => unbraced(*paren.expr),
+        Expr::Group(group) => unbraced(*group.expr),
         Expr::Block(mut block) if block.label.is_none() && block.block.stmts.len() == 1 => {
             match block.block.stmts.pop() {
                 Some(Stmt::Expr(inner, None)) => inner,
