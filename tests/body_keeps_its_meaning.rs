@@ -166,3 +166,49 @@ async fn with_lint_attributes(
 async fn lint_attributes_of_parameters_are_kept() {
     assert_eq!(with_lint_attributes(1, 2).await, Ok(1));
 }
+
+type Handler = Box<dyn Fn(&str) -> usize + Send + Sync>;
+
+struct Registry {
+    made: usize,
+}
+
+impl Registry {
+    #[sandboxed]
+    async fn handler(&mut self, name: String) -> Result<Box<dyn Fn(&str) -> usize + Send + Sync>, String> {
+        self.made += 1;
+        let made: Handler = Box::new(move |text| name.len() + text.len());
+        Ok(made)
+    }
+
+    #[sandboxed]
+    async fn pointer(&mut self) -> Result<fn(&str) -> &str, String> {
+        self.made += 1;
+        Ok(str::trim)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn functions_that_borrow_may_be_returned() {
+    let mut registry = Registry { made: 0 };
+    let handler = registry.handler("ab".into()).await.unwrap();
+    let pointer = registry.pointer().await.unwrap();
+    assert_eq!((handler("c"), pointer(" d "), registry.made), (3, "d", 2));
+}
+
+/// One of these names is the macro's own.
+macro_rules! two_of_a_name {
+    ($name:ident, $argument:ident) => {
+        #[sandboxed]
+        async fn $name(context: String, $argument: Vec<u8>) -> Result<(usize, usize), String> {
+            Ok((context.len(), $argument.len()))
+        }
+    };
+}
+
+two_of_a_name!(two_of_a_name, context);
+
+#[tokio::test(start_paused = true)]
+async fn arguments_of_macros_keep_their_names() {
+    assert_eq!(two_of_a_name("ab".into(), vec![1]).await, Ok((2, 1)));
+}

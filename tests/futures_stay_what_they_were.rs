@@ -1,5 +1,6 @@
-//! The future of a call is `Send`, `Sync` and `UnwindSafe` when the function's own was, also when what it returns is not: an
-//! answer that could not be sent to another thread is not held while the call waits to retry. What that costs is shown here, too.
+//! The future of a call is `Send` when the function's own was, also when what it returns is not: an answer that could not be sent to
+//! another thread is not held while the call waits to retry. What that costs is shown here, too. It is `Sync` and `UnwindSafe`
+//! when the function's own was, and what it returns is.
 
 use std::error::Error;
 use std::panic::UnwindSafe;
@@ -138,4 +139,29 @@ async fn the_future_is_sync_and_unwind_safe_as_well() {
     assert_eq!(sync(once("four")).await, Ok(4));
     assert_eq!(unwind_safe(plain("four".into())).await, Ok(4));
     assert_eq!(unwind_safe(once("four")).await, Ok(4));
+}
+
+/// Can be sent to another thread, and not be used by two at a time.
+struct Inbox {
+    messages: std::sync::mpsc::Receiver<u32>,
+    received: u32,
+}
+
+impl Inbox {
+    #[sandboxed(backoff_base_ms = 0, breaker = off)]
+    async fn next(&mut self) -> Result<u32, String> {
+        self.received += 1;
+        std::future::ready(()).await;
+        self.messages.try_recv().map_err(|error| error.to_string())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_method_borrows_for_writing_need_not_be_sync() {
+    let (sender, messages) = std::sync::mpsc::channel();
+    let mut inbox = Inbox { messages, received: 0 };
+    sender.send(7).unwrap();
+    assert_eq!(send(inbox.next()).await, Ok(7));
+    assert!(send(inbox.next()).await.is_err());
+    assert_eq!(inbox.received, 1 + 3);
 }

@@ -137,3 +137,32 @@ async fn conditional(
 async fn with_parameters_under_a_condition() {
     assert_eq!(conditional(10, &AtomicU32::new(0)).await, Ok(13));
 }
+
+struct Traced;
+
+#[async_trait::async_trait]
+trait Call {
+    async fn call(&self, args: String) -> Result<usize, String>;
+    async fn once(&self, args: String) -> Result<usize, String>;
+}
+
+#[async_trait::async_trait]
+impl Call for Traced {
+    #[sandboxed]
+    #[tracing::instrument(skip(self))]
+    async fn call(&self, args: String) -> Result<usize, String> {
+        Ok(args.len())
+    }
+
+    #[sandboxed(max_retries = 0)]
+    #[tracing::instrument(skip(self))]
+    async fn once(&self, args: String) -> Result<usize, String> {
+        Ok(args.len())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_instrument_below_on_what_async_trait_has_made() {
+    assert_eq!(Traced.call("four".into()).await, Ok(4));
+    assert_eq!(Traced.once("four".into()).await, Ok(4));
+}

@@ -181,3 +181,82 @@ async fn it_may_own_all_that_it_needs() {
     let captures_nothing = own(Service::default().captures_nothing("a".into()));
     assert_eq!(captures_nothing.await, Ok("a 2".into()));
 }
+
+/// Hands on the futures of others, which borrow from it.
+#[derive(Default)]
+struct Forwarding {
+    attempts: u32,
+}
+
+impl Forwarding {
+    async fn third(&mut self, text: &str) -> Result<String, String> {
+        self.attempts += 1;
+        if self.attempts < 3 {
+            Err("again".into())
+        } else {
+            Ok(text.into())
+        }
+    }
+
+    #[sandboxed(backoff_base_ms = 0, breaker(threshold = 100))]
+    fn boxed<'a>(&'a mut self, text: &'a str) -> Pin<Box<dyn Future<Output = Result<String, String>> + Send + 'a>> {
+        Box::pin(self.third(text))
+    }
+
+    #[sandboxed(backoff_base_ms = 0, breaker(threshold = 100), retry_if = |error| error.ends_with("again"))]
+    fn opaque<'a>(&'a mut self, text: &'a str) -> impl Future<Output = Result<String, String>> + Send + 'a {
+        self.third(text)
+    }
+
+    #[sandboxed(max_retries = 0)]
+    fn once(&mut self) -> Pin<Box<dyn Future<Output = Result<u32, String>> + Send + '_>> {
+        let attempts = &mut self.attempts;
+        Box::pin(async move {
+            *attempts += 1;
+            Ok(*attempts)
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_may_be_the_future_of_another_function() {
+    assert_eq!(Forwarding::default().boxed("a").await, Ok("a".into()));
+    assert_eq!(Forwarding::default().opaque("a").await, Ok("a".into()));
+    assert_eq!(Forwarding::default().once().await, Ok(1));
+}
+
+struct Permit<'a>(&'a Cell<bool>);
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        self.0.set(true);
+    }
+}
+
+#[sandboxed(backoff_base_ms = 0, breaker(threshold = 100))]
+fn own(text: String, _permit: Permit<'_>) -> BoxFuture<'static, Result<usize, String>> {
+    #[cfg(any())]
+    let absent = "absent";
+    let words: Vec<String> = text
+        .split(' ')
+        .filter_map(|word| {
+            if word.is_empty() {
+                return None;
+            }
+            Some(word.to_owned())
+        })
+        .collect();
+    Box::pin(async move {
+        #[cfg(any())]
+        drop(absent);
+        Ok(words.len())
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_it_does_not_need_is_dropped_at_the_call() {
+    let is_dropped = Cell::new(false);
+    let call = own("two  words".into(), Permit(&is_dropped));
+    assert!(is_dropped.get(), "the future holds what it does not need");
+    assert_eq!(call.await, Ok(2));
+}

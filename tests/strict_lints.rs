@@ -61,6 +61,20 @@ fn boxed<'a>(text: &'a str) -> Pin<Box<dyn Future<Output = Result<(), String>> +
 }
 
 #[sandboxed(max_retries = 0)]
+#[tracing::instrument(skip_all, fields(who = %user))]
+async fn once(query: String, user: String, _limit: u32) -> Result<usize, String> {
+    tokio::task::yield_now().await;
+    Ok(query.len())
+}
+
+#[sandboxed(breaker = &SHARED)]
+fn with_items(number: u32) -> impl Future<Output = Result<u32, String>> + Send + use<> {
+    const STEP: u32 = 3;
+    let sum = number + STEP;
+    async move { Ok(sum) }
+}
+
+#[sandboxed(max_retries = 0)]
 fn returned(mut text: String) -> impl Future<Output = Result<String, String>> + Send + use<> {
     text.push('!');
     let length = text.len();
@@ -148,6 +162,8 @@ async fn they_work_as_well() {
     assert_eq!(Client.shared().await, Ok(()));
     assert_eq!(Client.unique(1).await, Ok(1));
     assert_eq!(Client.moved("text".into()).await, Ok(4));
+    assert_eq!(once("a".into(), "b".into(), 1).await, Ok(1));
+    assert_eq!(with_items(1).await, Ok(4));
     assert_eq!(returned("a".into()).await, Ok("a! 2".into()));
     assert_eq!(returned_and_retried("a".into()).await, Ok("a! 2".into()));
     assert!(

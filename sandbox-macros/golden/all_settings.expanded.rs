@@ -40,7 +40,7 @@ async fn get(&self, host: String, token: CancellationToken) -> Answer {
         use crate::sandbox::private::Clone as _;
         token.clone()
     };
-    let mut __sandboxed_argument_host = crate::sandbox::private::Some(host);
+    let mut __sandboxed_argument_0 = crate::sandbox::private::Some(host);
     crate::sandbox::private::execute_with_controls(
             crate::sandbox::private::constant(|| __SANDBOXED_POLICY),
             &*__sandboxed_breaker,
@@ -53,12 +53,12 @@ async fn get(&self, host: String, token: CancellationToken) -> Answer {
                             crate::sandbox::private::attempts(move |
                                 __sandboxed_retry_possible|
                             {
-                                let __sandboxed_argument_host = <crate::sandbox::private::Attempts<
+                                let __sandboxed_argument_0 = <crate::sandbox::private::Attempts<
                                     true,
                                 > as crate::sandbox::private::CanOwn<
                                     _,
                                 >>::take_or_clone(
-                                    &mut __sandboxed_argument_host,
+                                    &mut __sandboxed_argument_0,
                                     __sandboxed_retry_possible,
                                 );
                                 async move {
@@ -66,7 +66,7 @@ async fn get(&self, host: String, token: CancellationToken) -> Answer {
                                         return crate::sandbox::private::returned::<Answer>();
                                     }
                                     #[allow(clippy::shadow_unrelated)]
-                                    let host = __sandboxed_argument_host;
+                                    let host = __sandboxed_argument_0;
                                     match () {
                                         () => self.ask(host).await,
                                     }

@@ -21,7 +21,7 @@ fn read<'a>(
                         ::sandbox_runtime::private::attempts(move |
                             __sandboxed_retry_possible|
                         {
-                            (move || -> Pin<
+                            ::sandbox_runtime::private::boxed(move || -> Pin<
                                 Box<dyn Future<Output = Result<String, Error>> + Send + '_>,
                             > {
                                 #[allow(clippy::shadow_same)]
@@ -29,7 +29,7 @@ fn read<'a>(
                                 match () {
                                     () => Box::pin(async move { self.files.read(path).await }),
                                 }
-                            })()
+                            })
                         }),
                         ::sandbox_runtime::private::handler!(
                             [tool] Result < String, Error >

@@ -9,7 +9,7 @@ pub async fn search(query: String, limit: usize) -> Result<Vec<Hit>, SearchError
         __SANDBOXED_POLICY,
         ::sandbox_runtime::private::breaker(),
     );
-    let mut __sandboxed_argument_query = ::sandbox_runtime::private::Some(query);
+    let mut __sandboxed_argument_0 = ::sandbox_runtime::private::Some(query);
     ::sandbox_runtime::private::execute_with_controls(
             ::sandbox_runtime::private::constant(|| __SANDBOXED_POLICY),
             __SANDBOXED_SITE.breaker(),
@@ -21,12 +21,12 @@ pub async fn search(query: String, limit: usize) -> Result<Vec<Hit>, SearchError
                     ::sandbox_runtime::private::attempts(move |
                         __sandboxed_retry_possible|
                     {
-                        let __sandboxed_argument_query = <::sandbox_runtime::private::Attempts<
+                        let __sandboxed_argument_0 = <::sandbox_runtime::private::Attempts<
                             true,
                         > as ::sandbox_runtime::private::CanOwn<
                             _,
                         >>::take_or_clone(
-                            &mut __sandboxed_argument_query,
+                            &mut __sandboxed_argument_0,
                             __sandboxed_retry_possible,
                         );
                         async move {
@@ -36,7 +36,7 @@ pub async fn search(query: String, limit: usize) -> Result<Vec<Hit>, SearchError
                                 >();
                             }
                             #[allow(clippy::shadow_unrelated)]
-                            let query = __sandboxed_argument_query;
+                            let query = __sandboxed_argument_0;
                             #[allow(clippy::shadow_same)]
                             let limit = limit;
                             match () {

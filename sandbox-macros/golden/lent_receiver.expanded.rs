@@ -7,7 +7,7 @@ async fn append(&mut self, entry: String) -> Result<(), String> {
         __SANDBOXED_POLICY,
         ::sandbox_runtime::private::CircuitBreaker::disabled(),
     );
-    let mut __sandboxed_argument_entry = ::sandbox_runtime::private::Some(entry);
+    let mut __sandboxed_argument_0 = ::sandbox_runtime::private::Some(entry);
     let mut __sandboxed_call = ::sandbox_runtime::private::pin!(
         ::sandbox_runtime::private::call(::sandbox_runtime::private::constant(||
         __SANDBOXED_POLICY), __SANDBOXED_SITE.breaker(),
@@ -22,13 +22,13 @@ async fn append(&mut self, entry: String) -> Result<(), String> {
         if let ::sandbox_runtime::private::Break(__sandboxed_end) = __sandboxed_call
             .as_mut()
             .attempt(|__sandboxed_retry_possible| {
-                let __sandboxed_argument_entry = ::sandbox_runtime::private::Moved(
+                let __sandboxed_argument_0 = ::sandbox_runtime::private::Moved(
                     <::sandbox_runtime::private::Attempts<
                         true,
                     > as ::sandbox_runtime::private::CanOwn<
                         _,
                     >>::take_or_clone(
-                        &mut __sandboxed_argument_entry,
+                        &mut __sandboxed_argument_0,
                         __sandboxed_retry_possible,
                     ),
                 );
@@ -38,8 +38,9 @@ async fn append(&mut self, entry: String) -> Result<(), String> {
                             Result<(), String>,
                         >();
                     }
+                    let _ = &mut *self;
                     #[allow(clippy::shadow_unrelated)]
-                    let entry = __sandboxed_argument_entry.out();
+                    let entry = __sandboxed_argument_0.out();
                     match () {
                         () => self.log.write(entry).await,
                     }

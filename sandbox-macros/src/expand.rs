@@ -145,12 +145,13 @@ impl<'a> Expansion<'a> {
         let signature = self.signature();
         let constants = self.constants();
         let given = self.given();
+        let items = prelude.as_ref().map(|prelude| &prelude.items);
         let statements = prelude.as_ref().map(|prelude| &prelude.statements);
         let call = self.call();
         // In the braces that the user wrote: lints about the function then know it as the user's.
         let whole = with_stream(
             self.item.braces(),
-            quote!(#(#inner_attributes)* #constants #given #statements #call),
+            quote!(#(#inner_attributes)* #constants #items #given #statements #call),
         );
         quote!(#(#attributes)* #visibility #signature #whole)
     }
@@ -158,34 +159,35 @@ impl<'a> Expansion<'a> {
     /// The call, as the function returns it.
     fn call(&self) -> TokenStream {
         let private = self.private(Span::mixed_site());
-        let (before, call) = match (self.is_single_attempt(), self.lends()) {
+        let (before, keep, call) = match (self.is_single_attempt(), self.lends()) {
             (true, _) => self.single_call(),
-            (false, false) => (self.fill_slots(), self.closure_call()),
-            (false, true) => (self.fill_slots(), self.lending_call()),
+            (false, false) => (TokenStream::new(), self.fill_slots(), self.closure_call()),
+            (false, true) => (TokenStream::new(), self.fill_slots(), self.lending_call()),
         };
+        // Nothing of the arguments is taken in front of such a block: other attributes read them at its beginning.
         match self.shape {
-            Shape::Async => quote!(#before #call),
-            Shape::Boxed(_) => quote!(#before #private::Box::pin(async move { #call })),
-            Shape::Opaque => quote!(#before async move { #call }),
+            Shape::Async => quote!(#before #keep #call),
+            Shape::Boxed(_) => quote!(#before #private::Box::pin(async move { #keep #call })),
+            Shape::Opaque => quote!(#before async move { #keep #call }),
         }
     }
 
-    /// The one attempt, which owns all arguments. A future that the function returns is made when it is called.
-    fn single_call(&self) -> (TokenStream, TokenStream) {
+    /// The one attempt, which owns all arguments: what is done at the call, what is done before the attempt, and the attempt. A
+    /// future that the function returns after other statements is made when it is called.
+    fn single_call(&self) -> (TokenStream, TokenStream, TokenStream) {
         let private = self.private(self.return_span);
-        let attempt = self.attempt();
-        match self.shape {
-            Shape::Async => {
-                let begin = quote_spanned!(self.return_span=> #private::one_attempt(move || #attempt));
-                (self.clone_owners(), self.execute(&begin))
-            }
-            Shape::Boxed(_) | Shape::Opaque => {
-                let future = Ident::new("__sandboxed_future", Span::mixed_site());
-                let begin = quote_spanned!(self.return_span=> #private::one_attempt(move || #future));
-                let owners = self.clone_owners();
-                (quote!(#owners let #future = #attempt;), self.execute(&begin))
-            }
+        let (owners, attempt) = (self.clone_owners(), self.attempt());
+        if matches!(self.shape, Shape::Async) || !self.item.has_prelude() {
+            let begin = quote_spanned!(self.return_span=> #private::one_attempt(move || #attempt));
+            return (TokenStream::new(), owners, self.execute(&begin));
         }
+        let future = Ident::new("__sandboxed_future", Span::mixed_site());
+        let begin = quote_spanned!(self.return_span=> #private::one_attempt(move || #future));
+        (
+            quote!(#owners let #future = #attempt;),
+            TokenStream::new(),
+            self.execute(&begin),
+        )
     }
 
     /// A closure that can be called for every attempt.

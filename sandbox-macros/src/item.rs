@@ -7,6 +7,7 @@ mod prelude;
 mod uses;
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
+use quote::ToTokens;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
 use syn::token::Paren;
@@ -162,6 +163,13 @@ impl Item {
     fn attributes_named(&self, name: &str) -> impl Iterator<Item = &Attribute> {
         let named = move |path: &syn::Path| path.segments.last().is_some_and(|last| last.ident == name);
         self.attributes.iter().filter(move |attribute| named(attribute.path()))
+    }
+
+    /// Whether an attribute of the function names the variable.
+    pub(crate) fn attributes_mention(&self, name: &Ident) -> bool {
+        self.attributes
+            .iter()
+            .any(|attribute| mentions(attribute.meta.to_token_stream(), name))
     }
 
     /// Whether the function has an attribute of this name, by any path.

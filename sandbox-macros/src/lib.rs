@@ -190,6 +190,9 @@ use proc_macro::TokenStream;
 /// - Constant expressions cannot name `Self` or generic parameters.
 /// - In a method that takes `&mut self` and may move it, for example into an `async move` block, macros and the compiler's
 ///   messages call it `__self`.
+/// - A future that a function returns is a new one, around those of the attempts: it is not `Unpin`, and if a statement in front
+///   of it can `return`, it borrows what the body mentions. It is `Sync` if what the function returns is.
+/// - Lints about the shape of a body no longer see one: `#[expect(clippy::unused_async)]` and its like are not fulfilled.
 /// - A sandboxed call within a sandboxed call is three times as deep for the compiler as a plain one. A crate in which more than
 ///   ten follow each other may need a higher `#![recursion_limit]`, as the compiler then says.
 /// - With retries, a function cannot return what it borrows from a `&mut` argument: the next attempt could not borrow it.

@@ -159,12 +159,30 @@ pub(crate) fn is_borrowed(ty: &Type) -> bool {
     has_lifetime(ty.to_token_stream())
 }
 
+/// Whether what follows in parentheses are the arguments of a function type.
+fn names_function(token: &TokenTree) -> bool {
+    const NAMES: [&str; 7] = ["fn", "Fn", "FnMut", "FnOnce", "AsyncFn", "AsyncFnMut", "AsyncFnOnce"];
+    matches!(token, TokenTree::Ident(name) if NAMES.iter().any(|function| name == function))
+}
+
+/// The tokens of `-> &`.
+fn is_of_arrow(token: &TokenTree) -> bool {
+    matches!(token, TokenTree::Punct(punct) if matches!(punct.as_char(), '-' | '>' | '&'))
+}
+
 /// The names of the lifetimes in the text of a type, but for `'static`; `None` for one that is left out.
 pub(crate) fn lifetimes_in(ty: &Type) -> Vec<Option<Ident>> {
     fn collect(tokens: TokenStream, found: &mut Vec<Option<Ident>>) {
         let mut tokens = tokens.into_iter().peekable();
+        let mut is_function = false;
         while let Some(token) = tokens.next() {
+            // What is left out in `fn(&str) -> &str` is its own.
+            if let (true, TokenTree::Group(_)) = (is_function, &token) {
+                while tokens.next_if(is_of_arrow).is_some() {}
+            }
+            let was_function = std::mem::replace(&mut is_function, names_function(&token));
             match (&token, tokens.peek()) {
+                (TokenTree::Group(_), _) if was_function => {}
                 (TokenTree::Punct(punct), Some(TokenTree::Ident(name)))
                     if punct.as_char() == '\'' && name != "static" =>
                 {
@@ -227,11 +245,14 @@ fn replace_in_path(path: &mut Path, by: &impl Fn(&Type) -> Option<Type>) {
 /// The type with `'_` for every lifetime: an attempt of a loop lives shorter than the function's own lifetimes.
 pub(crate) fn without_lifetimes(ty: &Type) -> TokenStream {
     fn erase(tokens: TokenStream) -> TokenStream {
-        let mut after_tick = false;
+        let (mut after_tick, mut is_function) = (false, false);
         tokens
             .into_iter()
             .map(|token| {
+                let was_function = std::mem::replace(&mut is_function, names_function(&token));
                 let erased = match token {
+                    // Left out in the arguments of a function type, a lifetime would be any.
+                    TokenTree::Group(group) if was_function => TokenTree::Group(group),
                     TokenTree::Ident(name) if after_tick => TokenTree::Ident(Ident::new("_", name.span())),
                     TokenTree::Group(group) => {
                         let mut erased = proc_macro2::Group::new(group.delimiter(), erase(group.stream()));

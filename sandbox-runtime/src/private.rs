@@ -16,8 +16,8 @@ pub use std::pin::pin;
 pub use std::primitive::{f64, u32, u64};
 
 pub use argument::{
-    AttemptsByCaller, BeginAttempts, ConstFn, Moved, OneAttempt, attempts, attempts_by_caller, call, classify,
-    constant, kept_receiver, one_attempt, returned, tool,
+    AttemptsByCaller, BeginAttempts, ConstFn, Moved, OneAttempt, attempts, attempts_by_caller, boxed, call, classify,
+    constant, kept_receiver, one_attempt, opaque, returned, tool,
 };
 pub use check::{
     NO_TIMEOUT_MS, breaker, check, check_cooldowns, count, failure_rate, jitter, millis, probes, retries, threshold,

@@ -3,7 +3,6 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::Signature;
-use syn::ext::IdentExt;
 
 use super::{Expansion, mixed_site_at};
 use crate::item::{Argument, Passing, Receiving, Shape};
@@ -12,9 +11,10 @@ use crate::item::{Argument, Passing, Receiving, Shape};
 const RENAMED_SELF: &str = "__self";
 
 impl Expansion<'_> {
-    /// The arguments that attempts own: with one attempt, all of them; otherwise what the body mentions.
+    /// The arguments that attempts own: with one attempt, all of them; otherwise what the body mentions. A future that the function
+    /// returns has nothing else either.
     pub(super) fn passed(&self) -> impl Iterator<Item = &Argument> {
-        let all = self.is_single_attempt();
+        let all = self.is_single_attempt() && matches!(self.shape, Shape::Async);
         self.arguments
             .iter()
             .filter(move |argument| all || argument.is_mentioned)
@@ -54,11 +54,12 @@ impl Expansion<'_> {
     /// those that the body does not mention, so that all are dropped in their order; but of a name without `_`, the compiler is
     /// to say that it is not used.
     fn kept_arguments(&self) -> impl DoubleEndedIterator<Item = &Argument> {
+        let is_async = matches!(self.shape, Shape::Async);
         let is_cloned = |argument: &&Argument| argument.passing == Passing::Cloned;
         let arguments = self.arguments.iter().filter(is_cloned);
         arguments
             .skip_while(|argument| !argument.is_mentioned)
-            .filter(|argument| argument.is_mentioned || argument.name.to_string().starts_with('_'))
+            .filter(|argument| argument.is_mentioned || is_async && argument.name.to_string().starts_with('_'))
             .collect::<Vec<_>>()
             .into_iter()
     }
@@ -68,7 +69,7 @@ impl Expansion<'_> {
         let private = self.private(Span::mixed_site());
         let keep = self.kept_arguments().map(|argument| {
             let Argument { name, conditions, .. } = argument;
-            let slot = slot(name);
+            let slot = slot(argument);
             match argument.is_mentioned {
                 true if self.stays(name) => {
                     quote!(#(#conditions)* let mut #slot = #private::Some(#private::Clone::clone(&#name));)
@@ -90,8 +91,9 @@ impl Expansion<'_> {
         let owners = self
             .passed()
             .filter(|argument| argument.is_mentioned && self.stays(&argument.name));
-        let clones = owners.map(|Argument { name, conditions, .. }| {
-            let slot = slot(name);
+        let clones = owners.map(|argument| {
+            let Argument { name, conditions, .. } = argument;
+            let slot = slot(argument);
             quote!(#(#conditions)* let #slot = #private::Clone::clone(&#name);)
         });
         clones.collect()
@@ -103,8 +105,9 @@ impl Expansion<'_> {
         if self.kept_arguments().count() < 2 {
             return TokenStream::new();
         }
-        let mentions = self.kept_arguments().rev().map(|Argument { name, conditions, .. }| {
-            let slot = slot(name);
+        let mentions = self.kept_arguments().rev().map(|argument| {
+            let Argument { conditions, .. } = argument;
+            let slot = slot(argument);
             quote!(#(#conditions)* let _ = &#slot;)
         });
         mentions.collect()
@@ -114,7 +117,7 @@ impl Expansion<'_> {
     pub(super) fn take(&self) -> TokenStream {
         let take = self.passed().map(|argument| {
             let Argument { name, conditions, .. } = argument;
-            let slot = slot(name);
+            let slot = slot(argument);
             match argument.passing {
                 Passing::Cloned => {
                     let value = self.taken(&slot, argument);
@@ -187,8 +190,8 @@ impl Expansion<'_> {
                 lints,
                 ..
             } = argument;
-            let slot = slot(name);
-            if !argument.is_mentioned && self.args.mention(name) {
+            let slot = slot(argument);
+            if !argument.is_mentioned && (self.args.mention(name) || self.item.attributes_mention(name)) {
                 // It is used, though not here.
                 return quote!(#(#conditions)* let #slot = #name;);
             }
@@ -205,14 +208,18 @@ impl Expansion<'_> {
             let underscore = name
                 .to_string()
                 .starts_with('_')
-                .then(|| quote!(, clippy::used_underscore_binding));
+                .then(|| quote!(, clippy::used_underscore_binding, clippy::no_effect_underscore_binding));
             quote!(#(#conditions)* #(#lints)* #[allow(clippy::#shadows #underscore)] let #mutability #name = #value;)
         });
-        // Mentioned as a whole, it is captured as a whole.
-        let receiver = (self.receiving == Receiving::Owned).then(|| {
-            let this = self.item.self_token();
-            quote!(let _ = &#this;)
-        });
+        let this = self.item.self_token();
+        let receiver = match self.receiving {
+            // Mentioned as a whole, it is captured as a whole.
+            Receiving::Owned => quote!(let _ = &#this;),
+            // And as what it is: of a field that is only read, a block would have a shared reference, which another thread
+            // could use at the same time.
+            Receiving::Borrowed if !is_single && !self.has_breaker_beside_fields() => quote!(let _ = &mut *#this;),
+            _ => TokenStream::new(),
+        };
         quote!(#receiver #(#bind)*)
     }
 
@@ -243,14 +250,16 @@ impl Expansion<'_> {
             },
             // A `return` in the body leaves this closure.
             Shape::Boxed(future) => {
-                quote_spanned!(self.return_span=> (#moves || -> #future { #body })())
+                quote_spanned!(self.return_span=> #private::boxed(#moves || -> #future { #body }))
             }
-            Shape::Opaque => quote_spanned!(self.return_span=> (#moves || { #body })()),
+            Shape::Opaque => {
+                quote_spanned!(self.return_span=> #private::opaque::<#returned, _, _>(#moves || { #body }))
+            }
         }
     }
 }
 
 /// The variable that holds an argument between the function and an attempt.
-fn slot(argument: &Ident) -> Ident {
-    format_ident!("__sandboxed_argument_{}", argument.unraw(), span = Span::mixed_site())
+fn slot(argument: &Argument) -> Ident {
+    format_ident!("__sandboxed_argument_{}", argument.index, span = Span::mixed_site())
 }

@@ -61,6 +61,12 @@ impl Expansion<'_> {
         }
     }
 
+    /// Tells whether the breaker is a field of a `self` of which attempts borrow others.
+    pub(super) fn has_breaker_beside_fields(&self) -> bool {
+        let is_of_self = matches!(self.args.breaker(), Breaker::Given(breaker) if is_part_of(breaker, "self"));
+        is_of_self && !self.is_lent_as_a_whole()
+    }
+
     fn is_lent_as_a_whole(&self) -> bool {
         match self.receiving {
             Receiving::Borrowed => self.item.uses_whole_self(),

@@ -12,6 +12,8 @@ use crate::types::{is_generic, is_mutable_reference, is_primitive, is_shared_ref
 /// A variable that every attempt needs for itself.
 pub(crate) struct Argument {
     pub(crate) name: Ident,
+    /// Its place among the others: in a function that a macro has made, two of them may have the same text for a name.
+    pub(crate) index: usize,
     pub(crate) mutability: Option<Token![mut]>,
     /// The `#[cfg]`s of its parameter.
     pub(crate) conditions: Vec<Attribute>,
@@ -54,6 +56,12 @@ pub(crate) enum Receiving {
 const CONDITIONS: [&str; 2] = ["cfg", "cfg_attr"];
 /// Attributes that are about the variable.
 const LINTS: [&str; 5] = ["allow", "expect", "warn", "deny", "forbid"];
+
+/// The attributes among these that decide whether what they stand on exists.
+pub(super) fn conditions(attributes: &[Attribute]) -> Vec<Attribute> {
+    let is_one = |attribute: &&Attribute| is_one_of(attribute, &CONDITIONS);
+    attributes.iter().filter(is_one).cloned().collect()
+}
 
 fn is_one_of(attribute: &Attribute, names: &[&str]) -> bool {
     names.iter().any(|name| attribute.path().is_ident(name))
@@ -113,6 +121,9 @@ impl Item {
                 .iter_mut()
                 .for_each(|argument| argument.lints.push(unused_mut()));
             arguments.append(&mut prelude.variables);
+            (0..)
+                .zip(&mut arguments)
+                .for_each(|(index, argument)| argument.index = index);
         }
         arguments
     }
@@ -130,6 +141,7 @@ impl Item {
             let of_name = passing.iter().find(|(name, _)| *name == binding.ident);
             arguments.push(Argument {
                 name: binding.ident.clone(),
+                index: arguments.len(),
                 mutability: binding.mutability.filter(|_| binding.by_ref.is_none()),
                 conditions: conditions.clone(),
                 lints: lints.clone(),

@@ -6,12 +6,13 @@ use syn::parse::Parser;
 use syn::{Attribute, Block, Expr, Local, Pat, Stmt, Type, parse_quote};
 
 use super::Item;
-use super::arguments::{Argument, Passing, for_each_binding};
+use super::arguments::{Argument, Passing, conditions, for_each_binding};
 use super::uses::{mentions, with_stream};
 
 /// The statements in front of the expression that makes the future.
 #[derive(Default)]
 pub(crate) struct Prelude {
+    pub(crate) items: TokenStream,
     pub(crate) statements: TokenStream,
     /// The variables of theirs that the expression mentions: attempts get them as they get arguments.
     pub(super) variables: Vec<Argument>,
@@ -45,10 +46,28 @@ impl Item {
             if let Stmt::Local(local) = statement {
                 prelude.add(local, &body);
             }
-            statement.to_tokens(&mut prelude.statements);
+            let place = match statement {
+                Stmt::Item(_) => &mut prelude.items,
+                _ => &mut prelude.statements,
+            };
+            statement.to_tokens(place);
         }
         self.body = body;
         self.prelude = Some(prelude);
+    }
+}
+
+impl Item {
+    /// Tells whether the function does something before it makes the future.
+    pub(crate) fn has_prelude(&self) -> bool {
+        match Block::parse_within.parse2(self.body.stream()) {
+            Ok(statements) => statements
+                .iter()
+                .rev()
+                .skip(1)
+                .any(|statement| !matches!(statement, Stmt::Item(_))),
+            Err(_) => true,
+        }
     }
 }
 
@@ -57,6 +76,7 @@ impl Prelude {
     /// one of the two places only.
     fn add(&mut self, local: &mut Local, body: &Group) {
         let passing = passing(local);
+        let conditions = conditions(&local.attrs);
         let mut is_passed = false;
         for_each_binding(&mut local.pat, &mut |binding| {
             // A later variable of the same name hides the earlier one.
@@ -68,8 +88,9 @@ impl Prelude {
             is_passed |= binding.mutability.is_some();
             self.variables.push(Argument {
                 name: binding.ident.clone(),
+                index: 0,
                 mutability: binding.mutability.filter(|_| binding.by_ref.is_none()),
-                conditions: Vec::new(),
+                conditions: conditions.clone(),
                 lints: vec![unused_mut()],
                 span: binding.ident.span(),
                 passing,
@@ -104,10 +125,20 @@ fn passing(local: &Local) -> Passing {
     }
 }
 
+/// Tells whether the function may return in these tokens. What returns in a closure or in an async block, only leaves that.
 fn may_return(tokens: TokenStream) -> bool {
-    tokens.into_iter().any(|token| match token {
-        TokenTree::Ident(ident) => ident == "return",
-        TokenTree::Group(group) => may_return(group.stream()),
-        _ => false,
+    let mut opens_body = false;
+    tokens.into_iter().any(|token| {
+        let returns = match &token {
+            TokenTree::Ident(ident) => ident == "return",
+            TokenTree::Group(group) => !opens_body && may_return(group.stream()),
+            _ => false,
+        };
+        opens_body = match &token {
+            TokenTree::Punct(punct) => punct.as_char() == '|',
+            TokenTree::Ident(ident) => ident == "async" || ident == "move",
+            _ => false,
+        };
+        returns
     })
 }

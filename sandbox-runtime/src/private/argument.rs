@@ -143,6 +143,19 @@ where
     CallState::new(CallControls::new(config, breaker, tool).0)
 }
 
+/// The future that a function returns, of an attempt. A function and not a call on the spot: the closure is called once, and may
+/// lend what it owns to the future.
+#[inline]
+pub fn boxed<A, F: FnOnce() -> A>(begin: F) -> A {
+    begin()
+}
+
+/// The same for a future that has no name, with what it resolves to.
+#[inline]
+pub fn opaque<R, A: Future<Output = R>, F: FnOnce() -> A>(begin: F) -> A {
+    begin()
+}
+
 /// Names the return type in the body of an attempt, so that `?`, `return` and coercions know it. Never called.
 pub fn returned<R>() -> R {
     unreachable!("only its type is used")
