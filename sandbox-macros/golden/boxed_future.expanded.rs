@@ -13,28 +13,24 @@ fn read<'a>(
         ::sandbox_runtime::private::execute_with_controls(
                 ::sandbox_runtime::private::constant(|| __SANDBOXED_POLICY),
                 __SANDBOXED_SITE.breaker(),
-                ::sandbox_runtime::private::Returning::keep(
-                    ::sandbox_runtime::private::tool(
-                        ::sandbox_runtime::private::SiteLabel(|| ::sandbox_runtime::private::SiteRef(
-                            &__SANDBOXED_SITE,
-                        )),
-                        ::sandbox_runtime::private::attempts(move |
-                            __sandboxed_retry_possible|
-                        {
-                            ::sandbox_runtime::private::boxed(move || -> Pin<
-                                Box<dyn Future<Output = Result<String, Error>> + Send + '_>,
-                            > {
-                                #[allow(clippy::shadow_same)]
-                                let path = path;
-                                match () {
-                                    () => Box::pin(async move { self.files.read(path).await }),
-                                }
-                            })
-                        }),
-                        ::sandbox_runtime::private::handler!(
-                            [tool] Result < String, Error >
-                        ),
+                ::sandbox_runtime::private::Returning::often(
+                    ::sandbox_runtime::private::handler!(
+                        [tool] Result < String, Error >
                     ),
+                    ::sandbox_runtime::private::SiteLabel(|| ::sandbox_runtime::private::SiteRef(
+                        &__SANDBOXED_SITE,
+                    )),
+                    move |__sandboxed_retry_possible| {
+                        ::sandbox_runtime::private::boxed(move || -> Pin<
+                            Box<dyn Future<Output = Result<String, Error>> + Send + '_>,
+                        > {
+                            #[allow(clippy::shadow_same)]
+                            let path = path;
+                            match () {
+                                () => Box::pin(async move { self.files.read(path).await }),
+                            }
+                        })
+                    },
                     ::sandbox_runtime::private::KeepProbe::<Result<String, Error>>::NEW
                         .__sandboxed_keep(),
                 ),

@@ -13,41 +13,37 @@ pub async fn search(query: String, limit: usize) -> Result<Vec<Hit>, SearchError
     ::sandbox_runtime::private::execute_with_controls(
             ::sandbox_runtime::private::constant(|| __SANDBOXED_POLICY),
             __SANDBOXED_SITE.breaker(),
-            ::sandbox_runtime::private::Returning::keep(
-                ::sandbox_runtime::private::tool(
-                    ::sandbox_runtime::private::SiteLabel(|| ::sandbox_runtime::private::SiteRef(
-                        &__SANDBOXED_SITE,
-                    )),
-                    ::sandbox_runtime::private::attempts(move |
-                        __sandboxed_retry_possible|
-                    {
-                        let __sandboxed_argument_0 = <::sandbox_runtime::private::Attempts<
-                            true,
-                        > as ::sandbox_runtime::private::CanOwn<
-                            _,
-                        >>::take_or_clone(
-                            &mut __sandboxed_argument_0,
-                            __sandboxed_retry_possible,
-                        );
-                        async move {
-                            if false {
-                                return ::sandbox_runtime::private::returned::<
-                                    Result<Vec<Hit>, SearchError>,
-                                >();
-                            }
-                            #[allow(clippy::shadow_unrelated)]
-                            let query = __sandboxed_argument_0;
-                            #[allow(clippy::shadow_same)]
-                            let limit = limit;
-                            match () {
-                                () => index().find(&query, limit).await,
-                            }
-                        }
-                    }),
-                    ::sandbox_runtime::private::handler!(
-                        [] Result < Vec < Hit >, SearchError >
-                    ),
+            ::sandbox_runtime::private::Returning::often(
+                ::sandbox_runtime::private::handler!(
+                    [] Result < Vec < Hit >, SearchError >
                 ),
+                ::sandbox_runtime::private::SiteLabel(|| ::sandbox_runtime::private::SiteRef(
+                    &__SANDBOXED_SITE,
+                )),
+                move |__sandboxed_retry_possible| {
+                    let __sandboxed_argument_0 = <::sandbox_runtime::private::Attempts<
+                        true,
+                    > as ::sandbox_runtime::private::CanOwn<
+                        _,
+                    >>::take_or_clone(
+                        &mut __sandboxed_argument_0,
+                        __sandboxed_retry_possible,
+                    );
+                    async move {
+                        if false {
+                            return ::sandbox_runtime::private::returned::<
+                                Result<Vec<Hit>, SearchError>,
+                            >();
+                        }
+                        #[allow(clippy::shadow_unrelated)]
+                        let query = __sandboxed_argument_0;
+                        #[allow(clippy::shadow_same)]
+                        let limit = limit;
+                        match () {
+                            () => index().find(&query, limit).await,
+                        }
+                    }
+                },
                 ::sandbox_runtime::private::KeepProbe::<
                     Result<Vec<Hit>, SearchError>,
                 >::NEW

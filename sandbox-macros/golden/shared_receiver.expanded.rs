@@ -10,27 +10,23 @@ async fn fetch(&self) -> std::io::Result<Page> {
     ::sandbox_runtime::private::execute_with_controls(
             ::sandbox_runtime::private::constant(|| __SANDBOXED_POLICY),
             __SANDBOXED_SITE.breaker(),
-            ::sandbox_runtime::private::Returning::keep(
-                ::sandbox_runtime::private::tool(
-                    ::sandbox_runtime::private::SiteLabel(|| ::sandbox_runtime::private::SiteRef(
-                        &__SANDBOXED_SITE,
-                    )),
-                    ::sandbox_runtime::private::attempts(move |
-                        __sandboxed_retry_possible|
-                    {
-                        async move {
-                            if false {
-                                return ::sandbox_runtime::private::returned::<
-                                    std::io::Result<Page>,
-                                >();
-                            }
-                            match () {
-                                () => self.client.get().await?.parse(),
-                            }
+            ::sandbox_runtime::private::Returning::often(
+                ::sandbox_runtime::private::handler!([] std::io::Result < Page >),
+                ::sandbox_runtime::private::SiteLabel(|| ::sandbox_runtime::private::SiteRef(
+                    &__SANDBOXED_SITE,
+                )),
+                move |__sandboxed_retry_possible| {
+                    async move {
+                        if false {
+                            return ::sandbox_runtime::private::returned::<
+                                std::io::Result<Page>,
+                            >();
                         }
-                    }),
-                    ::sandbox_runtime::private::handler!([] std::io::Result < Page >),
-                ),
+                        match () {
+                            () => self.client.get().await?.parse(),
+                        }
+                    }
+                },
                 ::sandbox_runtime::private::KeepProbe::<std::io::Result<Page>>::NEW
                     .__sandboxed_keep(),
             ),

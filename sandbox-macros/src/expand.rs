@@ -53,6 +53,16 @@ fn with_errors(item: TokenStream, errors: Errors) -> TokenStream {
     quote!(#item #errors)
 }
 
+/// What begins the attempts of a call.
+enum Begin {
+    /// A closure that is called for each.
+    Often(TokenStream),
+    /// A closure that is called for the only one.
+    Once(TokenStream),
+    /// A loop around the call.
+    ByCaller,
+}
+
 struct Expansion<'a> {
     args: &'a Args,
     item: &'a Item,
@@ -113,9 +123,10 @@ impl<'a> Expansion<'a> {
     ///     private::execute_with_controls(
     ///         private::constant(|| POLICY),
     ///         SITE.breaker(),
-    ///         private::KeepProbe::<Result<Vec<Hit>, SearchError>>::NEW.__sandboxed_keep(private::tool(
+    ///         private::Returning::often(
+    ///             private::handler!([] Result<Vec<Hit>, SearchError>),
     ///             private::SiteLabel(|| private::SiteRef(&SITE)),
-    ///             private::attempts(move |retry_possible| {
+    ///             move |retry_possible| {
     ///                 let argument = <private::Attempts<true> as private::CanOwn<_>>::take_or_clone(&mut argument, retry_possible);
     ///                 async move {
     ///                     if false { return private::returned::<Result<Vec<Hit>, SearchError>>() }
@@ -124,9 +135,9 @@ impl<'a> Expansion<'a> {
     ///                         () => { self.client.get(query).await }
     ///                     }
     ///                 }
-    ///             }),
-    ///             private::handler!([] Result<Vec<Hit>, SearchError>),
-    ///         )),
+    ///             },
+    ///             private::KeepProbe::<Result<Vec<Hit>, SearchError>>::NEW.__sandboxed_keep(),
+    ///         ),
     ///     )
     ///     .await
     /// }
@@ -175,34 +186,31 @@ impl<'a> Expansion<'a> {
     /// The one attempt, which owns all arguments: what is done at the call, what is done before the attempt, and the attempt. A
     /// future that the function returns after other statements is made when it is called.
     fn single_call(&self) -> (TokenStream, TokenStream, TokenStream) {
-        let private = self.private(self.return_span);
         let (owners, attempt) = (self.clone_owners(), self.attempt());
         if matches!(self.shape, Shape::Async) || !self.item.has_prelude() {
-            let begin = quote_spanned!(self.return_span=> #private::one_attempt(move || #attempt));
-            return (TokenStream::new(), owners, self.execute(&begin));
+            let begin = quote_spanned!(self.return_span=> move || #attempt);
+            return (TokenStream::new(), owners, self.execute(&Begin::Once(begin)));
         }
         let future = Ident::new("__sandboxed_future", Span::mixed_site());
-        let begin = quote_spanned!(self.return_span=> #private::one_attempt(move || #future));
+        let begin = quote_spanned!(self.return_span=> move || #future);
         (
             quote!(#owners let #future = #attempt;),
             TokenStream::new(),
-            self.execute(&begin),
+            self.execute(&Begin::Once(begin)),
         )
     }
 
     /// A closure that can be called for every attempt.
     fn closure_call(&self) -> TokenStream {
-        let private = self.private(self.return_span);
         let mention = self.mention_in_reverse();
         let take = self.take();
         let attempt = self.attempt();
         let retry_possible = &self.retry_possible;
-        self.execute(&quote_spanned! {self.return_span=>
-            #private::attempts(move |#retry_possible| { #mention #take #attempt })
-        })
+        let begin = quote_spanned!(self.return_span=> move |#retry_possible| { #mention #take #attempt });
+        self.execute(&Begin::Often(begin))
     }
 
-    fn execute(&self, begin: &TokenStream) -> TokenStream {
+    fn execute(&self, begin: &Begin) -> TokenStream {
         let private = self.private(self.return_span);
         let controls = self.controls();
         let tool = self.tool(begin);
@@ -216,8 +224,7 @@ impl<'a> Expansion<'a> {
         let controls = self.controls();
         let take = self.take();
         let attempt = self.attempt();
-        let returned = self.returned;
-        let tool = self.tool(&quote_spanned!(self.return_span=> #private::attempts_by_caller::<#returned>()));
+        let tool = self.tool(&Begin::ByCaller);
         let retry_possible = &self.retry_possible;
         let call = Ident::new("__sandboxed_call", Span::mixed_site());
         let end = Ident::new("__sandboxed_end", Span::mixed_site());

@@ -15,10 +15,7 @@ pub use std::option::Option::{None, Some};
 pub use std::pin::pin;
 pub use std::primitive::{f64, u32, u64};
 
-pub use argument::{
-    AttemptsByCaller, BeginAttempts, ConstFn, Moved, OneAttempt, attempts, attempts_by_caller, boxed, call, classify,
-    constant, kept_receiver, one_attempt, opaque, returned, tool,
-};
+pub use argument::{ConstFn, Moved, boxed, call, classify, constant, kept_receiver, opaque, returned, tool};
 pub use check::{
     NO_TIMEOUT_MS, breaker, check, check_cooldowns, count, failure_rate, jitter, millis, probes, retries, threshold,
     window,
@@ -40,7 +37,7 @@ pub use crate::execute::execute_with_controls;
 pub use crate::mcp::outcome::{AlwaysRetry, AsResult, AsText, FrameworkResult, FromIsError, Text, ToServer};
 pub use crate::policy::Policy;
 pub use crate::site::{SiteRef, ToolInfo, ToolSite};
-pub use crate::tool::attempts::{Attempts, CanOwn, RetriedAttempts};
+pub use crate::tool::attempts::{Attempts, CanOwn, RetriedAttempts, attempts, attempts_by_caller, one_attempt};
 pub use crate::tool::error_type::{AlwaysRetryDescribed, FromDisplayedErrorType, FromWrappedError};
 pub use crate::tool::given::{GivenBreaker, GivenPolicy, SharedBreaker};
 pub use crate::tool::handler::Returning;

@@ -29,7 +29,7 @@ use crate::sealed;
 use crate::verdict::{ErrorVerdict, Verdict};
 
 pub use crate::private::{Delay, Status};
-pub use attempts::{Attempts, CanOwn, RetriedAttempts};
+pub use attempts::{Attempts, AttemptsByCaller, BeginAttempts, CanOwn, OneAttempt, RetriedAttempts};
 pub use error_type::{AlwaysRetryDescribed, FromDisplayedErrorType, FromErrorType, FromWrappedError, PerVariant};
 pub use failure_return::{FailureReturn, FromFailure, HoldFailure};
 pub use given::{GivenBreaker, GivenPolicy, KeptBreaker, SharedBreaker};

@@ -5,7 +5,7 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Expr, ExprClosure};
 
-use super::{Expansion, mixed_site_at};
+use super::{Begin, Expansion, mixed_site_at};
 use crate::args::{Breaker, Key, is_of_type, is_part_of};
 use crate::item::{Receiving, mentions, with_name_for_self};
 
@@ -123,17 +123,47 @@ impl Expansion<'_> {
     }
 
     /// The third: the function, what its results mean, and what cancels it.
-    pub(super) fn tool(&self, begin: &TokenStream) -> TokenStream {
+    pub(super) fn tool(&self, begin: &Begin) -> TokenStream {
         let private = self.private(self.return_span);
-        let label = self.label();
-        let handler = self.handler();
+        let (label, handler) = (self.label(), self.handler());
+        if !self.has_settings() {
+            // One call in place of three, of which each takes the compiler as long as all arguments.
+            return match begin {
+                Begin::Often(begin) => {
+                    let keep = self.keep();
+                    quote_spanned!(self.return_span=> #private::Returning::often(#handler, #label, #begin, #keep))
+                }
+                Begin::Once(begin) => {
+                    quote_spanned!(self.return_span=> #private::Returning::once(#handler, #label, #begin))
+                }
+                Begin::ByCaller => self.set_tool(&label, &handler, begin),
+            };
+        }
+        self.set_tool(&label, &handler, begin)
+    }
+
+    /// The tool with the settings about its results, and with what cancels it.
+    fn set_tool(&self, label: &TokenStream, handler: &TokenStream, begin: &Begin) -> TokenStream {
+        let private = self.private(self.return_span);
+        let returned = self.returned;
+        let begin = match begin {
+            Begin::Often(begin) => quote_spanned!(self.return_span=> #private::attempts(#begin)),
+            Begin::Once(begin) => quote_spanned!(self.return_span=> #private::one_attempt(#begin)),
+            Begin::ByCaller => quote_spanned!(self.return_span=> #private::attempts_by_caller::<#returned>()),
+        };
         let tool = quote_spanned!(self.return_span=> #private::tool(#label, #begin, #handler));
         let tool = self.with_results(&tool);
         let cancel = self.args.value(Key::Cancel).map(|token| {
             let variable = self.token_variable();
             quote_spanned!(mixed_site_at(token.span())=> .cancelled_by(#variable.cancelled()))
         });
-        self.kept(&quote!(#tool #cancel))
+        let keep = self.keep();
+        quote_spanned!(self.return_span=> #private::Returning::keep(#tool #cancel, #keep))
+    }
+
+    fn has_settings(&self) -> bool {
+        let keys = [Key::RetryIf, Key::IgnoreIf, Key::Classify, Key::OnFailure, Key::Cancel];
+        keys.into_iter().any(|key| self.args.value(key).is_some())
     }
 
     /// What the tool is called: by its site, or by a constant that a static cannot name.

@@ -31,17 +31,14 @@ impl Expansion<'_> {
         known(self.returned, &parse_quote!(#private::Opaque))
     }
 
-    /// The tool as a call that may have to wait for a retry runs it: what cannot be sent to another thread is not kept.
-    pub(super) fn kept(&self, tool: &TokenStream) -> TokenStream {
+    /// What a call keeps of an outcome during a delay: nothing that cannot be sent to another thread.
+    pub(super) fn keep(&self) -> TokenStream {
         let private = self.private(self.return_span);
-        let keep = match self.is_single_attempt() {
-            true => quote!(#private::KeepNothing),
-            false => {
-                let known = self.known();
-                quote!(#private::KeepProbe::<#known>::NEW.__sandboxed_keep())
-            }
-        };
-        quote_spanned!(self.return_span=> #private::Returning::keep(#tool, #keep))
+        if self.is_single_attempt() {
+            return quote!(#private::KeepNothing);
+        }
+        let known = self.known();
+        quote!(#private::KeepProbe::<#known>::NEW.__sandboxed_keep())
     }
 
     /// The tool with the settings about its results, in an order in which later ones replace what earlier ones say.

@@ -1,12 +1,10 @@
 //! How an expansion hands arguments to attempts, and its constants to a call.
 
-use std::future::{Future, Pending, Ready};
-use std::marker::PhantomData;
+use std::future::{Future, Pending};
 
 use crate::breaker::CircuitBreaker;
 use crate::call::{CallControls, CallState};
 use crate::policy::Policy;
-use crate::sealed;
 use crate::tool::keep::Keeps;
 use crate::tool::outcome::Classified;
 use crate::tool::{Function, Tool, ToolLabel, TypedHandler};
@@ -35,79 +33,6 @@ where
     V: Fn(&A::Output) -> Verdict,
 {
     tool.with_reader(|inner| Classified { verdict, inner })
-}
-
-/// A function that begins every attempt. It is told whether another may follow, because it has arguments to hand to them.
-#[inline]
-pub fn attempts<F: FnMut(bool) -> A, A: Future>(begin: F) -> BeginAttempts<F> {
-    BeginAttempts(begin)
-}
-
-/// See [`attempts`].
-#[derive(Debug)]
-pub struct BeginAttempts<F>(F);
-
-impl<F> sealed::Function for BeginAttempts<F> {}
-
-impl<F, A> Function for BeginAttempts<F>
-where
-    F: FnMut(bool) -> A,
-    A: Future,
-{
-    type Attempt = A;
-
-    #[inline]
-    fn begin(&mut self, retry_possible: bool) -> A {
-        (self.0)(retry_possible)
-    }
-}
-
-/// A function that begins the only attempt, and gives its arguments away.
-#[inline]
-pub fn one_attempt<F: FnOnce() -> A, A: Future>(begin: F) -> OneAttempt<F> {
-    OneAttempt(Some(begin))
-}
-
-/// See [`one_attempt`].
-#[derive(Debug)]
-pub struct OneAttempt<F>(Option<F>);
-
-impl<F> sealed::Function for OneAttempt<F> {}
-
-impl<F, A> Function for OneAttempt<F>
-where
-    F: FnOnce() -> A,
-    A: Future,
-{
-    type Attempt = A;
-
-    #[inline]
-    fn begin(&mut self, _retry_possible: bool) -> A {
-        match self.0.take() {
-            Some(begin) => begin(),
-            None => unreachable!("the policy allows one attempt"),
-        }
-    }
-}
-
-/// Stands for the function of a tool that returns `R`, where attempts are made by a loop of the caller. It is never called.
-#[inline]
-pub fn attempts_by_caller<R>() -> AttemptsByCaller<R> {
-    AttemptsByCaller(PhantomData)
-}
-
-/// See [`attempts_by_caller`].
-#[derive(Debug)]
-pub struct AttemptsByCaller<R>(PhantomData<fn() -> R>);
-
-impl<R> sealed::Function for AttemptsByCaller<R> {}
-
-impl<R> Function for AttemptsByCaller<R> {
-    type Attempt = Ready<R>;
-
-    fn begin(&mut self, _retry_possible: bool) -> Ready<R> {
-        unreachable!("only its type is used")
-    }
 }
 
 /// A constant policy as a closure that captures nothing: it takes no place in the future of a call, where a reference would

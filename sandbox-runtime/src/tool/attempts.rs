@@ -1,4 +1,10 @@
-//! [`Attempts`]: what attempts can own.
+//! How attempts begin where the attribute has made the function: what they can own ([`Attempts`]), and what begins them.
+
+use std::future::{Future, Ready};
+use std::marker::PhantomData;
+
+use crate::sealed;
+use crate::tool::Function;
 
 /// The attempts of a call: several if there are retries, otherwise one. For messages of the compiler.
 #[derive(Debug, Clone, Copy)]
@@ -68,5 +74,78 @@ impl<T: Clone> CanOwn<T> for RetriedAttempts {
     #[inline]
     fn try_clone(argument: &T) -> Option<T> {
         Some(argument.clone())
+    }
+}
+
+/// A function that begins every attempt. It is told whether another may follow, because it has arguments to hand to them.
+#[inline]
+pub fn attempts<F: FnMut(bool) -> A, A: Future>(begin: F) -> BeginAttempts<F> {
+    BeginAttempts(begin)
+}
+
+/// See [`attempts`].
+#[derive(Debug)]
+pub struct BeginAttempts<F>(F);
+
+impl<F> sealed::Function for BeginAttempts<F> {}
+
+impl<F, A> Function for BeginAttempts<F>
+where
+    F: FnMut(bool) -> A,
+    A: Future,
+{
+    type Attempt = A;
+
+    #[inline]
+    fn begin(&mut self, retry_possible: bool) -> A {
+        (self.0)(retry_possible)
+    }
+}
+
+/// A function that begins the only attempt, and gives its arguments away.
+#[inline]
+pub fn one_attempt<F: FnOnce() -> A, A: Future>(begin: F) -> OneAttempt<F> {
+    OneAttempt(Some(begin))
+}
+
+/// See [`one_attempt`].
+#[derive(Debug)]
+pub struct OneAttempt<F>(Option<F>);
+
+impl<F> sealed::Function for OneAttempt<F> {}
+
+impl<F, A> Function for OneAttempt<F>
+where
+    F: FnOnce() -> A,
+    A: Future,
+{
+    type Attempt = A;
+
+    #[inline]
+    fn begin(&mut self, _retry_possible: bool) -> A {
+        match self.0.take() {
+            Some(begin) => begin(),
+            None => unreachable!("the policy allows one attempt"),
+        }
+    }
+}
+
+/// Stands for the function of a tool that returns `R`, where attempts are made by a loop of the caller. It is never called.
+#[inline]
+pub fn attempts_by_caller<R>() -> AttemptsByCaller<R> {
+    AttemptsByCaller(PhantomData)
+}
+
+/// See [`attempts_by_caller`].
+#[derive(Debug)]
+pub struct AttemptsByCaller<R>(PhantomData<fn() -> R>);
+
+impl<R> sealed::Function for AttemptsByCaller<R> {}
+
+impl<R> Function for AttemptsByCaller<R> {
+    type Attempt = Ready<R>;
+
+    fn begin(&mut self, _retry_possible: bool) -> Ready<R> {
+        unreachable!("only its type is used")
     }
 }

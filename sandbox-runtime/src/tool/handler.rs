@@ -1,6 +1,6 @@
 //! [`Handler`]: reads the outcomes of a call's attempts, and makes what the caller gets.
 
-use std::future::Future;
+use std::future::{Future, Pending, pending};
 use std::marker::PhantomData;
 
 use serde_json::Value;
@@ -8,8 +8,9 @@ use serde_json::Value;
 use crate::failure::{Failure, Refusal, SandboxResult};
 use crate::sealed;
 use crate::surroundings::report::ToolExecutionResult;
+use crate::tool::attempts::{BeginAttempts, OneAttempt, attempts, one_attempt};
 use crate::tool::failure_return::FailureReturn;
-use crate::tool::keep::{Keep, KeepOutcome, Keeps};
+use crate::tool::keep::{Keep, KeepNothing, KeepOutcome, Keeps};
 use crate::tool::outcome::{FromReturnType, Outcome, Reader};
 use crate::tool::{Function, Tool};
 use crate::verdict::Verdict;
@@ -197,6 +198,39 @@ pub trait Returning<R>: Sized {
         F: Function<Attempt = A>,
         A: Future<Output = R>,
         W: Keep;
+
+    /// The tool whose attempts a closure begins, one after the other. It is told whether another may follow.
+    #[doc(hidden)]
+    #[inline]
+    fn often<L, F, A, W>(self, label: L, begin: F, _: W) -> Tool<BeginAttempts<F>, Keeping<Self, W>, Pending<()>, L>
+    where
+        F: FnMut(bool) -> A,
+        A: Future<Output = R>,
+        W: Keep,
+    {
+        Tool {
+            label,
+            function: attempts(begin),
+            handler: Keeping(self, PhantomData),
+            cancel: pending(),
+        }
+    }
+
+    /// The tool whose only attempt a closure begins.
+    #[doc(hidden)]
+    #[inline]
+    fn once<L, F, A>(self, label: L, begin: F) -> Tool<OneAttempt<F>, Keeping<Self, KeepNothing>, Pending<()>, L>
+    where
+        F: FnOnce() -> A,
+        A: Future<Output = R>,
+    {
+        Tool {
+            label,
+            function: one_attempt(begin),
+            handler: Keeping(self, PhantomData),
+            cancel: pending(),
+        }
+    }
 }
 
 impl<R, H: Handler<R>> Returning<R> for H {
