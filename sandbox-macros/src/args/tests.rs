@@ -220,7 +220,7 @@ fn a_word_of_another_library_is_answered_with_ours() {
         ("retry = 3", "unknown argument `retry`; write `max_retries = 2`"),
         (
             "max_attempts = 3",
-            "unknown argument `max_attempts`; write `max_retries`, which is one less: the first attempt is no retry",
+            "unknown argument `max_attempts`; write `max_retries`, which is one less: the first attempt does not count as one",
         ),
         (
             "circuit_breaker = 3",

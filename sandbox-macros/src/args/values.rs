@@ -45,53 +45,62 @@ fn unbraced(value: Expr) -> Expr {
     }
 }
 
+/// What is wrong with a value.
+enum Mistake {
+    /// It is of another kind than the key takes.
+    Kind,
+    /// Something else.
+    Value(String),
+}
+
 /// Checks what the text of a value shows; any other expression is left to the compiler.
 pub(super) fn check_value(spec: &KeySpec, value: &Expr, errors: &mut Errors) {
     let mistake = match spec.kind {
         _ if spec.may_be_off && is_word(value, "off") => None,
         ValueKind::Number { bounds, .. } => mistake_in_number(spec, bounds, value),
         ValueKind::Rate => mistake_in_rate(value),
-        kind => (!may_be(kind, value)).then(String::new),
+        kind => (!may_be(kind, value)).then_some(Mistake::Kind),
     };
-    if let Some(message) = mistake {
-        match message.as_str() {
-            "" => errors.report(value, mistyped_as(spec, value)),
-            message => errors.report(value, message),
-        }
+    match mistake {
+        Some(Mistake::Kind) => errors.report(value, mistyped_as(spec, value)),
+        Some(Mistake::Value(message)) => errors.report(value, message),
+        None => {}
     }
 }
 
-/// The message about a number; an empty one about what is no number.
-fn mistake_in_number(spec: &KeySpec, bounds: Bounds, value: &Expr) -> Option<String> {
+fn mistake_in_number(spec: &KeySpec, bounds: Bounds, value: &Expr) -> Option<Mistake> {
     match value {
         Expr::Lit(ExprLit {
             lit: Lit::Int(number), ..
         }) => {
             // What does not fit is out of the range of every key.
             let number = number.base10_parse().unwrap_or(u128::MAX);
-            bounds.broken_by(spec.key, number)
+            bounds.broken_by(spec.key, number).map(Mistake::Value)
         }
         Expr::Unary(ExprUnary {
             op: UnOp::Neg(_), expr, ..
         }) if matches!(**expr, Expr::Lit(_)) => {
             let (key, minimum) = (spec.key, bounds.minimum());
-            Some(format!("{key} cannot be negative; set at least {minimum}"))
+            Some(Mistake::Value(format!(
+                "{key} cannot be negative; set at least {minimum}"
+            )))
         }
-        Expr::Lit(_) => Some(String::new()),
-        other => instead_of(spec, other).map(|_| String::new()),
+        Expr::Lit(_) => Some(Mistake::Kind),
+        other => instead_of(spec, other).map(|_| Mistake::Kind),
     }
 }
 
-/// The same about a share.
-fn mistake_in_rate(value: &Expr) -> Option<String> {
+fn mistake_in_rate(value: &Expr) -> Option<Mistake> {
     match value {
         Expr::Lit(ExprLit {
             lit: Lit::Float(rate), ..
         }) => {
             let rate = rate.base10_parse().unwrap_or(f64::NAN);
-            FAILURE_RATE.broken_by(rate).map(str::to_owned)
+            FAILURE_RATE
+                .broken_by(rate)
+                .map(|message| Mistake::Value(message.to_owned()))
         }
-        Expr::Lit(_) | Expr::Unary(_) => Some(String::new()),
+        Expr::Lit(_) | Expr::Unary(_) => Some(Mistake::Kind),
         _ => None,
     }
 }

@@ -65,7 +65,7 @@ pub(super) const WORDS: &[Words] = &[
             "num_attempts",
             "stop_after_attempt",
         ],
-        "write `max_retries`, which is one less: the first attempt is no retry",
+        "write `max_retries`, which is one less: the first attempt does not count as one",
     ),
     attribute(
         &[
