@@ -34,6 +34,7 @@ pub(crate) fn sandboxed(args: TokenStream, item: TokenStream) -> TokenStream {
     args.check_constants(&parsed.arguments(), &mut errors);
     if !args.is_single_attempt() {
         parsed.check_borrows(&mut errors);
+        parsed.check_early_return(&mut errors);
     }
     match parsed.shape() {
         Some((shape, returned)) if errors.is_empty() => {

@@ -184,6 +184,10 @@ impl Item {
         }
     }
 
+    fn returned_future(&self) -> Option<ReturnedFuture> {
+        self.future().map(|(future, _)| future)
+    }
+
     fn future(&self) -> Option<(ReturnedFuture, Type)> {
         self.return_type().and_then(returned_future)
     }

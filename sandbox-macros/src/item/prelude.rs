@@ -3,11 +3,13 @@
 use proc_macro2::{Group, Ident, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::parse::Parser;
-use syn::{Attribute, Block, Expr, Local, Pat, Stmt, Type, parse_quote};
+use syn::{Attribute, Block, Expr, Local, Pat, ReceiverKind, Stmt, Type, parse_quote};
 
 use super::Item;
 use super::arguments::{Argument, Passing, conditions, for_each_binding};
-use super::uses::{mentions, with_stream};
+use super::uses::{mentions, self_uses, with_stream};
+use crate::errors::Errors;
+use crate::types::{ReturnedFuture, is_borrowed};
 
 /// The statements in front of the expression that makes the future.
 #[derive(Default)]
@@ -58,6 +60,34 @@ impl Item {
 }
 
 impl Item {
+    /// Checks that no statement in front of a future that owns all it needs can return another one: the body would have to be run
+    /// again for each attempt, and `self` is not there any more.
+    pub(crate) fn check_early_return(&self, errors: &mut Errors) {
+        let Some(ReturnedFuture::Boxed) = self.returned_future() else {
+            return;
+        };
+        let is_borrowing = self.return_type().is_none_or(is_borrowed);
+        let has_receiver = self
+            .signature
+            .receiver()
+            .is_some_and(|receiver| matches!(receiver.kind, ReceiverKind::Reference(..)));
+        if is_borrowing || !has_receiver || !self_uses(&self.body).is_mentioned {
+            return;
+        }
+        let Ok(statements) = Block::parse_within.parse2(self.body.stream()) else {
+            return;
+        };
+        let in_front = statements.iter().rev().skip(1);
+        let returning = in_front
+            .map(ToTokens::to_token_stream)
+            .find(|statement| may_return(statement.clone()));
+        if let Some(statement) = returning {
+            let message = "a future that owns all it needs is made once, and this may return another one, which no attempt \
+                           could follow; move it into the future, or set `max_retries = 0`";
+            errors.report(statement, message);
+        }
+    }
+
     /// Tells whether the function does something before it makes the future.
     pub(crate) fn has_prelude(&self) -> bool {
         match Block::parse_within.parse2(self.body.stream()) {
