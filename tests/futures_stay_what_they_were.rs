@@ -165,3 +165,29 @@ async fn what_a_method_borrows_for_writing_need_not_be_sync() {
     assert!(send(inbox.next()).await.is_err());
     assert_eq!(inbox.received, 1 + 3);
 }
+
+/// Functions that call each other in this order, each with a text of its own.
+macro_rules! chain {
+    ($last:ident) => {
+        async fn $last(text: String) -> Result<String, String> {
+            tokio::task::yield_now().await;
+            Ok(text)
+        }
+    };
+    ($name:ident $next:ident $($more:ident)*) => {
+        #[sandboxed]
+        async fn $name(text: String) -> Result<String, String> {
+            $next(text).await
+        }
+        chain!($next $($more)*);
+    };
+}
+
+chain!(first second third_of_twelve fourth fifth sixth seventh eighth ninth tenth eleventh twelfth called_by_all);
+
+/// The compiler computes the layout of each future within that of its caller, down to the default `#![recursion_limit]`: with one
+/// more level of structs around a tool this file would not build.
+#[test]
+fn twelve_tools_can_call_each_other() {
+    drop(send(first(String::new())));
+}

@@ -147,7 +147,7 @@ where
         let mut this = self.project();
         // The first poll has looked for surroundings by itself.
         if end.is_none() && this.state.as_mut().enters_surroundings() {
-            this.attempt.as_mut().tighten_limit(&this.state);
+            this.attempt.tighten_limit(this.state.as_mut());
         }
         loop {
             match this.attempt.as_mut().poll(this.state.as_mut(), end, cx) {

@@ -324,6 +324,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_generation_before_is_never_the_current_one() {
+        for current in (0..=Generation::MASK).map(Generation) {
+            let before = current.previous();
+            assert_ne!(before, current);
+            assert_eq!(before.next(), current, "within {} bits", Generation::BITS);
+        }
+    }
+
+    #[test]
     fn states_survive_packing_at_the_extremes() {
         for state in [State::Closed, State::Open, State::HalfOpen, State::ForcedOpen] {
             for generation in [0, 1, Generation::MASK] {

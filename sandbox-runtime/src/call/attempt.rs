@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::future::Future;
 use std::ops::ControlFlow;
-use std::panic::{AssertUnwindSafe, UnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
@@ -21,20 +21,10 @@ use crate::tool::keep::{Keep, Last};
 use crate::verdict::Verdict;
 
 pin_project! {
-    /// The tool and the only timer of a call.
-    pub(crate) struct Attempt<T: Future, S: Controls> {
-        #[pin]
-        stage: Stage<T, Kept<S, T::Output>>,
-        // The limit of the running tool, armed when it first has to wait; later the delay before the next attempt.
-        #[pin]
-        timer: Option<Sleep>,
-    }
-}
-
-pin_project! {
-    #[project = StageProjection]
-    #[derive(Debug)]
-    enum Stage<T, W> {
+    /// One run of the tool, and the wait for the next. By itself, without the timer of the call: the compiler computes layouts
+    /// down to a limit, and with each struct around a tool fewer tools can call each other.
+    #[project = AttemptProjection]
+    pub(crate) enum Attempt<T: Future, S: Controls> {
         // The breaker has not been asked yet. A stage of its own, so that the first attempt of a tool that is ready at once
         // looks at nothing else.
         New,
@@ -46,19 +36,10 @@ pin_project! {
         },
         // For the next attempt.
         Waiting {
-            last: Option<W>,
+            last: Option<Kept<S, T::Output>>,
         },
         Ended,
     }
-}
-
-/// By hand, because a timer of tokio is not: nobody sees it after a panic, and none of its own code is the user's.
-impl<T, S> UnwindSafe for Attempt<T, S>
-where
-    T: Future + UnwindSafe,
-    S: Controls,
-    Kept<S, T::Output>: UnwindSafe,
-{
 }
 
 /// What a poll ended with that was not a success.
@@ -80,19 +61,15 @@ impl<T: Future, S: Controls> Attempt<T, S> {
     /// An attempt that asks the breaker, unless it `is_admitted` already.
     #[inline(always)]
     pub(crate) fn new(is_admitted: bool) -> Self {
-        Attempt {
-            stage: if is_admitted { Stage::Admitted } else { Stage::New },
-            timer: None,
-        }
+        if is_admitted { Attempt::Admitted } else { Attempt::New }
     }
 
     /// Lets the limit of the tool end no later than what the call has entered since it was armed.
     #[cold]
-    pub(crate) fn tighten_limit(self: Pin<&mut Self>, state: &CallState<S>) {
-        let this = self.project();
-        if let StageProjection::Running { .. } = this.stage.project()
-            && let Some(timer) = this.timer.as_pin_mut()
+    pub(crate) fn tighten_limit(&self, state: Pin<&mut CallState<S>>) {
+        if let Attempt::Running { .. } = self
             && let Some(left) = state.time_left()
+            && let Some(timer) = state.project().timer.as_pin_mut()
         {
             let limit = timer.deadline().min(saturating_add(Instant::now(), left));
             timer.reset(limit);
@@ -101,11 +78,11 @@ impl<T: Future, S: Controls> Attempt<T, S> {
 
     #[inline]
     pub(crate) fn is_new(&self) -> bool {
-        matches!(self.stage, Stage::New)
+        matches!(self, Attempt::New)
     }
 
     pub(crate) fn is_admitted(&self) -> bool {
-        matches!(self.stage, Stage::Admitted)
+        matches!(self, Attempt::Admitted)
     }
 
     /// Starts the tool and polls it for the first time, within `scope`.
@@ -120,33 +97,32 @@ impl<T: Future, S: Controls> Attempt<T, S> {
     where
         H: Handler<T::Output>,
     {
-        let begin = |mut stage: Pin<&mut Stage<T, Kept<S, T::Output>>>| stage.set(Stage::Running { tool: begin() });
+        let begin = |mut attempt: Pin<&mut Self>| attempt.set(Attempt::Running { tool: begin() });
         self.poll_tool(handler, scope, begin, cx)
     }
 
     #[inline(always)]
     fn poll_tool<H>(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         handler: &H,
         _scope: Option<ProbeScope>,
-        begin: impl FnOnce(Pin<&mut Stage<T, Kept<S, T::Output>>>),
+        begin: impl FnOnce(Pin<&mut Self>),
         cx: &mut Context<'_>,
     ) -> Result<T::Output, PollEnd<T::Output>>
     where
         H: Handler<T::Output>,
     {
-        let mut stage = self.project().stage;
         // One guard for all code of the tool, and what it yields past the guard and not through it: each costs some
         // nanoseconds.
         let mut ready = None;
         let mark = nested::mark();
         let guarded = guard(|| {
-            begin(stage.as_mut());
-            if let StageProjection::Running { tool } = stage.as_mut().project()
+            begin(self.as_mut());
+            if let AttemptProjection::Running { tool } = self.as_mut().project()
                 && let Poll::Ready(outcome) = tool.poll(cx)
             {
                 ready = Some((handler.verdict(&outcome), outcome));
-                stage.set(Stage::Ended);
+                self.set(Attempt::Ended);
             }
         });
         if let Err(message) = guarded {
@@ -178,9 +154,9 @@ impl<T: Future, S: Controls> Attempt<T, S> {
         let end = match end {
             Some(end) => end,
             None if state.as_mut().poll_cancelled(cx).is_ready() => PollEnd::Cancelled,
-            None => match self.as_mut().project().stage.project() {
-                StageProjection::New => PollEnd::NotAdmitted,
-                StageProjection::Running { .. } => {
+            None => match self.as_mut().project() {
+                AttemptProjection::New => PollEnd::NotAdmitted,
+                AttemptProjection::Running { .. } => {
                     match self
                         .as_mut()
                         .poll_tool(state.controls.handler(), state.probe_scope(), |_| (), cx)
@@ -196,12 +172,7 @@ impl<T: Future, S: Controls> Attempt<T, S> {
             PollEnd::NotAdmitted => return self.poll_first_admission(state, cx),
             PollEnd::Cancelled => return Poll::Ready(ControlFlow::Break(self.cancel(state))),
             PollEnd::Pending => {
-                ready!(poll_limit(
-                    self.as_mut().project().timer,
-                    state.as_mut(),
-                    had_budget,
-                    cx
-                ));
+                ready!(poll_limit(state.as_mut(), had_budget, cx));
                 (AttemptEnd::TimedOut, Last::TimedOut, None)
             }
             PollEnd::Failed(outcome, verdict) => (AttemptEnd::Returned(verdict), Last::Outcome(outcome), None),
@@ -216,7 +187,7 @@ impl<T: Future, S: Controls> Attempt<T, S> {
     /// Ends an attempt that did not succeed: tells the breaker, then ends the call or starts the wait. What the tool has
     /// left is `last`; a panic has a `message`.
     fn finish_attempt(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         mut state: Pin<&mut CallState<S>>,
         mut end: AttemptEnd,
         last: Last<T::Output>,
@@ -225,14 +196,13 @@ impl<T: Future, S: Controls> Attempt<T, S> {
     where
         S::Handler: Handler<T::Output>,
     {
-        let mut this = self.project();
         // The tool goes first. A panic in its destructor is a panic of the tool.
-        if let Err(later) = guard(|| this.stage.set(Stage::Ended)) {
+        if let Err(later) = guard(|| self.set(Attempt::Ended)) {
             end = AttemptEnd::Panicked;
             message = message.or(Some(later));
         }
-        if this.timer.is_some() {
-            stop_timer(this.timer.as_mut(), state.as_mut());
+        if state.timer.is_some() {
+            stop_timer(state.as_mut());
         }
         // Asked of the tool's own error type or function, before anything is settled: a panic there is a panic of the tool.
         let is_safe = state.is_safe_to_retry(end, &last).unwrap_or_else(|later| {
@@ -250,9 +220,10 @@ impl<T: Future, S: Controls> Attempt<T, S> {
                     return ControlFlow::Break(state.finish_with_failure(Stop::Panicked, kind, Some(message)));
                 }
                 let last = KeepOf::<S>::keep(last);
-                this.stage.set(Stage::Waiting { last: Some(last) });
+                self.set(Attempt::Waiting { last: Some(last) });
                 if !delay.is_zero() {
-                    this.timer.set(Some(sleep_until(saturating_add(Instant::now(), delay))));
+                    let next = sleep_until(saturating_add(Instant::now(), delay));
+                    state.project().timer.set(Some(next));
                 }
                 ControlFlow::Continue(())
             }
@@ -293,10 +264,10 @@ impl<T: Future, S: Controls> Attempt<T, S> {
     where
         S::Handler: Handler<T::Output>,
     {
-        let mut this = self.as_mut().project();
-        if this.timer.is_some() {
-            ready!(poll_timer(this.timer.as_mut(), cx));
-            this.timer.set(None);
+        let mut timer = state.as_mut().project().timer;
+        if timer.is_some() {
+            ready!(poll_timer(timer.as_mut(), cx));
+            timer.set(None);
         } else {
             // The call may have been cancelled by the attempt that has just ended in this very poll.
             if state.as_mut().poll_cancelled(cx).is_ready() {
@@ -305,7 +276,7 @@ impl<T: Future, S: Controls> Attempt<T, S> {
             // Without a delay a tool that fails at once would never let go of its thread.
             ready!(coop::poll_proceed(cx)).made_progress();
         }
-        let StageProjection::Waiting { last } = this.stage.project() else {
+        let AttemptProjection::Waiting { last } = self.as_mut().project() else {
             panic!("a call was polled after it had ended");
         };
         let admission = ready!(state.as_mut().poll_admission(cx));
@@ -319,15 +290,14 @@ impl<T: Future, S: Controls> Attempt<T, S> {
 
     /// What follows the breaker's answer: the attempt, or the end of the call.
     #[inline]
-    fn admitted<E>(self: Pin<&mut Self>, admitted: Result<(), E>) -> ControlFlow<E> {
-        let mut stage = self.project().stage;
+    fn admitted<E>(mut self: Pin<&mut Self>, admitted: Result<(), E>) -> ControlFlow<E> {
         match admitted {
             Ok(()) => {
-                stage.set(Stage::Admitted);
+                self.set(Attempt::Admitted);
                 ControlFlow::Continue(())
             }
             Err(returned) => {
-                stage.set(Stage::Ended);
+                self.set(Attempt::Ended);
                 ControlFlow::Break(returned)
             }
         }
@@ -335,22 +305,21 @@ impl<T: Future, S: Controls> Attempt<T, S> {
 
     /// Ends the call because its caller cancelled it: nothing is counted.
     #[cold]
-    fn cancel(self: Pin<&mut Self>, mut state: Pin<&mut CallState<S>>) -> Returned<S, T::Output>
+    fn cancel(mut self: Pin<&mut Self>, mut state: Pin<&mut CallState<S>>) -> Returned<S, T::Output>
     where
         S::Handler: Handler<T::Output>,
     {
-        let mut this = self.project();
         // The call may have been cancelled before it was polled.
         state.as_mut().enters_surroundings();
-        let waiting_for_retry = match this.stage.as_mut().project() {
-            StageProjection::Waiting { last } => Some(left::<S, _>(last)),
+        let waiting_for_retry = match self.as_mut().project() {
+            AttemptProjection::Waiting { last } => Some(left::<S, _>(last)),
             _ => None,
         };
         // What a panic in the tool's destructor says no longer matters to anybody.
-        let _ = guard(|| this.stage.set(Stage::Ended));
+        let _ = guard(|| self.set(Attempt::Ended));
         match waiting_for_retry {
-            Some(_) => this.timer.set(None),
-            None => stop_timer(this.timer, state.as_mut()),
+            Some(_) => state.as_mut().project().timer.set(None),
+            None => stop_timer(state.as_mut()),
         }
         match waiting_for_retry {
             Some(last) => state.finish_with(Stop::Cancelled, last, None),
@@ -368,15 +337,12 @@ fn left<S: Controls, R>(kept: &mut Option<Kept<S, R>>) -> Last<R> {
 /// Polls the limit of a tool that has to wait, and arms it at the first time. Out of line: a tool that is ready at once does
 /// not get here.
 #[inline(never)]
-fn poll_limit<S: Controls>(
-    mut timer: Pin<&mut Option<Sleep>>,
-    state: Pin<&mut CallState<S>>,
-    had_budget: bool,
-    cx: &mut Context<'_>,
-) -> Poll<()> {
-    if timer.is_none() {
-        timer.set(Some(sleep_until(state.attempt_limit())));
+fn poll_limit<S: Controls>(mut state: Pin<&mut CallState<S>>, had_budget: bool, cx: &mut Context<'_>) -> Poll<()> {
+    if state.timer.is_none() {
+        let limit = state.attempt_limit();
+        state.as_mut().project().timer.set(Some(sleep_until(limit)));
     }
+    let timer = state.project().timer;
     if had_budget || coop::has_budget_remaining() {
         return poll_timer(timer, cx);
     }
@@ -391,10 +357,11 @@ fn poll_limit<S: Controls>(
 /// Stops the timer of an attempt that has ended, and keeps what it knows.
 #[cold]
 #[inline(never)]
-fn stop_timer<S: Controls>(mut timer: Pin<&mut Option<Sleep>>, state: Pin<&mut CallState<S>>) {
+fn stop_timer<S: Controls>(mut state: Pin<&mut CallState<S>>) {
+    let timer = state.as_mut().project().timer;
     if let Some(limit) = timer.as_ref().as_pin_ref().map(|timer| timer.deadline()) {
-        state.note_first_wait(limit);
-        timer.set(None);
+        state.as_mut().note_first_wait(limit);
+        state.project().timer.set(None);
     }
 }
 

@@ -62,7 +62,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         if this.state.as_mut().enters_surroundings() {
-            this.attempt.as_mut().tighten_limit(this.state);
+            this.attempt.tighten_limit(this.state.as_mut());
         }
         let mut end = None;
         loop {

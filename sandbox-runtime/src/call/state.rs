@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
+use tokio::time::Sleep;
 
 use super::attempt::guard;
 use super::marks::{Circumstances, Mark, mark};
@@ -33,6 +34,10 @@ pin_project! {
         // When the call began, if it has a deadline; otherwise when it first had to wait. A call without a deadline whose
         // tool is ready at once reads no clock.
         pub(super) started: Option<Moment>,
+        // The only timer of a call: the limit of the running tool, armed when it first has to wait; later the delay before the
+        // next attempt.
+        #[pin]
+        pub(super) timer: Option<Sleep>,
         pub(super) rare: Option<Box<Rare>>,
     }
 
@@ -45,7 +50,8 @@ pin_project! {
     }
 }
 
-/// By hand, because what surrounds a call has locks: those of the engine, under which no code of the user runs.
+/// By hand, because what surrounds a call has locks, those of the engine, under which no code of the user runs; and because a
+/// timer of tokio is not: nobody sees it after a panic, and none of its own code is the user's.
 impl<S: Controls + UnwindSafe> UnwindSafe for CallState<S> {}
 
 /// What few calls have.
@@ -64,6 +70,7 @@ impl<S: Controls> CallState<S> {
             admission: None,
             attempts: 0,
             started: None,
+            timer: None,
             rare: None,
         }
     }
