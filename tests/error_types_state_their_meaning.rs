@@ -534,7 +534,7 @@ async fn by_hand_it_is_asked_for() {
 
 macro_rules! hangs_after_an_error {
     ($($name:ident: $error:ty, $value:expr;)*) => {$(
-        #[sandboxed(timeout_ms = 100, max_retries = 1, on_failure = |failure| Ok(failure.last_error))]
+        #[sandboxed(timeout_ms = 100, max_retries = 1, on_failure = |failure| Ok(failure.last_error.map(String::from)))]
         async fn $name(attempts: &AtomicU32) -> Result<Option<String>, $error> {
             match attempts.fetch_add(1, Relaxed) {
                 0 => Err($value),

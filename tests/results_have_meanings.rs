@@ -209,7 +209,7 @@ async fn on_failure() {
     assert_eq!(attempts, 3);
 }
 
-#[sandboxed(timeout_ms = 10, max_retries = 1, on_failure = |failure| Err(failure.last_error.unwrap_or_default()))]
+#[sandboxed(timeout_ms = 10, max_retries = 1, on_failure = |failure| Err(failure.last_error.unwrap_or_default().into()))]
 async fn hangs_after_an_error(attempts: &AtomicU32) -> Result<(), String> {
     count(attempts);
     if attempts.load(Ordering::Relaxed) == 1 {
@@ -260,7 +260,7 @@ impl ErrorVerdict for Coded {
 
 impl FromFailure for Coded {
     fn from_failure(failure: Failure) -> Self {
-        Coded(failure.last_error.unwrap_or_default())
+        Coded(failure.last_error.unwrap_or_default().into())
     }
 }
 

@@ -38,7 +38,7 @@ use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use rmcp::handler::server::wrapper::{Json, Parameters};
 use rmcp::service::RequestContext;
-use rmcp::{RoleServer, ServiceExt, tool, tool_router, transport};
+use rmcp::{RoleServer, tool, tool_router, transport};
 use sandbox_runtime::mcp::Sandboxed;
 use sandbox_runtime::{CircuitBreaker, sandboxed};
 use schemars::JsonSchema;

@@ -19,10 +19,10 @@ use syn::parse::{ParseStream, Parser};
 use syn::{Expr, LitInt, Path, Token, token};
 
 use crate::errors::Errors;
-use crate::item::{Argument, mentions};
+use crate::item::{Argument, ToolAttribute, mentions};
 use keys::{find, keys_of, unknown_key};
 use rules::ORDERS;
-use values::{check_value, parse_value};
+use values::{check_value, is_true, parse_value};
 
 pub(crate) use keys::{KEYS, Key, KeySpec, Section, ValueKind, edit_distance};
 pub(crate) use rules::expansion as rules;
@@ -100,6 +100,18 @@ impl Args {
                 );
                 errors.report(value, message);
             }
+        }
+    }
+
+    /// Checks that the attribute does not contradict what `#[tool]` says to clients.
+    pub(crate) fn check_hints(&self, tool: &ToolAttribute, errors: &mut Errors) {
+        if let Some(value) = self.value(Key::Idempotent)
+            && is_true(value)
+            && tool.destroys_each_time()
+        {
+            let message = "`idempotent = true` contradicts `idempotent_hint = false` of `#[tool]`, which clients read beside \
+                           `destructive_hint = true`; remove one of them";
+            errors.report(value, message);
         }
     }
 
@@ -230,6 +242,11 @@ impl Args {
                 Key::IgnoreIf,
                 Key::Classify,
                 "`classify` decides which errors are the caller's fault, too; keep one of them",
+            ),
+            (
+                Key::IsError,
+                Key::Classify,
+                "`classify` decides what a result with `is_error` means, too; keep one of them",
             ),
         ] {
             if let (Some(_), Some(other_setting)) = (self.setting(one), self.setting(other)) {

@@ -13,7 +13,7 @@ use syn::spanned::Spanned;
 use crate::args::{Args, Key};
 use crate::block::ImplBlock;
 use crate::errors::Errors;
-use crate::item::{Argument, Item, Passing, Receiving, Shape, with_stream};
+use crate::item::{Argument, Item, Passing, Receiving, Shape, ToolAttribute, with_stream};
 
 pub(crate) fn sandboxed(args: TokenStream, item: TokenStream) -> TokenStream {
     if let Some(block) = ImplBlock::of(&item) {
@@ -32,6 +32,7 @@ pub(crate) fn sandboxed(args: TokenStream, item: TokenStream) -> TokenStream {
     let may_return_nothing = parsed.has_attribute("tool") || args.value(Key::OnFailure).is_some();
     parsed.check(may_return_nothing, &mut errors);
     args.check_constants(&parsed.arguments(), &mut errors);
+    args.check_hints(&parsed.tool_attribute(), &mut errors);
     if !args.is_single_attempt() {
         parsed.check_borrows(&mut errors);
         parsed.check_early_return(&mut errors);
@@ -75,6 +76,7 @@ struct Expansion<'a> {
     return_span: Span,
     arguments: Vec<Argument>,
     receiving: Receiving,
+    tool_attribute: ToolAttribute,
     policy: Ident,
     /// Whether the policy allows a second attempt.
     retried: Ident,
@@ -97,6 +99,7 @@ impl<'a> Expansion<'a> {
             return_span: mixed_site_at(returned.span()),
             arguments,
             receiving: item.receiving(),
+            tool_attribute: item.tool_attribute(),
             policy: name("__SANDBOXED_POLICY"),
             retried: name("__SANDBOXED_RETRIED"),
             site: name("__SANDBOXED_SITE"),

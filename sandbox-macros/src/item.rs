@@ -4,6 +4,7 @@
 mod arguments;
 mod captures;
 mod prelude;
+mod tool_attribute;
 mod uses;
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
@@ -18,6 +19,7 @@ use crate::types::{ReturnedFuture, name_of_future, nameable, returned_future, wi
 use prelude::Prelude;
 
 pub(crate) use arguments::{Argument, Passing, Receiving};
+pub(crate) use tool_attribute::ToolAttribute;
 pub(crate) use uses::{mentions, with_name_for_self, with_stream};
 
 pub(crate) struct Item {

@@ -4,6 +4,7 @@
 
 mod attempt;
 mod controls;
+pub(crate) mod current;
 mod deadline;
 mod end;
 mod lent;
@@ -19,7 +20,7 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
-use attempt::{Attempt, PollEnd};
+use attempt::{AttemptState, PollEnd};
 
 pub use controls::{CallControls, Controls};
 pub use lent::LentAttempt;
@@ -43,7 +44,7 @@ pin_project! {
     pub(crate) struct Call<S, F, T: Future> where S: Controls {
         // Before the state, which drops the admission: the slot of a probe is free once the tool is gone, not before.
         #[pin]
-        attempt: Attempt<T, S>,
+        attempt: AttemptState<T, S>,
         function: F,
         #[pin]
         state: CallState<S>,
@@ -56,7 +57,7 @@ impl<S: Controls, F, T: Future> Call<S, F, T> {
         Call {
             state: CallState::new(controls),
             function,
-            attempt: Attempt::new(false),
+            attempt: AttemptState::new(false),
         }
     }
 }
@@ -113,8 +114,7 @@ where
         };
         let retry_possible = this.state.retry_possible_after(1);
         let begin = || this.function.begin(retry_possible);
-        // The breaker is closed: not a probe.
-        match this.attempt.start(this.state.controls.handler(), None, begin, cx) {
+        match this.attempt.start_first(this.state.as_mut(), begin, cx) {
             Ok(outcome) => Ok(this.state.finish_first(admission, outcome)),
             Err(end) => {
                 this.state.note_first_attempt(admission);
@@ -131,7 +131,13 @@ where
         cx: &mut Context<'_>,
         returned: &mut Option<Returned<S, T::Output>>,
     ) {
-        self.as_mut().project().state.poll_began();
+        let mut state = self.as_mut().project().state;
+        state.as_mut().poll_began();
+        // The first poll has found the surroundings and looked at nothing in them; a later one looks for itself.
+        let end = match end {
+            Some(_) if state.poll_cancelled_around(cx).is_ready() => Some(PollEnd::Cancelled),
+            end => end,
+        };
         self.as_mut().poll_resumed(end, cx, returned);
         self.project().state.poll_ended();
     }
@@ -160,12 +166,7 @@ where
             }
             let retry_possible = this.state.retry_possible();
             let begin = || this.function.begin(retry_possible);
-            let scope = this.state.probe_scope();
-            match this
-                .attempt
-                .as_mut()
-                .start(this.state.controls.handler(), scope, begin, cx)
-            {
+            match this.attempt.as_mut().start(this.state.as_mut(), begin, cx) {
                 Ok(outcome) => {
                     *returned = Some(this.state.finish_successfully(outcome));
                     return;

@@ -10,6 +10,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::call::current::CallId;
+
+#[cfg(feature = "rmcp")]
+pub(crate) use model_text::HumanMillis;
 pub use refusal::Refusal;
 pub use sandbox_error::{SandboxError, SandboxResult};
 pub(crate) use stop::{AttemptEnd, Decision, DelaySource, Stop};
@@ -26,6 +30,8 @@ pub struct Failure {
     pub kind: FailureKind,
     /// The tool's name.
     pub tool: &'static str,
+    /// The identity of the call, which the tool had as [`Attempt::call_id`](crate::Attempt::call_id) in every attempt.
+    pub call_id: CallId,
     /// How many attempts were begun.
     pub attempts: u32,
     /// How many attempts the policy allows.
@@ -50,8 +56,9 @@ pub struct Failure {
     ///
     /// The attribute keeps it of every error that displays, and of the answers and errors of rmcp and rig; a tool made by hand does
     /// after [`Tool::keep_last_error`](crate::Tool::keep_last_error).
-    pub last_error: Option<String>,
-    /// Boxed: with it, a failure would be as large as what clippy calls too large in a `Result`.
+    // Not a `String`: with it, a failure would be as large as what clippy calls too large in a `Result`.
+    pub last_error: Option<Box<str>>,
+    /// Boxed for the same reason.
     #[serde(skip)]
     pub(crate) panic_message: Option<Box<PanicMessage>>,
 }

@@ -70,6 +70,7 @@ mod verdict;
 pub use sandbox_macros::{ErrorVerdict, sandboxed};
 
 pub use breaker::{BreakerState, CircuitBreaker, Counting, Permit};
+pub use call::current::{Attempt, CallId};
 pub use config::SandboxConfig;
 pub use execute::execute_with_controls;
 pub use failure::{Failure, FailureKind, Refusal, SandboxError, SandboxResult};

@@ -115,7 +115,11 @@
 
 mod answer;
 pub(crate) mod outcome;
+mod outgoing;
+mod progress;
+mod request;
 mod server;
+mod wire;
 
 use rmcp::ErrorData;
 use rmcp::handler::server::tool::IntoCallToolResult;
@@ -128,7 +132,7 @@ use crate::tool::FromFailure;
 pub use server::Sandboxed;
 
 /// The key of the [`Failure`] in the `_meta` of a result.
-pub const FAILURE: &str = "io.crates.sandbox-runtime/failure";
+pub const FAILURE: &str = "sandboxed/failure";
 
 /// A result with `isError: true`, the text for the model, and the data under [`FAILURE`].
 impl From<Failure> for CallToolResult {

@@ -5,6 +5,7 @@ mod check;
 mod error_verdict;
 #[cfg(feature = "rmcp")]
 mod mcp_return_type;
+mod parameter;
 mod return_type;
 
 pub use std::boxed::Box;
@@ -25,6 +26,12 @@ pub use error_verdict::{
 };
 #[cfg(feature = "rmcp")]
 pub use mcp_return_type::{AnswerProbe, AnyAnswer, ErrorReader, ResultAnswer, ToolAnswerProbe, UnitAnswer};
+#[cfg(feature = "rmcp")]
+pub use parameter::Read;
+pub use parameter::{
+    AnyParameter, CanRepeat, Cloned, Never, Once, Parameter, ParameterProbe, ReadParameter, TakeParameter,
+    WrappedParameter, parameter,
+};
 pub use return_type::{
     AnyKept, AnyOutcome, AnyType, DisplayedError, KeepProbe, Opaque, OutcomeProbe, Probe, StatedError, WrappedError,
 };
@@ -34,13 +41,15 @@ pub use crate::breaker::CircuitBreaker;
 pub use crate::call::{CallControls, CallState, Controls, LentAttempt};
 pub use crate::execute::execute_with_controls;
 #[cfg(feature = "rmcp")]
-pub use crate::mcp::outcome::{AlwaysRetry, AsResult, AsText, FrameworkResult, FromIsError, Text, ToServer};
+pub use crate::mcp::outcome::{
+    AlwaysRetry, AsResult, AsText, FrameworkResult, FromIsError, RetryIsError, Text, ToServer,
+};
 pub use crate::policy::Policy;
 pub use crate::site::{SiteRef, ToolInfo, ToolSite};
 pub use crate::tool::attempts::{Attempts, CanOwn, RetriedAttempts, attempts, attempts_by_caller, one_attempt};
 pub use crate::tool::error_type::{AlwaysRetryDescribed, FromDisplayedErrorType, FromWrappedError};
 pub use crate::tool::given::{GivenBreaker, GivenPolicy, SharedBreaker};
-pub use crate::tool::handler::Returning;
+pub use crate::tool::handler::{Repeating, RetriedIsError, Returning, repeated_if};
 pub use crate::tool::keep::KeepNothing;
 pub use crate::tool::label::{NameRef, NamedLabel, SiteLabel, SiteLabelBesideBreaker};
 pub use crate::tool::outcome::Classified;

@@ -10,7 +10,9 @@ mod scope;
 #[cfg(test)]
 mod tests;
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -25,8 +27,13 @@ pub(crate) use scope::{Scope, attach, current};
 /// Something that surrounds calls and takes part in them. Every method has a default: an attachment implements those that
 /// concern it. None of them may block, and none is called while a lock of the engine is held.
 pub(crate) trait Attachment: Debug + Send + Sync {
-    /// When all calls inside are over.
+    /// When all calls inside are over. It may be moved to a later time.
     fn ends(&self) -> Option<Instant> {
+        None
+    }
+
+    /// Resolves when all calls inside are cancelled; `None` if that never happens.
+    fn cancelled(&self) -> Option<Cancelled> {
         None
     }
 
@@ -44,6 +51,11 @@ pub(crate) trait Attachment: Debug + Send + Sync {
     /// The poll is over, and the call has not ended in it.
     fn poll_ended(&self) {}
 
+    /// Tells whether an error that the tool returns in this poll is the doing of whoever called it.
+    fn is_to_blame(&self) -> bool {
+        false
+    }
+
     /// The attempt has ended; without an end if its call was cancelled or dropped.
     fn attempt_ended(&self, _attempt: u32, _end: Option<AttemptEnd>) {}
 
@@ -56,7 +68,7 @@ pub(crate) trait Attachment: Debug + Send + Sync {
     fn return_retry(&self) {}
 
     /// A retry has been granted by everything around the call, and its delay begins.
-    fn retry_scheduled(&self, _delay: Duration, _from: DelaySource) {}
+    fn retry_scheduled(&self, _retry: &Retry<'_>) {}
 
     /// A call has ended. `is_reported` tells whether an attachment closer to the call has reported that to its caller;
     /// returns the same for those further out.
@@ -69,6 +81,36 @@ pub(crate) trait Attachment: Debug + Send + Sync {
     fn keep_unreturnable(&self, failure: Failure) -> Result<(), Failure> {
         Err(failure)
     }
+
+    /// The arguments of the request that a client has made, for the tool of that name: once, because they are those of one call.
+    #[cfg(feature = "rmcp")]
+    fn claim_arguments(&self, _tool: &str) -> Option<Arc<rmcp::model::JsonObject>> {
+        None
+    }
+}
+
+/// Resolves when a call is cancelled. `Sync`, because calls are.
+pub(crate) type Cancelled = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
+
+/// A retry whose delay begins.
+#[derive(Debug)]
+#[cfg_attr(
+    not(feature = "rmcp"),
+    expect(dead_code, reason = "only a server tells its client of retries")
+)]
+pub(crate) struct Retry<'a> {
+    pub(crate) tool: &'static str,
+    /// The attempt that has ended, counted from 1.
+    pub(crate) attempt: u32,
+    pub(crate) max_attempts: u32,
+    /// How it ended.
+    pub(crate) end: AttemptEnd,
+    /// What it returned, as far as that is a text.
+    pub(crate) error: Option<&'a str>,
+    /// How long an attempt may take.
+    pub(crate) limit: Duration,
+    pub(crate) delay: Duration,
+    pub(crate) from: DelaySource,
 }
 
 /// How a call ended.
@@ -92,6 +134,17 @@ pub(crate) struct Surroundings {
     attempts: u32,
     is_attempt_under_way: bool,
     has_left: bool,
+    /// What cancels the call; set when it first has to know.
+    cancellation: Option<Cancellation>,
+}
+
+/// Whatever cancels a call first.
+struct Cancellation(Vec<Cancelled>);
+
+impl fmt::Debug for Cancellation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Cancellation").field(&self.0.len()).finish()
+    }
 }
 
 impl Surroundings {
@@ -104,7 +157,24 @@ impl Surroundings {
             attempts: 0,
             is_attempt_under_way: false,
             has_left: false,
+            cancellation: None,
         })
+    }
+
+    /// Resolves when something around the call is cancelled.
+    #[cold]
+    pub(crate) fn poll_cancelled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let find = || Cancellation(self.scope.attachments().filter_map(Attachment::cancelled).collect());
+        let cancellation = self.cancellation.get_or_insert_with(find);
+        match cancellation.0.iter_mut().any(|one| one.as_mut().poll(cx).is_ready()) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    }
+
+    /// The attempts begun.
+    pub(crate) fn attempts(&self) -> u32 {
+        self.attempts
     }
 
     /// When everything around the call is over.
@@ -142,6 +212,12 @@ impl Surroundings {
         self.scope.attachments().for_each(Attachment::poll_began);
     }
 
+    /// Tells whether an error of the tool is the doing of whoever called it.
+    #[cold]
+    pub(crate) fn is_to_blame(&self) -> bool {
+        self.scope.attachments().any(Attachment::is_to_blame)
+    }
+
     #[cold]
     pub(crate) fn poll_ended(&self) {
         self.scope.attachments().for_each(Attachment::poll_ended);
@@ -151,16 +227,17 @@ impl Surroundings {
     #[cold]
     pub(crate) fn after_attempt(&mut self, end: AttemptEnd, decision: Decision) -> Decision {
         self.attempt_ended(Some(end));
-        let Decision::Retry { delay, from } = decision else {
-            return decision;
-        };
-        if !self.take_retry() {
-            return Decision::Stop(Stop::RetryBudgetSpent);
+        match decision {
+            Decision::Retry { .. } if !self.take_retry() => Decision::Stop(Stop::RetryBudgetSpent),
+            decision => decision,
         }
+    }
+
+    #[cold]
+    pub(crate) fn retry_scheduled(&self, retry: &Retry<'_>) {
         for attachment in self.scope.attachments() {
-            attachment.retry_scheduled(delay, from);
+            attachment.retry_scheduled(retry);
         }
-        decision
     }
 
     /// Takes a retry from everything around the call, or from nothing.
@@ -234,4 +311,16 @@ pub(crate) fn keep_unreturnable(failure: Failure) -> Result<(), Failure> {
         })
         .continue_value()
         .map_or(Ok(()), Err)
+}
+
+/// The arguments of the request around the caller, if it is a call of that tool and nobody has asked for them yet.
+#[cfg(feature = "rmcp")]
+pub(crate) fn claim_arguments(tool: &str) -> Option<Arc<rmcp::model::JsonObject>> {
+    if !crate::gate::is_open() {
+        return None;
+    }
+    let scope = current()?;
+    scope
+        .attachments()
+        .find_map(|attachment| attachment.claim_arguments(tool))
 }

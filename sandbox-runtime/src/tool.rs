@@ -28,12 +28,12 @@ use crate::failure::Failure;
 use crate::sealed;
 use crate::verdict::{ErrorVerdict, Verdict};
 
-pub use crate::private::{Delay, Status};
+pub use crate::private::{Cloned, Delay, Once, Parameter, Status, TakeParameter};
 pub use attempts::{Attempts, AttemptsByCaller, BeginAttempts, CanOwn, OneAttempt, RetriedAttempts};
 pub use error_type::{AlwaysRetryDescribed, FromDisplayedErrorType, FromErrorType, FromWrappedError, PerVariant};
 pub use failure_return::{FailureReturn, FromFailure, HoldFailure};
 pub use given::{GivenBreaker, GivenPolicy, KeptBreaker, SharedBreaker};
-pub use handler::{Handler, JsonHandler, Keeping, Returning, TypedHandler};
+pub use handler::{Handler, JsonHandler, Keeping, RetriedIsError, Returning, TypedHandler};
 pub use keep::{IsTimedOut, Keep, KeepNothing, KeepOutcome, Keeps, Last};
 pub use label::{NameLabel, ToolLabel};
 pub use outcome::{AlwaysSuccess, DescribeError, FromReturnType, IgnoreIf, Outcome, Reader, RetryIf, UserFn};

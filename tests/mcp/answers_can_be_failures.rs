@@ -1,4 +1,5 @@
-//! A result that is marked as an error counts as a failure and is retried; the last one comes back as it is.
+//! A result that is marked as an error is the tool's last word: it comes back as it is, is not retried, and leaves no mark. With
+//! `is_error = retry` it counts as a failure and is retried.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -30,21 +31,21 @@ fn attempt(state: &State, works: u32) -> CallToolResult {
 
 servers! {
     {
-        #[sandboxed(backoff_base_ms = 0, breaker = &self.0.breaker)]
+        #[sandboxed(is_error = retry, backoff_base_ms = 0, breaker = &self.0.breaker)]
         #[tool]
         async fn result(&self, Parameters(Order { works }): Parameters<Order>) -> CallToolResult {
             attempt(&self.0, works)
         }
     }
     {
-        #[sandboxed(backoff_base_ms = 0, breaker = &self.0.breaker)]
+        #[sandboxed(is_error = retry, backoff_base_ms = 0, breaker = &self.0.breaker)]
         #[tool]
         async fn response(&self, Parameters(Order { works }): Parameters<Order>) -> CallToolResponse {
             attempt(&self.0, works).into()
         }
     }
     {
-        #[sandboxed(backoff_base_ms = 0, breaker = &self.0.breaker)]
+        #[sandboxed(is_error = retry, backoff_base_ms = 0, breaker = &self.0.breaker)]
         #[tool]
         async fn result_or_error(
             &self,
@@ -54,7 +55,7 @@ servers! {
         }
     }
     {
-        #[sandboxed(backoff_base_ms = 0, breaker = &self.0.breaker)]
+        #[sandboxed(is_error = retry, backoff_base_ms = 0, breaker = &self.0.breaker)]
         #[tool]
         async fn result_or_text(
             &self,
@@ -64,7 +65,7 @@ servers! {
         }
     }
     {
-        #[sandboxed(backoff_base_ms = 0, breaker = &self.0.breaker)]
+        #[sandboxed(is_error = retry, backoff_base_ms = 0, breaker = &self.0.breaker)]
         #[tool]
         async fn result_or_result(
             &self,
@@ -74,7 +75,7 @@ servers! {
         }
     }
     {
-        #[sandboxed(backoff_base_ms = 0, breaker = &self.0.breaker, retry_if = |_| false, ignore_if = |_| true)]
+        #[sandboxed(is_error = retry, backoff_base_ms = 0, breaker = &self.0.breaker, retry_if = |_| false, ignore_if = |_| true)]
         #[tool]
         async fn result_or_picky_error(
             &self,
@@ -84,7 +85,7 @@ servers! {
         }
     }
     {
-        #[sandboxed(backoff_base_ms = 0, breaker = &self.0.breaker)]
+        #[sandboxed(is_error = retry, backoff_base_ms = 0, breaker = &self.0.breaker)]
         #[tool]
         async fn response_or_error(
             &self,
@@ -107,9 +108,33 @@ servers! {
         }
     }
     {
-        #[sandboxed(idempotent = false, retry_if = |_| true, breaker = &self.0.breaker)]
+        #[sandboxed(is_error = retry, idempotent = false, retry_if = |_| true, breaker = &self.0.breaker)]
         #[tool]
         async fn not_idempotent(
+            &self,
+            Parameters(Order { works }): Parameters<Order>,
+        ) -> Result<CallToolResult, ErrorData> {
+            Ok(attempt(&self.0, works))
+        }
+    }
+    {
+        #[sandboxed(backoff_base_ms = 0, breaker = &self.0.breaker)]
+        #[tool]
+        async fn last_word(&self, Parameters(Order { works }): Parameters<Order>) -> CallToolResult {
+            attempt(&self.0, works)
+        }
+    }
+    {
+        #[sandboxed(backoff_base_ms = 0, breaker = &self.0.breaker)]
+        #[tool]
+        async fn last_word_or_response(&self, Parameters(Order { works }): Parameters<Order>) -> CallToolResponse {
+            attempt(&self.0, works).into()
+        }
+    }
+    {
+        #[sandboxed(is_error = last_word, backoff_base_ms = 0, breaker = &self.0.breaker)]
+        #[tool]
+        async fn last_word_or_error(
             &self,
             Parameters(Order { works }): Parameters<Order>,
         ) -> Result<CallToolResult, ErrorData> {
@@ -130,7 +155,7 @@ const TOOLS: [&str; 8] = [
 ];
 
 #[tokio::test(start_paused = true)]
-async fn and_are_retried() {
+async fn which_are_retried() {
     for tool in TOOLS {
         for client in clients().await {
             let answer = client.call(tool, json!({ "works": 3 })).await;
@@ -164,5 +189,18 @@ async fn and_are_not_retried_where_they_may_have_done_something() {
     for client in clients().await {
         client.call("not_idempotent", json!({ "works": 2 })).await.unwrap();
         assert_eq!(client.server.attempts.load(Relaxed), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_that_the_first_one_is_the_last_word() {
+    for tool in ["last_word", "last_word_or_response", "last_word_or_error"] {
+        for client in clients().await {
+            let mut first = error("busy");
+            first["_meta"] = json!({ "attempt": 1 });
+            assert_eq!(client.call(tool, json!({ "works": 3 })).await, Ok(first), "{tool}");
+            assert_eq!(client.server.attempts.load(Relaxed), 1, "{tool}: not retried");
+            assert_eq!(client.server.breaker.failure_count(), 0, "{tool}: no mark");
+        }
     }
 }

@@ -22,21 +22,21 @@ fn full() -> CallToolResult {
 
 servers! {
 {
-    #[sandboxed(timeout_ms = 500, max_retries = 1)]
+    #[sandboxed(timeout_ms = 500, max_retries = 1, is_error = retry)]
     #[tool]
     async fn result(&self) -> CallToolResult {
         fails(&self.0, full).await
     }
 }
 {
-    #[sandboxed(timeout_ms = 500, max_retries = 1)]
+    #[sandboxed(timeout_ms = 500, max_retries = 1, is_error = retry)]
     #[tool]
     async fn response(&self) -> CallToolResponse {
         fails(&self.0, full).await.into()
     }
 }
 {
-    #[sandboxed(timeout_ms = 500, max_retries = 1)]
+    #[sandboxed(timeout_ms = 500, max_retries = 1, is_error = retry)]
     #[tool]
     async fn result_of_either(&self) -> Result<CallToolResult, ErrorData> {
         Ok(fails(&self.0, full).await)
@@ -109,12 +109,7 @@ fn check(tool: &str, earlier: &str, text: &str, data: &Value) {
 
 fn check_result(tool: &str, earlier: &str, result: &Value) {
     let text = result["content"][0]["text"].as_str().unwrap();
-    check(
-        tool,
-        earlier,
-        text,
-        &result["_meta"]["io.crates.sandbox-runtime/failure"],
-    );
+    check(tool, earlier, text, &result["_meta"]["sandboxed/failure"]);
 }
 
 #[tokio::test(start_paused = true)]

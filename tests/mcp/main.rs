@@ -8,13 +8,18 @@ mod support;
 
 mod a_client_that_cancels_ends_the_call;
 mod answers_can_be_failures;
+mod clients_are_told_of_retries;
 mod earlier_errors_are_reported;
 mod errors_of_the_caller_are_returned;
 mod failures_reach_the_model;
+mod hints_set_idempotent;
 mod one_attribute_guards_a_server;
 mod other_tools_are_as_before;
 mod own_error_types_state_their_meaning;
+mod parameters_are_read_again;
 mod parameters_reach_every_attempt;
+mod questions_to_the_user;
+mod requests_are_cancelled_and_end_in_time;
 mod servers_keep_their_methods;
 mod servers_report_over_http;
 mod servers_report_what_tools_cannot;

@@ -41,7 +41,7 @@ async fn what_a_tool_could_not() {
     let answer: Value = serde_json::from_slice(&answer.to_bytes()).unwrap();
 
     let result = &answer["result"];
-    let failure = &result["_meta"]["io.crates.sandbox-runtime/failure"];
+    let failure = &result["_meta"]["sandboxed/failure"];
     assert_eq!(result["isError"], true, "{answer}");
     assert_eq!(failure["kind"], "timeout", "{answer}");
 }

@@ -195,8 +195,9 @@ impl Server {
         Err(cut_often().await.swap_remove(16))
     }
 
-    #[sandboxed(timeout_ms = 100, max_retries = 0, breaker = off)]
+    // Below `#[tool]`, which has taken the name away.
     #[tool(name = "named_for_clients")]
+    #[sandboxed(timeout_ms = 100, max_retries = 0, breaker = off)]
     async fn named_for_us(&self) -> Result<Json<Vec<u32>>, NoWeather> {
         std::future::pending().await
     }
@@ -278,10 +279,7 @@ async fn check(tool: &'static str, texts: &[&str], about: &str) {
         .collect();
     assert_eq!(answer["content"], json!(content), "{tool}");
     assert_eq!(answer["isError"], true, "{tool}");
-    assert_eq!(
-        answer["_meta"]["io.crates.sandbox-runtime/failure"]["tool"], about,
-        "{tool}"
-    );
+    assert_eq!(answer["_meta"]["sandboxed/failure"]["tool"], about, "{tool}");
 }
 
 /// The text for the model about a tool that is idempotent.

@@ -7,7 +7,9 @@ use rmcp::model::CallToolRequestParams;
 use rmcp::service::{RunningService, ServiceError};
 use rmcp::{ErrorData, RoleClient, ServerHandler, ServiceExt};
 use sandbox_runtime::CircuitBreaker;
+use sandbox_runtime::mcp::Sandboxed;
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines, ReadHalf, WriteHalf};
 use tokio::sync::Notify;
 
 /// What a test sees of the server that its client talks to.
@@ -19,6 +21,14 @@ pub(crate) struct State {
 }
 
 impl State {
+    fn new() -> Arc<State> {
+        Arc::new(State {
+            attempts: AtomicU32::new(0),
+            breaker: CircuitBreaker::new(3),
+            ended: Notify::new(),
+        })
+    }
+
     /// The number of the attempt that has now begun.
     pub(crate) fn attempt(&self) -> u32 {
         self.attempts.fetch_add(1, Relaxed) + 1
@@ -32,11 +42,7 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) async fn of<S: ServerHandler>(server: fn(Arc<State>) -> S) -> Client {
-        let state = Arc::new(State {
-            attempts: AtomicU32::new(0),
-            breaker: CircuitBreaker::new(3),
-            ended: Notify::new(),
-        });
+        let state = State::new();
         let server = server(Arc::clone(&state));
         let (near, far) = tokio::io::duplex(4_096);
         tokio::spawn(async { server.serve(far).await.unwrap().waiting().await });
@@ -109,4 +115,69 @@ macro_rules! servers {
             ]
         }
     };
+}
+
+/// A client that sends and reads lines of JSON.
+pub(crate) struct RawClient {
+    lines: Lines<BufReader<ReadHalf<DuplexStream>>>,
+    output: WriteHalf<DuplexStream>,
+    pub(crate) server: Arc<State>,
+}
+
+impl RawClient {
+    /// A client that can ask its user.
+    pub(crate) async fn of<S: ServerHandler>(server: fn(Arc<State>) -> Sandboxed<S>) -> RawClient {
+        let state = State::new();
+        let server = server(Arc::clone(&state));
+        let (near, far) = tokio::io::duplex(65_536);
+        tokio::spawn(async { server.serve(far).await.unwrap().waiting().await });
+        let (input, output) = tokio::io::split(near);
+        let mut client = RawClient {
+            lines: BufReader::new(input).lines(),
+            output,
+            server: state,
+        };
+        let about = json!({
+            "protocolVersion": "2025-06-18",
+            "capabilities": { "elicitation": {}, "sampling": {} },
+            "clientInfo": { "name": "raw", "version": "0" },
+        });
+        client
+            .send(json!({ "id": 0, "method": "initialize", "params": about }))
+            .await;
+        client.read().await;
+        client.send(json!({ "method": "notifications/initialized" })).await;
+        client
+    }
+
+    pub(crate) async fn send(&mut self, mut message: Value) {
+        message["jsonrpc"] = "2.0".into();
+        self.output.write_all(format!("{message}\n").as_bytes()).await.unwrap();
+    }
+
+    /// Calls a tool; its progress has the token `"token"`.
+    pub(crate) async fn call(&mut self, id: u32, tool: &str, arguments: Value) {
+        let params = json!({ "name": tool, "arguments": arguments, "_meta": { "progressToken": "token" } });
+        self.send(json!({ "id": id, "method": "tools/call", "params": params }))
+            .await;
+    }
+
+    /// The next message of the server.
+    pub(crate) async fn read(&mut self) -> Value {
+        let line = self.lines.next_line().await.unwrap().expect("the server is there");
+        serde_json::from_str(&line).unwrap()
+    }
+
+    /// All messages until the answer to this call, and that.
+    pub(crate) async fn read_until(&mut self, id: u32) -> (Vec<Value>, Value) {
+        let mut before = Vec::new();
+        loop {
+            match self.read().await {
+                answer if answer["id"] == id && answer["method"].is_null() => {
+                    return (before, answer["result"].clone());
+                }
+                other => before.push(other),
+            }
+        }
+    }
 }

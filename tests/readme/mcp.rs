@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use rmcp::handler::server::wrapper::Parameters;
-use rmcp::{ServiceExt, tool, tool_router, transport};
+use rmcp::{tool, tool_router, transport};
 use sandbox_runtime::{mcp::Sandboxed, sandboxed};
 
 #[derive(serde::Deserialize, schemars::JsonSchema)]

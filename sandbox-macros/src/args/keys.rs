@@ -20,6 +20,7 @@ pub(crate) enum Key {
     IgnoreIf,
     Classify,
     OnFailure,
+    IsError,
     Breaker,
     Name,
     Cancel,
@@ -215,6 +216,7 @@ pub(crate) const KEYS: &[KeySpec] = {
             "on_failure",
             Expression("a path or closure from a `Failure` to the returned type"),
         ),
+        attribute(Key::IsError, "is_error", Word(&["last_word", "retry"])),
         attribute(Key::Breaker, "breaker", ValueKind::Breaker).or_off(),
         attribute(Key::Name, "name", Text),
         attribute(

@@ -105,6 +105,11 @@ fn mistake_in_rate(value: &Expr) -> Option<Mistake> {
     }
 }
 
+/// Tells whether a value is the literal `true`.
+pub(super) fn is_true(value: &Expr) -> bool {
+    matches!(value, Expr::Lit(ExprLit { lit: Lit::Bool(value), .. }) if value.value)
+}
+
 /// Tells whether the text of a value can be of a kind other than numbers.
 fn may_be(kind: ValueKind, value: &Expr) -> bool {
     match kind {

@@ -74,6 +74,11 @@ impl Expansion<'_> {
                 true if self.stays(name) => {
                     quote!(#(#conditions)* let mut #slot = #private::Some(#private::Clone::clone(&#name));)
                 }
+                true if argument.parameters.is_some() => {
+                    let probe = self.parameter_probe(argument);
+                    let tool = self.name_in_failures();
+                    quote!(#(#conditions)* let mut #slot = #probe.__sandboxed_parameter(#tool, #name);)
+                }
                 true => quote!(#(#conditions)* let mut #slot = #private::Some(#name);),
                 false => quote!(#(#conditions)* #[allow(clippy::used_underscore_binding)] let #slot = #name;),
             }
@@ -82,7 +87,39 @@ impl Expansion<'_> {
             let kept = Self::kept_receiver();
             quote!(let mut #kept = #private::None;)
         });
-        quote!(#receiver #(#keep)*)
+        let repeatable = self.repeatable();
+        quote!(#receiver #(#keep)* #repeatable)
+    }
+
+    /// Finds out how attempts can have a parameter.
+    fn parameter_probe(&self, argument: &Argument) -> TokenStream {
+        let span = mixed_site_at(argument.span);
+        let (private, name, ty) = (self.private(span), &argument.name, &argument.parameters);
+        quote_spanned!(span=> #private::parameter::<#ty, _>(&#name))
+    }
+
+    /// The parameters that attempts may have to read again.
+    pub(super) fn read_parameters(&self) -> impl Iterator<Item = &Argument> {
+        self.kept_arguments()
+            .filter(|argument| argument.is_mentioned && argument.parameters.is_some() && !self.stays(&argument.name))
+    }
+
+    /// Whether a second attempt can have them, known before the first one takes them.
+    fn repeatable(&self) -> TokenStream {
+        let repeatable = self.repeatable_variable();
+        let all = self.read_parameters().map(|argument| {
+            let (conditions, slot) = (&argument.conditions, slot(argument));
+            quote!(#(#conditions)* let #repeatable = #repeatable && #slot.can_repeat();)
+        });
+        let all: TokenStream = all.collect();
+        match all.is_empty() {
+            true => all,
+            false => quote!(let #repeatable = true; #all),
+        }
+    }
+
+    pub(super) fn repeatable_variable(&self) -> Ident {
+        Ident::new("__sandboxed_repeatable", Span::mixed_site())
     }
 
     /// Statements with which a function keeps what its only attempt cannot have: it stays with the call.
@@ -137,9 +174,13 @@ impl Expansion<'_> {
         let mut slot = slot.clone();
         slot.set_span(span);
         let (private, retry_possible) = (self.private(span), &self.retry_possible);
-        let attempts = self.attempts(argument.is_generic, span);
-        let value =
-            quote_spanned!(span=> <#attempts as #private::CanOwn<_>>::take_or_clone(&mut #slot, #retry_possible));
+        let value = if argument.parameters.is_some() && !self.stays(&argument.name) {
+            let attempts = self.attempts(false, span);
+            quote_spanned!(span=> <#attempts as #private::TakeParameter<_, _, _>>::take(&mut #slot, #retry_possible))
+        } else {
+            let attempts = self.attempts(argument.is_generic, span);
+            quote_spanned!(span=> <#attempts as #private::CanOwn<_>>::take_or_clone(&mut #slot, #retry_possible))
+        };
         // A block that does not move what it captures owns a value that is `Copy` only by this.
         match self.receiving {
             Receiving::Borrowed => quote_spanned!(span=> #private::Moved(#value)),

@@ -17,6 +17,7 @@ impl Expansion<'_> {
             policy, retried, site, ..
         } = self;
         let settings = self.setters(Section::Attribute);
+        let hinted = self.hinted();
         let checks = self.checks();
         let retried = self
             .needs_retried()
@@ -27,7 +28,7 @@ impl Expansion<'_> {
             Breaker::Off | Breaker::Given(_) => quote!(#private::CircuitBreaker::disabled()),
         };
         quote! {
-            const #policy: #private::Policy = #private::Policy::new() #settings;
+            const #policy: #private::Policy = #private::Policy::new() #settings #hinted;
             #checks
             #retried
             static #site: #private::ToolSite =
@@ -35,15 +36,33 @@ impl Expansion<'_> {
         }
     }
 
-    /// The name that failures have for the tool.
+    /// The name that failures have for the tool, as far as a static can hold it.
     fn name(&self) -> TokenStream {
-        match self.args.value(Key::Name) {
-            Some(name) if self.name_of_type().is_none() => quote!(#name),
+        match (self.args.value(Key::Name), &self.tool_attribute.name) {
+            (Some(name), _) if self.name_of_type().is_none() => quote!(#name),
+            (None, Some(name)) => quote!(#name),
             _ => {
                 let name = self.item.signature.ident.unraw().to_string();
                 quote!(#name)
             }
         }
+    }
+
+    /// The name that failures have for the tool.
+    pub(super) fn name_in_failures(&self) -> TokenStream {
+        match self.name_of_type() {
+            Some(name) => quote!(#name),
+            None => self.name(),
+        }
+    }
+
+    /// What `#[tool]` says about running the tool twice, where the user does not say it here.
+    fn hinted(&self) -> Option<TokenStream> {
+        let is_idempotent = self.tool_attribute.is_idempotent()?;
+        let is_given = [Key::Idempotent, Key::Policy]
+            .into_iter()
+            .any(|key| self.args.value(key).is_some());
+        (!is_given && !is_idempotent).then(|| quote!(.idempotent(false)))
     }
 
     /// A constant for each rule that the text does not show to hold, at the value that would break it.

@@ -124,6 +124,15 @@ impl Expansion<'_> {
 
     /// The third: the function, what its results mean, and what cancels it.
     pub(super) fn tool(&self, begin: &Begin) -> TokenStream {
+        let tool = self.tool_of_any_attempt(begin);
+        if self.is_single_attempt() || self.read_parameters().next().is_none() {
+            return tool;
+        }
+        let (private, repeatable) = (self.private(self.return_span), self.repeatable_variable());
+        quote_spanned!(self.return_span=> #private::repeated_if(#tool, #repeatable))
+    }
+
+    fn tool_of_any_attempt(&self, begin: &Begin) -> TokenStream {
         let private = self.private(self.return_span);
         let (label, handler) = (self.label(), self.handler());
         if !self.has_settings() {

@@ -6,7 +6,7 @@ use syn::spanned::Spanned;
 use syn::{Expr, ExprClosure, Pat, Type, parse_quote};
 
 use super::{Expansion, mixed_site_at};
-use crate::args::Key;
+use crate::args::{Key, is_word};
 use crate::item::Shape;
 use crate::types::known;
 
@@ -20,7 +20,13 @@ impl Expansion<'_> {
         let tool = may_be_served.then(|| quote!(tool));
         let on_failure = self.args.value(Key::OnFailure).map(|_| quote!(; on_failure));
         let returned = self.known();
-        quote!(#private::handler!([#tool #on_failure] #returned))
+        let handler = quote!(#private::handler!([#tool #on_failure] #returned));
+        match self.args.value(Key::IsError) {
+            Some(word) if is_word(word, "retry") => {
+                quote_spanned!(self.return_span=> #private::RetriedIsError::retried(#handler))
+            }
+            _ => handler,
+        }
     }
 
     /// The return type, of which the compiler is asked what it can do. A part that is opaque could be anything, and so could be

@@ -126,6 +126,7 @@ impl Prelude {
                 passing,
                 is_mentioned: true,
                 is_generic: false,
+                parameters: None,
             });
         });
         if is_passed {

@@ -1,4 +1,4 @@
-//! [`Attempt`]: one run of the tool under its time limit, and the wait for the next.
+//! [`AttemptState`]: one run of the tool under its time limit, and the wait for the next.
 
 use std::any::Any;
 use std::future::Future;
@@ -11,7 +11,8 @@ use pin_project_lite::pin_project;
 use tokio::task::coop;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::{CallState, Controls, KeepOf, Kept, Returned, nested};
+use super::current::Polled;
+use super::{CallState, Controls, KeepOf, Kept, Returned, current, nested};
 use crate::breaker::ProbeScope;
 use crate::clock::saturating_add;
 use crate::failure::{AttemptEnd, Decision, FailureKind, Stop};
@@ -24,7 +25,7 @@ pin_project! {
     /// One run of the tool, and the wait for the next. By itself, without the timer of the call: the compiler computes layouts
     /// down to a limit, and with each struct around a tool fewer tools can call each other.
     #[project = AttemptProjection]
-    pub(crate) enum Attempt<T: Future, S: Controls> {
+    pub(crate) enum AttemptState<T: Future, S: Controls> {
         // The breaker has not been asked yet. A stage of its own, so that the first attempt of a tool that is ready at once
         // looks at nothing else.
         New,
@@ -57,17 +58,21 @@ pub(crate) enum PollEnd<R> {
     Panicked(String),
 }
 
-impl<T: Future, S: Controls> Attempt<T, S> {
+impl<T: Future, S: Controls> AttemptState<T, S> {
     /// An attempt that asks the breaker, unless it `is_admitted` already.
     #[inline(always)]
     pub(crate) fn new(is_admitted: bool) -> Self {
-        if is_admitted { Attempt::Admitted } else { Attempt::New }
+        if is_admitted {
+            AttemptState::Admitted
+        } else {
+            AttemptState::New
+        }
     }
 
     /// Lets the limit of the tool end no later than what the call has entered since it was armed.
     #[cold]
     pub(crate) fn tighten_limit(&self, state: Pin<&mut CallState<S>>) {
-        if let Attempt::Running { .. } = self
+        if let AttemptState::Running { .. } = self
             && let Some(left) = state.time_left()
             && let Some(timer) = state.project().timer.as_pin_mut()
         {
@@ -78,58 +83,83 @@ impl<T: Future, S: Controls> Attempt<T, S> {
 
     #[inline]
     pub(crate) fn is_new(&self) -> bool {
-        matches!(self, Attempt::New)
+        matches!(self, AttemptState::New)
     }
 
     pub(crate) fn is_admitted(&self) -> bool {
-        matches!(self, Attempt::Admitted)
+        matches!(self, AttemptState::Admitted)
     }
 
-    /// Starts the tool and polls it for the first time, within `scope`.
+    /// Starts the tool of the first attempt of a call that nothing surrounds, and polls it.
     #[inline(always)]
-    pub(crate) fn start<H>(
+    pub(crate) fn start_first(
         self: Pin<&mut Self>,
-        handler: &H,
-        scope: Option<ProbeScope>,
+        state: Pin<&mut CallState<S>>,
         begin: impl FnOnce() -> T,
         cx: &mut Context<'_>,
     ) -> Result<T::Output, PollEnd<T::Output>>
     where
-        H: Handler<T::Output>,
+        S::Handler: Handler<T::Output>,
     {
-        let begin = |mut attempt: Pin<&mut Self>| attempt.set(Attempt::Running { tool: begin() });
-        self.poll_tool(handler, scope, begin, cx)
+        let polled = state.first_polled();
+        let begin = |mut attempt: Pin<&mut Self>| attempt.set(AttemptState::Running { tool: begin() });
+        // The breaker is closed: not a probe.
+        self.poll_tool(state, None, polled, begin, cx)
+    }
+
+    /// Starts the tool of the attempt that has been admitted, and polls it for the first time.
+    #[inline(always)]
+    pub(crate) fn start(
+        self: Pin<&mut Self>,
+        state: Pin<&mut CallState<S>>,
+        begin: impl FnOnce() -> T,
+        cx: &mut Context<'_>,
+    ) -> Result<T::Output, PollEnd<T::Output>>
+    where
+        S::Handler: Handler<T::Output>,
+    {
+        let (scope, polled) = (state.probe_scope(), state.polled());
+        let begin = |mut attempt: Pin<&mut Self>| attempt.set(AttemptState::Running { tool: begin() });
+        self.poll_tool(state, scope, polled, begin, cx)
     }
 
     #[inline(always)]
-    fn poll_tool<H>(
+    fn poll_tool(
         mut self: Pin<&mut Self>,
-        handler: &H,
+        state: Pin<&mut CallState<S>>,
         _scope: Option<ProbeScope>,
+        polled: Polled,
         begin: impl FnOnce(Pin<&mut Self>),
         cx: &mut Context<'_>,
     ) -> Result<T::Output, PollEnd<T::Output>>
     where
-        H: Handler<T::Output>,
+        S::Handler: Handler<T::Output>,
     {
+        let handler = state.controls.handler();
         // One guard for all code of the tool, and what it yields past the guard and not through it: each costs some
         // nanoseconds.
         let mut ready = None;
         let mark = nested::mark();
+        let outer = current::enter(polled);
         let guarded = guard(|| {
             begin(self.as_mut());
             if let AttemptProjection::Running { tool } = self.as_mut().project()
                 && let Poll::Ready(outcome) = tool.poll(cx)
             {
                 ready = Some((handler.verdict(&outcome), outcome));
-                self.set(Attempt::Ended);
+                self.set(AttemptState::Ended);
             }
         });
+        let call_id = outer.enter_again();
         if let Err(message) = guarded {
+            state.keep_call_id(call_id);
             return Err(PollEnd::Panicked(message));
         }
         match ready {
-            Some((Verdict::Success, outcome)) => Ok(outcome),
+            Some((Verdict::Success, outcome)) => return Ok(outcome),
+            _ => state.keep_call_id(call_id),
+        }
+        match ready {
             Some((_, outcome)) if mark.saw_inner_end() => Err(PollEnd::Failed(outcome, Verdict::Ignore)),
             Some((verdict, outcome)) => Err(PollEnd::Failed(outcome, verdict)),
             None => Err(PollEnd::Pending),
@@ -157,10 +187,8 @@ impl<T: Future, S: Controls> Attempt<T, S> {
             None => match self.as_mut().project() {
                 AttemptProjection::New => PollEnd::NotAdmitted,
                 AttemptProjection::Running { .. } => {
-                    match self
-                        .as_mut()
-                        .poll_tool(state.controls.handler(), state.probe_scope(), |_| (), cx)
-                    {
+                    let (scope, polled) = (state.probe_scope(), state.polled());
+                    match self.as_mut().poll_tool(state.as_mut(), scope, polled, |_| (), cx) {
                         Ok(outcome) => return Poll::Ready(ControlFlow::Break(state.finish_successfully(outcome))),
                         Err(end) => end,
                     }
@@ -175,7 +203,14 @@ impl<T: Future, S: Controls> Attempt<T, S> {
                 ready!(poll_limit(state.as_mut(), had_budget, cx));
                 (AttemptEnd::TimedOut, Last::TimedOut, None)
             }
-            PollEnd::Failed(outcome, verdict) => (AttemptEnd::Returned(verdict), Last::Outcome(outcome), None),
+            PollEnd::Failed(outcome, verdict) => {
+                let verdict = if state.is_caller_to_blame() {
+                    Verdict::Ignore
+                } else {
+                    verdict
+                };
+                (AttemptEnd::Returned(verdict), Last::Outcome(outcome), None)
+            }
             PollEnd::Panicked(message) => (AttemptEnd::Panicked, Last::Lost, Some(message)),
         };
         match self.as_mut().finish_attempt(state.as_mut(), end, last, message) {
@@ -197,7 +232,7 @@ impl<T: Future, S: Controls> Attempt<T, S> {
         S::Handler: Handler<T::Output>,
     {
         // The tool goes first. A panic in its destructor is a panic of the tool.
-        if let Err(later) = guard(|| self.set(Attempt::Ended)) {
+        if let Err(later) = guard(|| self.set(AttemptState::Ended)) {
             end = AttemptEnd::Panicked;
             message = message.or(Some(later));
         }
@@ -212,15 +247,17 @@ impl<T: Future, S: Controls> Attempt<T, S> {
         });
         let counts_attempts = state.controls.handler().counts_attempts() || state.controls.breaker().counts_attempts();
         state.as_mut().settle(end, counts_attempts);
-        let (decision, refusal) = state.as_mut().decide(end, is_safe);
+        let has_arguments = state.controls.handler().has_arguments();
+        let (decision, refusal) = state.as_mut().decide(end, is_safe, has_arguments);
         match decision {
-            Decision::Retry { delay, .. } => {
+            Decision::Retry { delay, from } => {
                 if let Err(message) = state.as_mut().keep_text(&last) {
                     let kind = FailureKind::Panicked;
                     return ControlFlow::Break(state.finish_with_failure(Stop::Panicked, kind, Some(message)));
                 }
+                state.as_mut().retry_scheduled(end, delay, from);
                 let last = KeepOf::<S>::keep(last);
-                self.set(Attempt::Waiting { last: Some(last) });
+                self.set(AttemptState::Waiting { last: Some(last) });
                 if !delay.is_zero() {
                     let next = sleep_until(saturating_add(Instant::now(), delay));
                     state.project().timer.set(Some(next));
@@ -293,11 +330,11 @@ impl<T: Future, S: Controls> Attempt<T, S> {
     fn admitted<E>(mut self: Pin<&mut Self>, admitted: Result<(), E>) -> ControlFlow<E> {
         match admitted {
             Ok(()) => {
-                self.set(Attempt::Admitted);
+                self.set(AttemptState::Admitted);
                 ControlFlow::Continue(())
             }
             Err(returned) => {
-                self.set(Attempt::Ended);
+                self.set(AttemptState::Ended);
                 ControlFlow::Break(returned)
             }
         }
@@ -316,7 +353,7 @@ impl<T: Future, S: Controls> Attempt<T, S> {
             _ => None,
         };
         // What a panic in the tool's destructor says no longer matters to anybody.
-        let _ = guard(|| self.set(Attempt::Ended));
+        let _ = guard(|| self.set(AttemptState::Ended));
         match waiting_for_retry {
             Some(_) => state.as_mut().project().timer.set(None),
             None => stop_timer(state.as_mut()),
@@ -339,18 +376,24 @@ fn left<S: Controls, R>(kept: &mut Option<Kept<S, R>>) -> Last<R> {
 #[inline(never)]
 fn poll_limit<S: Controls>(mut state: Pin<&mut CallState<S>>, had_budget: bool, cx: &mut Context<'_>) -> Poll<()> {
     if state.timer.is_none() {
-        let limit = state.attempt_limit();
+        let limit = state.as_mut().attempt_limit();
         state.as_mut().project().timer.set(Some(sleep_until(limit)));
     }
-    let timer = state.project().timer;
-    if had_budget || coop::has_budget_remaining() {
-        return poll_timer(timer, cx);
-    }
-    // The tool was pending because the task had used its cooperative budget up before: its answer may be there. The limit, polled
-    // within the budget, has the task polled again.
-    match timer.as_pin_mut() {
-        Some(timer) => timer.poll(cx),
-        None => Poll::Ready(()),
+    loop {
+        let mut timer = state.as_mut().project().timer;
+        if had_budget || coop::has_budget_remaining() {
+            ready!(poll_timer(timer, cx));
+        } else if let Some(timer) = timer.as_mut().as_pin_mut() {
+            // The tool was pending because the task had used its cooperative budget up before: its answer may be there. The
+            // limit, polled within the budget, has the task polled again.
+            ready!(timer.poll(cx));
+        }
+        let Some(later) = state.later_limit() else {
+            return Poll::Ready(());
+        };
+        if let Some(timer) = state.as_mut().project().timer.as_pin_mut() {
+            timer.reset(later);
+        }
     }
 }
 

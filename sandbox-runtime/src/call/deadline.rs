@@ -26,13 +26,30 @@ impl<S: Controls> CallState<S> {
     }
 
     /// When an attempt that begins to wait now will have run into its limit or the call's deadline.
-    pub(super) fn attempt_limit(&self) -> Instant {
+    pub(super) fn attempt_limit(self: Pin<&mut Self>) -> Instant {
         let now = Instant::now();
-        let limit = saturating_add(now, self.policy().timeout);
-        match self.time_left() {
+        let policy = self.policy();
+        let limit = saturating_add(now, policy.timeout);
+        let limit_until = |left: Option<Duration>| match left {
             Some(left) => limit.min(saturating_add(now, left)),
             None => limit,
+        };
+        let ends = limit_until(self.time_left());
+        if self.rare.is_some() {
+            let own = limit_until(policy.deadline.map(|deadline| deadline.saturating_sub(self.elapsed())));
+            if let Some(rare) = self.project().rare {
+                rare.attempt_ends = Some(own);
+            }
         }
+        ends
+    }
+
+    /// When an attempt ends whose limit has passed, if what surrounds the call has moved its end since.
+    #[cold]
+    pub(super) fn later_limit(&self) -> Option<Instant> {
+        let own = self.rare.as_ref()?.attempt_ends?;
+        let later = self.run_ends().map_or(own, |ends| own.min(ends));
+        (later > Instant::now()).then_some(later)
     }
 
     /// Notes when the call first had to wait, as the `limit` of the attempt that waited shows it. A call that nobody asks how

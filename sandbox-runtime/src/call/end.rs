@@ -179,6 +179,7 @@ impl<S: Controls> CallState<S> {
         Failure {
             kind,
             tool: self.controls.name(),
+            call_id: self.call_id(),
             attempts: self.attempts,
             max_attempts: policy.max_attempts(),
             elapsed_ms: millis(self.elapsed()),

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use super::attempt::Attempt;
+use super::attempt::AttemptState;
 use super::{CallState, Controls, Returned};
 use crate::tool::Handler;
 
@@ -25,7 +25,7 @@ impl<S: Controls> CallState<S> {
         T: Future,
     {
         LentAttempt {
-            attempt: Attempt::new(self.is_admitted()),
+            attempt: AttemptState::new(self.is_admitted()),
             state: self,
             begin: Some(begin),
         }
@@ -39,7 +39,7 @@ pin_project! {
         state: Pin<&'c mut CallState<S>>,
         begin: Option<F>,
         #[pin]
-        attempt: Attempt<T, S>,
+        attempt: AttemptState<T, S>,
     }
 }
 
@@ -59,11 +59,27 @@ where
     type Output = ControlFlow<Returned<S, T::Output>>;
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.as_mut().project();
         if this.state.as_mut().enters_surroundings() {
             this.attempt.tighten_limit(this.state.as_mut());
         }
+        this.state.as_mut().poll_began();
+        let poll = self.as_mut().poll_attempt(cx);
+        self.project().state.as_mut().poll_ended();
+        poll
+    }
+}
+
+impl<S, F, T> LentAttempt<'_, S, F, T>
+where
+    S: Controls,
+    S::Handler: Handler<T::Output>,
+    F: FnOnce(bool) -> T,
+    T: Future,
+{
+    fn poll_attempt(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<<Self as Future>::Output> {
+        let mut this = self.project();
         let mut end = None;
         loop {
             if this.attempt.is_admitted()
@@ -71,12 +87,7 @@ where
             {
                 let retry_possible = this.state.retry_possible();
                 let begin = || begin(retry_possible);
-                let scope = this.state.probe_scope();
-                match this
-                    .attempt
-                    .as_mut()
-                    .start(this.state.controls.handler(), scope, begin, cx)
-                {
+                match this.attempt.as_mut().start(this.state.as_mut(), begin, cx) {
                     Ok(outcome) => {
                         let returned = this.state.as_mut().finish_successfully(outcome);
                         return Poll::Ready(ControlFlow::Break(returned));

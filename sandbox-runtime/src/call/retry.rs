@@ -22,6 +22,8 @@ pub(crate) struct Situation {
     pub(crate) is_breaker_open: bool,
     /// Whether the tool can be run again, whatever the attempt has done.
     pub(crate) is_safe: bool,
+    /// Whether there are arguments for a further attempt.
+    pub(crate) has_arguments: bool,
     /// Where in its range a delay lies, if the policy spreads delays.
     pub(crate) random: u64,
 }
@@ -54,6 +56,9 @@ pub(crate) fn decide(policy: &Policy, end: AttemptEnd, situation: &Situation) ->
     if situation.attempts >= policy.max_attempts() {
         return Decision::Stop(Stop::AttemptsExhausted);
     }
+    if !situation.has_arguments {
+        return Decision::Stop(Stop::ArgumentsConsumed);
+    }
     if situation.is_breaker_open {
         return Decision::Stop(Stop::BreakerOpened);
     }
@@ -84,6 +89,7 @@ mod tests {
         time_left: None,
         is_breaker_open: false,
         is_safe: true,
+        has_arguments: true,
         random: 0,
     };
     const FAILED: AttemptEnd = AttemptEnd::Returned(Verdict::RETRY);
@@ -123,6 +129,10 @@ mod tests {
             is_breaker_open: true,
             ..FIRST
         };
+        let taken = Situation {
+            has_arguments: false,
+            ..FIRST
+        };
         let stop = Decision::Stop;
         #[rustfmt::skip]
         let rows = [
@@ -158,6 +168,9 @@ mod tests {
             ("nor is a hint's", POLICY, hinted(SECOND), left(SECOND), stop(Stop::NoTimeLeft)),
             ("the deadline cuts an attempt", POLICY, AttemptEnd::TimedOut, left(Duration::ZERO), stop(Stop::DeadlineExceeded)),
             ("also the last one", POLICY, AttemptEnd::TimedOut, Situation { attempts: 3, ..left(Duration::ZERO) }, stop(Stop::DeadlineExceeded)),
+            ("without arguments there is not another attempt", POLICY, FAILED, taken, stop(Stop::ArgumentsConsumed)),
+            ("nor was there one to expect", POLICY.max_retries(0), FAILED, taken, stop(Stop::AttemptsExhausted)),
+            ("whatever the breaker says", POLICY, AttemptEnd::TimedOut, Situation { has_arguments: false, ..open }, stop(Stop::ArgumentsConsumed)),
             ("and one that must not run twice", POLICY, AttemptEnd::TimedOut, Situation { is_safe: false, ..left(Duration::ZERO) }, stop(Stop::DeadlineExceeded)),
             ("a panic at the deadline is a panic", POLICY, panicked, left(Duration::ZERO), stop(Stop::Panicked)),
         ];

@@ -3,20 +3,22 @@
 use std::panic::UnwindSafe;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use pin_project_lite::pin_project;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 use super::attempt::guard;
+use super::current::{CallId, Limit, Polled};
 use super::marks::{Circumstances, Mark, mark};
 use super::retry::{Situation, decide};
 use super::{Controls, Returned};
 use crate::breaker::{Admission, ProbeScope};
 use crate::clock::Moment;
-use crate::failure::{AttemptEnd, Decision, Refusal, Stop};
+use crate::failure::{AttemptEnd, Decision, DelaySource, Refusal, Stop};
 use crate::gate;
 use crate::policy::Policy;
-use crate::surroundings::Surroundings;
+use crate::surroundings::{Retry, Surroundings};
 use crate::tool::Handler;
 use crate::tool::keep::Last;
 use crate::verdict::Verdict;
@@ -59,7 +61,11 @@ impl<S: Controls + UnwindSafe> UnwindSafe for CallState<S> {}
 pub(super) struct Rare {
     pub(super) surroundings: Option<Surroundings>,
     /// The text of the last error that a retry followed.
-    pub(super) earlier_error: Option<String>,
+    pub(super) earlier_error: Option<Box<str>>,
+    /// When the attempt under way ends by itself, if something surrounds the call: the end of what surrounds it may be moved.
+    pub(super) attempt_ends: Option<Instant>,
+    /// Set once the tool has asked for it.
+    pub(super) call_id: Option<CallId>,
 }
 
 impl<S: Controls> CallState<S> {
@@ -82,8 +88,19 @@ impl<S: Controls> CallState<S> {
 
     /// Resolves when the call has been cancelled.
     #[inline]
-    pub(super) fn poll_cancelled(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.project().controls.poll_cancelled(cx)
+    pub(super) fn poll_cancelled(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        match self.as_mut().project().controls.poll_cancelled(cx) {
+            Poll::Pending if self.rare.is_some() => self.poll_cancelled_around(cx),
+            poll => poll,
+        }
+    }
+
+    /// Resolves when what surrounds the call has been cancelled.
+    pub(super) fn poll_cancelled_around(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        match surroundings_in(self.project().rare) {
+            Some(surroundings) => surroundings.poll_cancelled(cx),
+            None => Poll::Pending,
+        }
     }
 
     /// Asks a closed breaker for the first attempt of a call that nothing surrounds, and leaves it to the caller to
@@ -166,10 +183,72 @@ impl<S: Controls> CallState<S> {
         self.controls.breaker().probe_scope(self.admission)
     }
 
+    /// What the tool may know of the first attempt of a call that nothing surrounds.
+    #[inline(always)]
+    pub(super) fn first_polled(&self) -> Polled {
+        let policy = self.policy();
+        Polled {
+            call_id: None,
+            number: 1,
+            limit: Limit::Within(
+                policy
+                    .deadline
+                    .map_or(policy.timeout, |deadline| deadline.min(policy.timeout)),
+            ),
+        }
+    }
+
+    /// What the tool may know of the attempt that is about to be polled.
+    #[inline]
+    pub(super) fn polled(&self) -> Polled {
+        let first = self.first_polled();
+        let rare = self.rare.as_deref();
+        Polled {
+            call_id: rare.and_then(|rare| rare.call_id),
+            number: self.attempts,
+            limit: match &self.timer {
+                Some(timer) => Limit::At(timer.deadline()),
+                None if rare.is_none_or(|rare| rare.surroundings.is_none()) => first.limit,
+                None => self.limit_within_surroundings(),
+            },
+        }
+    }
+
+    #[cold]
+    fn limit_within_surroundings(&self) -> Limit {
+        Limit::Within(self.policy().timeout.min(self.time_left().unwrap_or(Duration::MAX)))
+    }
+
+    /// The id of the call: the one that the tool has asked for, if it did.
+    pub(super) fn call_id(&self) -> CallId {
+        let asked = self.rare.as_ref().and_then(|rare| rare.call_id);
+        asked.unwrap_or_else(CallId::new)
+    }
+
+    /// Keeps the id that the tool has asked for.
+    #[inline]
+    pub(super) fn keep_call_id(self: Pin<&mut Self>, call_id: Option<CallId>) {
+        if let Some(call_id) = call_id {
+            self.keep_new_call_id(call_id);
+        }
+    }
+
+    #[cold]
+    fn keep_new_call_id(self: Pin<&mut Self>, call_id: CallId) {
+        self.project().rare.get_or_insert_default().call_id = Some(call_id);
+    }
+
     pub(super) fn poll_began(self: Pin<&mut Self>) {
         if let Some(surroundings) = surroundings_in(self.project().rare) {
             surroundings.poll_began();
         }
+    }
+
+    /// Tells whether an error that the tool returns now is the doing of whoever called it.
+    #[inline]
+    pub(super) fn is_caller_to_blame(&self) -> bool {
+        let surroundings = self.rare.as_ref().and_then(|rare| rare.surroundings.as_ref());
+        surroundings.is_some_and(Surroundings::is_to_blame)
     }
 
     pub(super) fn poll_ended(self: Pin<&mut Self>) {
@@ -235,7 +314,12 @@ impl<S: Controls> CallState<S> {
 
     /// Decides what follows an attempt that did not succeed, and reports both to the surroundings, which may deny a retry. A
     /// refusal comes with the decision that it caused.
-    pub(super) fn decide(self: Pin<&mut Self>, end: AttemptEnd, is_safe: bool) -> (Decision, Option<Refusal>) {
+    pub(super) fn decide(
+        self: Pin<&mut Self>,
+        end: AttemptEnd,
+        is_safe: bool,
+        has_arguments: bool,
+    ) -> (Decision, Option<Refusal>) {
         let policy = self.policy();
         let refusal = self.controls.breaker().refusal();
         let situation = Situation {
@@ -243,6 +327,7 @@ impl<S: Controls> CallState<S> {
             time_left: self.time_left(),
             is_breaker_open: refusal.is_some(),
             is_safe,
+            has_arguments,
             random: policy.random_for(self.attempts),
         };
         let mut decision = decide(&policy, end, &situation);
@@ -279,9 +364,39 @@ impl<S: Controls> CallState<S> {
         if let Last::Outcome(outcome) = last
             && let Some(text) = guard(|| handler.text(outcome))?
         {
-            self.project().rare.get_or_insert_default().earlier_error = Some(text);
+            self.project().rare.get_or_insert_default().earlier_error = Some(text.into());
         }
         Ok(())
+    }
+
+    /// Reports a retry to the surroundings: its delay begins.
+    #[inline]
+    pub(super) fn retry_scheduled(self: Pin<&mut Self>, end: AttemptEnd, delay: Duration, from: DelaySource) {
+        if self.rare.is_some() {
+            self.report_retry(end, delay, from);
+        }
+    }
+
+    #[cold]
+    fn report_retry(self: Pin<&mut Self>, end: AttemptEnd, delay: Duration, from: DelaySource) {
+        let (tool, policy) = (self.controls.name(), self.policy());
+        if let Some(Rare {
+            surroundings: Some(surroundings),
+            earlier_error,
+            ..
+        }) = self.project().rare.as_deref_mut()
+        {
+            surroundings.retry_scheduled(&Retry {
+                tool,
+                attempt: surroundings.attempts(),
+                max_attempts: policy.max_attempts(),
+                end,
+                error: earlier_error.as_deref(),
+                limit: policy.timeout,
+                delay,
+                from,
+            });
+        }
     }
 
     /// Looks up what surrounds the call, and tells whether something does.

@@ -109,7 +109,7 @@ fn wait(millis: u64) -> HumanMillis {
 }
 
 /// A length of time in milliseconds, in the unit that a person would choose.
-struct HumanMillis(u64);
+pub(crate) struct HumanMillis(pub(crate) u64);
 
 impl fmt::Display for HumanMillis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -28,6 +28,8 @@ pub(crate) enum Stop {
     Ignored,
     /// The attempt may have taken effect, and the tool must not run twice.
     NotIdempotent,
+    /// The first attempt has taken the arguments: they cannot be cloned, and there is no request to read them from again.
+    ArgumentsConsumed,
     /// The dependency asked for a longer delay than the policy allows.
     HintTooLong,
     /// The delay would end when the call has no time left.

@@ -4,12 +4,15 @@ use std::fmt::Display;
 
 use rmcp::ErrorData;
 use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, ErrorCode};
+use rmcp::service::ServiceError;
 
 use crate::failure::Failure;
-use crate::mcp::server;
+use crate::mcp::request;
 use crate::sanitize::sanitized;
 use crate::sealed;
-use crate::tool::{FailureReturn, HoldFailure, Outcome, Reader};
+use crate::tool::error_type::PerVariant;
+use crate::tool::handler::RetriedIsError;
+use crate::tool::{FailureReturn, HoldFailure, Outcome, Reader, TypedHandler};
 use crate::verdict::{ErrorVerdict, Verdict};
 
 /// An answer that can hold a failure of the engine or an error of the tool.
@@ -56,13 +59,29 @@ macro_rules! results {
 
 results!(CallToolResult, CallToolResponse);
 
-/// Reads a retry in a result that is marked as an error, and a success in any other.
+/// Reads the tool's last word in a result that is marked as an error, and a success in any other.
 #[derive(Debug, Clone, Copy)]
 pub struct FromIsError;
 
 impl sealed::Reader for FromIsError {}
 
 impl<T: FrameworkResult> Reader<T> for FromIsError {
+    #[inline]
+    fn verdict(&self, answer: &T) -> Verdict {
+        match answer.failed() {
+            Some(_) => Verdict::Ignore,
+            None => Verdict::Success,
+        }
+    }
+}
+
+/// Reads a retry in a result that is marked as an error, and a success in any other.
+#[derive(Debug, Clone, Copy)]
+pub struct RetryIsError;
+
+impl sealed::Reader for RetryIsError {}
+
+impl<T: FrameworkResult> Reader<T> for RetryIsError {
     #[inline]
     fn verdict(&self, answer: &T) -> Verdict {
         match answer.failed() {
@@ -73,6 +92,31 @@ impl<T: FrameworkResult> Reader<T> for FromIsError {
 
     fn text(&self, answer: &T) -> Option<String> {
         answer.failed()?.text(None)
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<S> RetriedIsError for TypedHandler<FromIsError, S> {
+    type Handler = TypedHandler<RetryIsError, S>;
+
+    fn retried(self) -> Self::Handler {
+        TypedHandler {
+            reader: RetryIsError,
+            failure_return: self.failure_return,
+        }
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<E, S> RetriedIsError for TypedHandler<PerVariant<FromIsError, E>, S> {
+    type Handler = TypedHandler<PerVariant<RetryIsError, E>, S>;
+
+    fn retried(self) -> Self::Handler {
+        let PerVariant(_, errors) = self.reader;
+        TypedHandler {
+            reader: PerVariant(RetryIsError, errors),
+            failure_return: self.failure_return,
+        }
     }
 }
 
@@ -89,6 +133,10 @@ impl ErrorVerdict for CallToolResult {
     }
 }
 
+/// What clients answer to a question of the server that their user has rejected: the protocol's example of an error of
+/// sampling has it.
+const USER_REJECTED: ErrorCode = ErrorCode(-1);
+
 impl ErrorVerdict for ErrorData {
     fn verdict(&self) -> Verdict {
         match self.code {
@@ -99,13 +147,47 @@ impl ErrorVerdict for ErrorData {
             | ErrorCode::PARSE_ERROR
             | ErrorCode::HEADER_MISMATCH
             | ErrorCode::MISSING_REQUIRED_CLIENT_CAPABILITY
-            | ErrorCode::UNSUPPORTED_PROTOCOL_VERSION => Verdict::Ignore,
+            | ErrorCode::UNSUPPORTED_PROTOCOL_VERSION
+            | USER_REJECTED => Verdict::Ignore,
             _ => Verdict::RETRY,
         }
     }
 
     fn text(&self, _: Option<&dyn Display>) -> Option<String> {
         Some(sanitized(&self.message))
+    }
+}
+
+/// An error of a question to the client. The tool has no part in what the client or its user does not want or cannot do: asking
+/// again would only ask the user twice.
+impl ErrorVerdict for ServiceError {
+    fn verdict(&self) -> Verdict {
+        match self {
+            ServiceError::McpError(error) => ErrorVerdict::verdict(error),
+            ServiceError::TransportSend(_)
+            | ServiceError::TransportClosed
+            | ServiceError::Cancelled { .. }
+            | ServiceError::Timeout { .. } => Verdict::Ignore,
+            _ => Verdict::Fail,
+        }
+    }
+
+    fn text(&self, _: Option<&dyn Display>) -> Option<String> {
+        Some(sanitized(self))
+    }
+}
+
+#[cfg(feature = "rmcp-elicitation")]
+impl ErrorVerdict for rmcp::service::ElicitationError {
+    fn verdict(&self) -> Verdict {
+        match self {
+            rmcp::service::ElicitationError::Service(error) => ErrorVerdict::verdict(error),
+            _ => Verdict::Ignore,
+        }
+    }
+
+    fn text(&self, _: Option<&dyn Display>) -> Option<String> {
+        Some(sanitized(self))
     }
 }
 
@@ -171,6 +253,6 @@ impl sealed::FailureReturn for ToServer {}
 
 impl FailureReturn<()> for ToServer {
     fn failure(&self, failure: Failure) {
-        server::defer_to_server(failure);
+        request::defer_to_server(failure);
     }
 }

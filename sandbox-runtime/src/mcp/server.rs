@@ -1,16 +1,19 @@
 //! [`Sandboxed`]: a server that reports the failures of its tools.
 
 use std::borrow::Cow;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::error::Error;
+use std::time::Duration;
 
 use rmcp::model;
-use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
-use rmcp::{ErrorData, RoleServer, ServerHandler};
+use rmcp::service::{NotificationContext, RequestContext, RunningService, ServerInitializeError, SubscriptionContext};
+use rmcp::transport::IntoTransport;
+use rmcp::{ErrorData, RoleServer, ServerHandler, serve_server};
+use tokio::sync::mpsc;
 
-use super::answer::Observation;
-use crate::failure::Failure;
-use crate::surroundings::report::Observed;
-use crate::surroundings::{self, Attachment, CallEnd};
+use super::outgoing::sending;
+use super::request::{Limits, Request};
+use super::wire::{Connection, Wire};
+use crate::surroundings;
 
 /// Wraps a server, so that its answers report all failures in the same way, whatever its tools return: `isError: true`, the text
 /// [for the model](Failure::for_model), and the [`Failure`] in `_meta` under [`FAILURE`](super::FAILURE).
@@ -19,7 +22,7 @@ use crate::surroundings::{self, Attachment, CallEnd};
 /// each session.
 ///
 /// ```no_run
-/// use rmcp::{ServiceExt, tool, tool_router, transport};
+/// use rmcp::{tool, tool_router, transport};
 /// use sandbox_runtime::{mcp::Sandboxed, sandboxed};
 ///
 /// struct Lamp;
@@ -56,24 +59,74 @@ use crate::surroundings::{self, Attachment, CallEnd};
 /// Calls in spawned tokio tasks are not observed, and a tool that returns `()` panics there when it fails.
 ///
 /// After the first call of a tool, every sandboxed call of the process takes a little longer, as with [`Budget`](crate::Budget).
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Sandboxed<S>(S);
+#[derive(Debug, Clone, Copy)]
+pub struct Sandboxed<S> {
+    server: S,
+    limits: Limits,
+}
 
 impl<S> Sandboxed<S> {
     /// Wraps `server`, at the one place where it is started.
     #[must_use]
     pub const fn new(server: S) -> Self {
-        Sandboxed(server)
+        Sandboxed {
+            server,
+            limits: Limits {
+                total: Some(Duration::from_secs(55)),
+                is_extended_by_progress: false,
+            },
+        }
+    }
+
+    /// Sets how long the sandboxed calls of a request may take together. Default: 55 s, because most clients give a request up
+    /// after 60 s; the model then reads what its client knows, and not what has happened.
+    #[must_use]
+    pub const fn request_limit(mut self, limit: Duration) -> Self {
+        self.limits.total = Some(limit);
+        self
+    }
+
+    /// Lets the sandboxed calls of a request take as long as their own limits allow.
+    #[must_use]
+    pub const fn without_request_limit(mut self) -> Self {
+        self.limits.total = None;
+        self
+    }
+
+    /// Lets [`request_limit`](Self::request_limit) begin anew whenever the client is told of progress: for clients that wait
+    /// longer then, and tools that tell it. The limits of the tools stay as they are. It has an effect in a server that is
+    /// started by [`serve`](Self::serve).
+    #[must_use]
+    pub const fn extended_by_progress(mut self) -> Self {
+        self.limits.is_extended_by_progress = true;
+        self
     }
 
     /// The server inside.
     #[must_use]
     pub fn into_inner(self) -> S {
-        self.0
+        self.server
     }
 }
 
-type Request = RequestContext<RoleServer>;
+impl<S: ServerHandler> Sandboxed<S> {
+    /// Starts the server on a transport, as rmcp's `serve` does, and watches what its tools send over it by themselves: their
+    /// progress, and their questions to the user. See [the module](super) for what follows from that.
+    ///
+    /// # Errors
+    ///
+    /// Those of rmcp's `serve`: the client has not initialized the connection, or as the protocol does not have it.
+    pub async fn serve<T, E, A>(self, transport: T) -> Result<RunningService<RoleServer, Self>, ServerInitializeError>
+    where
+        T: IntoTransport<RoleServer, E, A>,
+        E: Error + Send + Sync + 'static,
+    {
+        serve_server(self, Wire::new(transport.into_transport())).await
+    }
+}
+
+/// What rmcp hands to a server beside a request.
+type Context = RequestContext<RoleServer>;
 type Notification = NotificationContext<RoleServer>;
 /// Where a list continues.
 type Page = Option<model::PaginatedRequestParams>;
@@ -82,7 +135,7 @@ type Page = Option<model::PaginatedRequestParams>;
 macro_rules! forward {
     ($($method:ident($($argument:ident: $type:ty),*) $(-> $answer:ty)?;)*) => {$(
         async fn $method(&self, $($argument: $type),*) $(-> Result<$answer, ErrorData>)? {
-            self.0.$method($($argument),*).await
+            self.server.$method($($argument),*).await
         }
     )*};
 }
@@ -93,37 +146,41 @@ impl<S: ServerHandler> ServerHandler for Sandboxed<S> {
     async fn call_tool(
         &self,
         request: model::CallToolRequestParams,
-        context: Request,
+        context: Context,
     ) -> Result<model::CallToolResponse, ErrorData> {
-        let called = request.name.clone();
-        let observer = Arc::new(RequestObserver::default());
-        let call = self.0.call_tool(request, context);
-        let answer = surroundings::attach(Arc::clone(&observer) as _, call).await;
-        observer.observation(&called).complete(answer)
+        let (outgoing, messages) = mpsc::unbounded_channel();
+        let observed = Request::starting_now(&request, &context, self.limits, outgoing);
+        let connection = context.extensions.get::<Connection>();
+        let _answering = connection.map(|connection| connection.begin(context.id.clone(), observed.clone()));
+        let peer = context.peer.clone();
+        let call = self.server.call_tool(request, context);
+        let call = surroundings::attach(observed.clone(), call);
+        let answer = sending(call, messages, peer).await;
+        observed.observation().complete(answer)
     }
 
     forward! {
-        ping(context: Request) -> ();
-        initialize(request: model::InitializeRequestParams, context: Request) -> model::InitializeResult;
-        discover(context: Request) -> model::DiscoverResult;
-        complete(request: model::CompleteRequestParams, context: Request) -> model::CompleteResult;
-        set_level(request: model::SetLevelRequestParams, context: Request) -> ();
-        get_prompt(request: model::GetPromptRequestParams, context: Request) -> model::GetPromptResponse;
-        list_prompts(page: Page, context: Request) -> model::ListPromptsResult;
-        list_resources(page: Page, context: Request) -> model::ListResourcesResult;
-        list_resource_templates(page: Page, context: Request) -> model::ListResourceTemplatesResult;
-        read_resource(request: model::ReadResourceRequestParams, context: Request) -> model::ReadResourceResponse;
-        read_resource_directory(request: model::ReadResourceDirectoryRequestParams, context: Request) -> model::ReadResourceDirectoryResult;
+        ping(context: Context) -> ();
+        initialize(request: model::InitializeRequestParams, context: Context) -> model::InitializeResult;
+        discover(context: Context) -> model::DiscoverResult;
+        complete(request: model::CompleteRequestParams, context: Context) -> model::CompleteResult;
+        set_level(request: model::SetLevelRequestParams, context: Context) -> ();
+        get_prompt(request: model::GetPromptRequestParams, context: Context) -> model::GetPromptResponse;
+        list_prompts(page: Page, context: Context) -> model::ListPromptsResult;
+        list_resources(page: Page, context: Context) -> model::ListResourcesResult;
+        list_resource_templates(page: Page, context: Context) -> model::ListResourceTemplatesResult;
+        read_resource(request: model::ReadResourceRequestParams, context: Context) -> model::ReadResourceResponse;
+        read_resource_directory(request: model::ReadResourceDirectoryRequestParams, context: Context) -> model::ReadResourceDirectoryResult;
         listen(context: SubscriptionContext) -> ();
-        subscribe(request: model::SubscribeRequestParams, context: Request) -> ();
-        unsubscribe(request: model::UnsubscribeRequestParams, context: Request) -> ();
-        list_tools(page: Page, context: Request) -> model::ListToolsResult;
-        get_task(request: model::GetTaskParams, context: Request) -> model::GetTaskResult;
-        update_task(request: model::UpdateTaskParams, context: Request) -> ();
-        cancel_task(request: model::CancelTaskParams, context: Request) -> ();
-        list_skills(page: Page, context: Request) -> model::ListSkillsResult;
-        get_skill(request: model::GetSkillRequestParams, context: Request) -> model::GetSkillResult;
-        on_custom_request(request: model::CustomRequest, context: Request) -> model::CustomResult;
+        subscribe(request: model::SubscribeRequestParams, context: Context) -> ();
+        unsubscribe(request: model::UnsubscribeRequestParams, context: Context) -> ();
+        list_tools(page: Page, context: Context) -> model::ListToolsResult;
+        get_task(request: model::GetTaskParams, context: Context) -> model::GetTaskResult;
+        update_task(request: model::UpdateTaskParams, context: Context) -> ();
+        cancel_task(request: model::CancelTaskParams, context: Context) -> ();
+        list_skills(page: Page, context: Context) -> model::ListSkillsResult;
+        get_skill(request: model::GetSkillRequestParams, context: Context) -> model::GetSkillResult;
+        on_custom_request(request: model::CustomRequest, context: Context) -> model::CustomResult;
         on_cancelled(notification: model::CancelledNotificationParam, context: Notification);
         on_progress(notification: model::ProgressNotificationParam, context: Notification);
         on_initialized(context: Notification);
@@ -135,75 +192,22 @@ impl<S: ServerHandler> ServerHandler for Sandboxed<S> {
         &self,
         request: &model::InitializeRequestParams,
     ) -> Result<model::InitializeResult, ErrorData> {
-        self.0.negotiate_initialize(request)
+        self.server.negotiate_initialize(request)
     }
 
     fn supported_protocol_versions(&self) -> Cow<'static, [model::ProtocolVersion]> {
-        self.0.supported_protocol_versions()
+        self.server.supported_protocol_versions()
     }
 
     fn accepted_subscription_filter(&self, requested: &model::SubscriptionFilter) -> Option<model::SubscriptionFilter> {
-        self.0.accepted_subscription_filter(requested)
+        self.server.accepted_subscription_filter(requested)
     }
 
     fn get_tool(&self, name: &str) -> Option<model::Tool> {
-        self.0.get_tool(name)
+        self.server.get_tool(name)
     }
 
     fn get_info(&self) -> model::ServerConfig {
-        self.0.get_info()
-    }
-}
-
-/// Observes the calls in a request.
-#[derive(Debug, Default)]
-struct RequestObserver {
-    calls: Mutex<Observed>,
-    /// The last failure that a function could not return to its caller. If a tool calls another and both fail, the outer one
-    /// fails last: it is the one that the client called.
-    unreported: Mutex<Option<Failure>>,
-}
-
-impl RequestObserver {
-    /// What was observed during a request for the tool that the client knows as `called`.
-    fn observation(&self, called: &str) -> Observation {
-        let calls = std::mem::take(&mut *locked(&self.calls));
-        let own = calls.end.and_then(|call| call.failure);
-        Observation {
-            own: own.filter(|failure| failure.tool == called),
-            failures: calls.failures,
-            unreported: locked(&self.unreported).take(),
-        }
-    }
-}
-
-impl Attachment for RequestObserver {
-    fn call_ended(&self, end: &CallEnd<'_>, is_reported: bool) -> bool {
-        locked(&self.calls).record(end, is_reported);
-        true
-    }
-
-    fn keep_unreturnable(&self, failure: Failure) -> Result<(), Failure> {
-        *locked(&self.unreported) = Some(failure);
-        Ok(())
-    }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing panics while the lock is held.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Leaves a failure to the server, for a function that returns `()`.
-///
-/// # Panics
-///
-/// Panics outside a request to a [`Sandboxed`] server: the failure would be lost there.
-pub(super) fn defer_to_server(failure: Failure) {
-    if let Err(failure) = surroundings::keep_unreturnable(failure) {
-        panic!(
-            "{failure}; a function that returns `()` can report it only when a client calls it as a tool, and the server is \
-             in `sandbox_runtime::mcp::Sandboxed`; return a `Result`"
-        );
+        self.server.get_info()
     }
 }

@@ -75,7 +75,6 @@ macro_rules! ladder {
     };
 }
 
-#[cfg(feature = "rmcp")]
 pub(crate) use ladder;
 
 // Each rung adds about one in a hundred to the time to check a crate of tools.

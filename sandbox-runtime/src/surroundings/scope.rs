@@ -29,14 +29,11 @@ struct Entered {
 pub(crate) struct Scope {
     /// From the closest to the outermost.
     attachments: Box<[Arc<dyn Attachment>]>,
-    /// The earliest end of them.
-    ends: Option<Instant>,
 }
 
 impl Scope {
     fn new(attachments: Box<[Arc<dyn Attachment>]>) -> Arc<Scope> {
-        let ends = attachments.iter().filter_map(|attachment| attachment.ends()).min();
-        Arc::new(Scope { attachments, ends })
+        Arc::new(Scope { attachments })
     }
 
     /// These attachments, and around them those of `outer` that are not among them already.
@@ -50,8 +47,9 @@ impl Scope {
         Scope::new(self.attachments.iter().chain(others).cloned().collect())
     }
 
+    /// The earliest end of them.
     pub(super) fn ends(&self) -> Option<Instant> {
-        self.ends
+        self.attachments().filter_map(Attachment::ends).min()
     }
 
     /// From the closest to the outermost.

@@ -63,7 +63,7 @@ impl Attachment for Diary {
         granted
     }
 
-    fn retry_scheduled(&self, delay: Duration, from: DelaySource) {
+    fn retry_scheduled(&self, Retry { delay, from, .. }: &Retry<'_>) {
         self.write(format!("{from:?} of {} ms", delay.as_millis()));
     }
 

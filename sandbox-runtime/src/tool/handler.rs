@@ -36,6 +36,12 @@ pub trait Handler<R>: Keeps {
     /// Tells whether every attempt counts on the breaker, and not only the error with which the call ends.
     fn counts_attempts(&self) -> bool;
 
+    /// Tells whether there are arguments for a further attempt.
+    #[inline]
+    fn has_arguments(&self) -> bool {
+        true
+    }
+
     /// What the caller gets of a call that ended with `last`, the outcome of its last attempt or the failure that is there
     /// instead. `refusal` is set when a further attempt was due and the breaker refused it.
     fn finish(&self, attempts: u32, last: Result<R, Failure>, refusal: Option<Refusal>) -> Self::Returned;
@@ -185,6 +191,76 @@ impl<R, H: Handler<R>, W: Keep> Handler<R> for Keeping<H, W> {
 
     fn reject(&self, refusal: Refusal, failure: impl FnOnce() -> Failure) -> Self::Returned {
         self.0.reject(refusal, failure)
+    }
+}
+
+/// The handler of a tool whose answers say in themselves that they are errors. For messages of the compiler.
+#[diagnostic::on_unimplemented(
+    message = "`is_error = retry` is for tools that return rmcp's `CallToolResult`",
+    label = "there is no `is_error` in what this function returns",
+    note = "remove it; the feature `rmcp` of `sandbox-runtime` has to be on for a `CallToolResult`"
+)]
+pub trait RetriedIsError {
+    /// The handler that reads a retry in them.
+    type Handler;
+    /// See [`Handler`](Self::Handler).
+    #[doc(hidden)]
+    fn retried(self) -> Self::Handler;
+}
+
+/// Another handler, for a tool whose first attempt may take the only arguments that there are.
+#[derive(Debug, Clone, Copy)]
+pub struct Repeating<H> {
+    handler: H,
+    has_arguments: bool,
+}
+
+/// The tool, of which there is one attempt unless further ones have arguments.
+#[inline]
+pub fn repeated_if<F, H, K, L>(tool: Tool<F, H, K, L>, has_arguments: bool) -> Tool<F, Repeating<H>, K, L> {
+    tool.with_handler(|handler| Repeating { handler, has_arguments })
+}
+
+impl<H> sealed::Handler for Repeating<H> {}
+
+impl<H: Keeps> Keeps for Repeating<H> {
+    type Keep = H::Keep;
+}
+
+impl<R, H: Handler<R>> Handler<R> for Repeating<H> {
+    type Returned = H::Returned;
+
+    #[inline]
+    fn verdict(&self, outcome: &R) -> Verdict {
+        self.handler.verdict(outcome)
+    }
+
+    #[inline]
+    fn is_safe_to_retry(&self, outcome: &R) -> bool {
+        self.handler.is_safe_to_retry(outcome)
+    }
+
+    fn text(&self, outcome: &R) -> Option<String> {
+        self.handler.text(outcome)
+    }
+
+    #[inline]
+    fn counts_attempts(&self) -> bool {
+        self.handler.counts_attempts()
+    }
+
+    #[inline]
+    fn has_arguments(&self) -> bool {
+        self.has_arguments
+    }
+
+    #[inline]
+    fn finish(&self, attempts: u32, last: Result<R, Failure>, refusal: Option<Refusal>) -> Self::Returned {
+        self.handler.finish(attempts, last, refusal)
+    }
+
+    fn reject(&self, refusal: Refusal, failure: impl FnOnce() -> Failure) -> Self::Returned {
+        self.handler.reject(refusal, failure)
     }
 }
 

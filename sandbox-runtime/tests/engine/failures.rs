@@ -46,6 +46,7 @@ async fn a_timeout() {
         json!({
             "kind": "timeout",
             "tool": "search",
+            "call_id": failure.call_id.to_string(),
             "attempts": 2,
             "max_attempts": 2,
             "elapsed_ms": 2_100,
@@ -176,7 +177,7 @@ async fn a_long_error_is_cut() {
     static LONG: [u8; 10_000] = [b'x'; 10_000];
     let text = std::str::from_utf8(&LONG).unwrap();
     let failure = failure_after(text, POLICY, std::future::pending::<()>).await;
-    assert_eq!(failure.last_error, Some(format!("{}…", &text[..500])));
+    assert_eq!(failure.last_error.as_deref(), Some(&*format!("{}…", &text[..500])));
 }
 
 /// One error of each kind, made from data: a refusal cannot be made by hand.

@@ -4,6 +4,7 @@
 
 mod support;
 
+mod attempts_know_themselves;
 mod breaker_by_hand;
 mod breaker_in_calls;
 mod calls_within_calls;

@@ -1,6 +1,6 @@
 """What the server of `examples/mcp_server` has to answer, as JSON on the wire."""
 
-FAILURE = "io.crates.sandbox-runtime/failure"
+FAILURE = "sandboxed/failure"
 
 DESCRIPTIONS = {
     "archive": "Copies the service's archive, part by part.",
@@ -48,7 +48,7 @@ def failure(text, tool, **facts):
         "tool": tool,
         "attempts": 1,
         "max_attempts": 3,
-        "deadline_ms": None,
+        "deadline_ms": 55_000,
         "retry_after_ms": None,
         "may_have_executed": True,
         "idempotent": True,
