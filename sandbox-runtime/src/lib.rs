@@ -60,10 +60,10 @@ pub mod private;
 #[cfg(feature = "rig")]
 pub mod rig;
 mod rules;
-mod sanitize;
 mod sealed;
 mod site;
 mod surroundings;
+pub mod text;
 pub mod tool;
 mod verdict;
 

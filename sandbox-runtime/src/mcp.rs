@@ -114,12 +114,14 @@
 //! `context: RequestContext<RoleServer>` among the tool's arguments, `cancel = context.ct` ends the call as well.
 
 mod answer;
+mod connection;
 pub(crate) mod outcome;
 mod outgoing;
 mod progress;
 mod request;
 mod server;
-mod wire;
+#[cfg(feature = "rmcp-http")]
+mod sessions;
 
 use rmcp::ErrorData;
 use rmcp::handler::server::tool::IntoCallToolResult;
@@ -129,7 +131,10 @@ use serde_json::Value;
 use crate::failure::Failure;
 use crate::tool::FromFailure;
 
+pub use connection::WatchedTransport;
 pub use server::Sandboxed;
+#[cfg(feature = "rmcp-http")]
+pub use sessions::SandboxedSessions;
 
 /// The key of the [`Failure`] in the `_meta` of a result.
 pub const FAILURE: &str = "sandboxed/failure";

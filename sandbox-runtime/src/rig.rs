@@ -80,7 +80,7 @@ use std::fmt::Display;
 use rig_core::tool::{ToolErrorKind, ToolExecutionError};
 
 use crate::failure::{Failure, FailureKind};
-use crate::sanitize::sanitized;
+use crate::text::sanitized;
 use crate::tool::FromFailure;
 use crate::verdict::{ErrorVerdict, Verdict};
 

@@ -25,14 +25,14 @@ mod limit {
     pub(super) const READY_CALL: u64 = 123;
     /// Takes 166. The same outside of every scope, in a program that has entered one: one look for what surrounds the call.
     pub(super) const READY_CALL_BESIDE_SCOPES: u64 = 173;
-    /// Takes 499. One reading of the clock, and an error with the time until the next try; no text is written. Some 30 of them are
+    /// Takes 500. One reading of the clock, and an error with the time until the next try; no text is written. Some 30 of them are
     /// the turn in the cooperative budget, without which a loop over refusals would keep its thread, and some 20 compare what is
     /// left of the last millisecond, without which a cooldown would be shorter than asked.
-    pub(super) const REFUSED_CALL: u64 = 500;
-    /// Takes 884. Two attempts; an error that a retry follows is not counted; neither clock nor timer. Some 280 keep the text of
-    /// the first error, for the failure that may follow: an allocation, and what it displays. Some 60 let the tool know its
-    /// attempt.
-    pub(super) const RETRIED_CALL: u64 = 910;
+    pub(super) const REFUSED_CALL: u64 = 520;
+    /// Takes 917. Two attempts; an error that a retry follows is not counted; neither clock nor timer. Some 280 keep the text of
+    /// the first error, for the failure that may follow: an allocation, and what it displays. Some 100 let the tool know its
+    /// attempt, and look for what surrounds the call.
+    pub(super) const RETRIED_CALL: u64 = 955;
     /// Takes 13. One word is read and none is written.
     pub(super) const SUCCESS_IN_A_ROW: u64 = 15;
     /// Takes 46. One word is written; far from the threshold no clock is read.

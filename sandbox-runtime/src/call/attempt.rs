@@ -16,7 +16,7 @@ use super::{CallState, Controls, KeepOf, Kept, Returned, current, nested};
 use crate::breaker::ProbeScope;
 use crate::clock::saturating_add;
 use crate::failure::{AttemptEnd, Decision, FailureKind, Stop};
-use crate::sanitize::sanitized;
+use crate::text::sanitized;
 use crate::tool::Handler;
 use crate::tool::keep::{Keep, Last};
 use crate::verdict::Verdict;

@@ -1,10 +1,13 @@
-//! [`Observation`]: completes the answer to a request with the failures of the sandboxed calls in it.
+//! [`Observation`]: completes the answer to a request with the failures of the sandboxed calls in it, and redacts it if it is an
+//! error.
 
 use rmcp::ErrorData;
 use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, MetaObject};
+use serde_json::Value;
 
 use super::{FAILURE, data};
 use crate::failure::{Failure, SandboxError};
+use crate::text::redacted;
 
 /// What was observed during a request.
 #[derive(Debug)]
@@ -18,8 +21,29 @@ pub(super) struct Observation {
 }
 
 impl Observation {
-    /// Completes the answer, if it reports a failure or should.
+    /// The answer as the client gets it.
     pub(super) fn complete(&self, answer: Result<CallToolResponse, ErrorData>) -> Result<CallToolResponse, ErrorData> {
+        let mut answer = self.completed(answer);
+        match &mut answer {
+            Ok(CallToolResponse::Complete(result)) if is_error(result) => {
+                for content in &mut result.content {
+                    if let ContentBlock::Text(content) = content {
+                        redact_text(&mut content.text);
+                    }
+                }
+                result.structured_content.iter_mut().for_each(redact_data);
+            }
+            Err(error) => {
+                redact_text(error.message.to_mut());
+                error.data.iter_mut().for_each(redact_data);
+            }
+            Ok(_) => {}
+        }
+        answer
+    }
+
+    /// Completes the answer, if it reports a failure or should.
+    fn completed(&self, answer: Result<CallToolResponse, ErrorData>) -> Result<CallToolResponse, ErrorData> {
         if self.failures.is_empty() && self.unreported.is_none() {
             return answer;
         }
@@ -44,6 +68,22 @@ impl Observation {
     fn quoted_by(&self, result: &CallToolResult) -> Option<&Failure> {
         let quoted = |failure: &&Failure| is_only(result, failure) || (is_error(result) && quotes(result, failure));
         self.failures.iter().rfind(quoted)
+    }
+}
+
+fn redact_text(text: &mut String) {
+    if let Some(redacted) = redacted(text) {
+        *text = redacted;
+    }
+}
+
+/// Of an object, the values: a client knows its keys.
+fn redact_data(data: &mut Value) {
+    match data {
+        Value::String(text) => redact_text(text),
+        Value::Array(items) => items.iter_mut().for_each(redact_data),
+        Value::Object(fields) => fields.values_mut().for_each(redact_data),
+        _ => {}
     }
 }
 

@@ -8,8 +8,8 @@ use rmcp::service::ServiceError;
 
 use crate::failure::Failure;
 use crate::mcp::request;
-use crate::sanitize::sanitized;
 use crate::sealed;
+use crate::text::sanitized;
 use crate::tool::error_type::PerVariant;
 use crate::tool::handler::RetriedIsError;
 use crate::tool::{FailureReturn, HoldFailure, Outcome, Reader, TypedHandler};

@@ -10,9 +10,9 @@ use rmcp::transport::IntoTransport;
 use rmcp::{ErrorData, RoleServer, ServerHandler, serve_server};
 use tokio::sync::mpsc;
 
+use super::connection::{Connection, WatchedTransport};
 use super::outgoing::sending;
 use super::request::{Limits, Request};
-use super::wire::{Connection, Wire};
 use crate::surroundings;
 
 /// Wraps a server, so that its answers report all failures in the same way, whatever its tools return: `isError: true`, the text
@@ -121,7 +121,7 @@ impl<S: ServerHandler> Sandboxed<S> {
         T: IntoTransport<RoleServer, E, A>,
         E: Error + Send + Sync + 'static,
     {
-        serve_server(self, Wire::new(transport.into_transport())).await
+        serve_server(self, WatchedTransport::new(transport.into_transport())).await
     }
 }
 

@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::{Attachment, CallEnd};
 use crate::failure::{Failure, Refusal, SandboxError, SandboxResult};
-use crate::sanitize::sanitized;
 use crate::surroundings;
+use crate::text::sanitized;
 
 /// The result of a tool call that answers with JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

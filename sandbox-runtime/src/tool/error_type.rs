@@ -3,8 +3,8 @@
 use std::error::Error;
 use std::fmt::Display;
 
-use crate::sanitize::sanitized;
 use crate::sealed;
+use crate::text::sanitized;
 use crate::tool::outcome::Reader;
 use crate::verdict::{ErrorVerdict, Verdict};
 

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::sanitize::sanitized;
 use crate::sealed;
+use crate::text::sanitized;
 use crate::verdict::Verdict;
 
 /// A return type whose values show whether the tool worked: any `Result<T, E>`.

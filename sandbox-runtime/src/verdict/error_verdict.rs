@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::Verdict;
 use crate::failure::{Failure, FailureKind, SandboxError};
-use crate::sanitize::sanitized;
+use crate::text::sanitized;
 
 /// How many causes of an error are looked at: an error may name itself as its source.
 const LONGEST_CHAIN: usize = 64;

@@ -1,4 +1,4 @@
-//! [`Wire`]: the connection to a client, with an eye on what the tools of a request send over it by themselves.
+//! [`WatchedTransport`]: the connection to a client, with an eye on what the tools of a request send over it by themselves.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -107,23 +107,38 @@ impl Drop for Answering {
     }
 }
 
-/// A transport whose messages are seen.
+/// A transport on which a [`Sandboxed`](super::Sandboxed) server sees what its tools send by themselves.
+/// [`Sandboxed::serve`](super::Sandboxed::serve) makes one; by hand it is for rmcp's other ways to start a server:
+///
+/// ```no_run
+/// # async fn f(token: tokio_util::sync::CancellationToken) -> Result<(), Box<dyn std::error::Error>> {
+/// # struct Weather;
+/// # impl rmcp::ServerHandler for Weather {}
+/// use rmcp::ServiceExt;
+/// use rmcp::transport::{IntoTransport, stdio};
+/// use sandbox_runtime::mcp::{Sandboxed, WatchedTransport};
+///
+/// let transport = WatchedTransport::new(stdio().into_transport());
+/// Sandboxed::new(Weather).serve_with_ct(transport, token).await?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
-pub(super) struct Wire<T> {
+pub struct WatchedTransport<T> {
     transport: T,
     connection: Connection,
 }
 
-impl<T> Wire<T> {
-    pub(super) fn new(transport: T) -> Wire<T> {
-        Wire {
+impl<T> WatchedTransport<T> {
+    /// Watches `transport`.
+    pub fn new(transport: T) -> Self {
+        WatchedTransport {
             transport,
             connection: Connection::default(),
         }
     }
 }
 
-impl<T: Transport<RoleServer>> Transport<RoleServer> for Wire<T> {
+impl<T: Transport<RoleServer>> Transport<RoleServer> for WatchedTransport<T> {
     type Error = T::Error;
 
     fn name() -> Cow<'static, str> {
