@@ -115,6 +115,7 @@
 
 mod answer;
 mod connection;
+mod observer;
 pub(crate) mod outcome;
 mod outgoing;
 mod progress;
@@ -122,6 +123,7 @@ mod request;
 mod server;
 #[cfg(feature = "rmcp-http")]
 mod sessions;
+mod task;
 
 use rmcp::ErrorData;
 use rmcp::handler::server::tool::IntoCallToolResult;
@@ -135,6 +137,7 @@ pub use connection::WatchedTransport;
 pub use server::Sandboxed;
 #[cfg(feature = "rmcp-http")]
 pub use sessions::SandboxedSessions;
+pub use task::task;
 
 /// The key of the [`Failure`] in the `_meta` of a result.
 pub const FAILURE: &str = "sandboxed/failure";

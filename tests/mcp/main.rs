@@ -23,5 +23,6 @@ mod requests_are_cancelled_and_end_in_time;
 mod servers_keep_their_methods;
 mod servers_report_over_http;
 mod servers_report_what_tools_cannot;
+mod tasks_end;
 mod texts_are_redacted;
 mod tools_are_listed_as_before;

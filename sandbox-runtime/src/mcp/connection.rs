@@ -12,7 +12,8 @@ use rmcp::model::{
 use rmcp::service::{OriginatingRequestId, RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 
-use super::request::{Request, locked};
+use super::observer::locked;
+use super::request::Request;
 
 /// The requests of a client that are being answered, and the questions that the server asks in them.
 #[derive(Debug, Clone, Default)]

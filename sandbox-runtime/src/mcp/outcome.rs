@@ -7,7 +7,7 @@ use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, ErrorCode};
 use rmcp::service::ServiceError;
 
 use crate::failure::Failure;
-use crate::mcp::request;
+use crate::mcp::observer;
 use crate::sealed;
 use crate::text::sanitized;
 use crate::tool::error_type::PerVariant;
@@ -253,6 +253,6 @@ impl sealed::FailureReturn for ToServer {}
 
 impl FailureReturn<()> for ToServer {
     fn failure(&self, failure: Failure) {
-        request::defer_to_server(failure);
+        observer::defer_to_server(failure);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rmcp::RoleServer;
@@ -13,12 +13,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::Observation;
+use super::observer::{Observer, locked};
 use super::outgoing::Outgoing;
 use super::progress::{self, Progression};
 use crate::clock::saturating_add;
 use crate::failure::{AttemptEnd, Failure};
-use crate::surroundings::report::Observed;
-use crate::surroundings::{self, Attachment, CallEnd, Cancelled, Retry};
+use crate::surroundings::{Attachment, CallEnd, Cancelled, Retry};
 
 /// A request, as the calls in it see it.
 #[derive(Debug)]
@@ -32,10 +32,7 @@ pub(super) struct Request {
     token: CancellationToken,
     limits: Limits,
     ends: Mutex<Option<Instant>>,
-    calls: Mutex<Observed>,
-    /// The last failure that a function could not return to its caller. If a tool calls another and both fail, the outer one
-    /// fails last: it is the one that the client called.
-    unreported: Mutex<Option<Failure>>,
+    observer: Observer,
     outgoing: UnboundedSender<Outgoing>,
     /// Set if the client wants to know about progress.
     progress_token: Option<ProgressToken>,
@@ -71,8 +68,7 @@ impl Request {
             token: context.ct.clone(),
             limits,
             ends: Mutex::new(limits.total.map(|limit| saturating_add(Instant::now(), limit))),
-            calls: Mutex::default(),
-            unreported: Mutex::default(),
+            observer: Observer::default(),
             outgoing,
             progress_token: context.meta.get_progress_token(),
             progression: Mutex::default(),
@@ -85,13 +81,7 @@ impl Request {
 
     /// What was observed until now.
     pub(super) fn observation(&self) -> Observation {
-        let calls = std::mem::take(&mut *locked(&self.calls));
-        let own = calls.end.and_then(|call| call.failure);
-        Observation {
-            own: own.filter(|failure| failure.tool == self.tool),
-            failures: calls.failures,
-            unreported: locked(&self.unreported).take(),
-        }
+        self.observer.observation(Some(&self.tool))
     }
 
     /// Tells whether its client knows its progress by this token.
@@ -172,12 +162,11 @@ impl Attachment for Request {
     }
 
     fn call_ended(&self, end: &CallEnd<'_>, is_reported: bool) -> bool {
-        locked(&self.calls).record(end, is_reported);
-        true
+        self.observer.call_ended(end, is_reported)
     }
 
     fn keep_unreturnable(&self, failure: Failure) -> Result<(), Failure> {
-        *locked(&self.unreported) = Some(failure);
+        self.observer.keep_unreturnable(failure);
         Ok(())
     }
 
@@ -185,24 +174,5 @@ impl Attachment for Request {
         // Relaxed: the arguments are never written.
         let is_first = || !self.is_claimed.swap(true, Ordering::Relaxed);
         (self.tool == tool && is_first()).then(|| Arc::clone(&self.arguments))
-    }
-}
-
-pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing panics while a lock is held.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Leaves a failure to the server, for a function that returns `()`.
-///
-/// # Panics
-///
-/// Panics outside a request to a [`Sandboxed`](super::Sandboxed) server: the failure would be lost there.
-pub(super) fn defer_to_server(failure: Failure) {
-    if let Err(failure) = surroundings::keep_unreturnable(failure) {
-        panic!(
-            "{failure}; a function that returns `()` can report it only when a client calls it as a tool, and the server is \
-             in `sandbox_runtime::mcp::Sandboxed`; return a `Result`"
-        );
     }
 }

@@ -1,0 +1,139 @@
+// Calls the tools of the MCP server that is given as argument, with the TypeScript package of MCP: once as clients have done it
+// for long, and once as the revision of the protocol has it that knows no session.
+
+import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Client } from "@modelcontextprotocol/client";
+import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
+
+const [server] = process.argv.slice(2);
+let passed = 0;
+let failed = 0;
+
+/** Counts a check: what throws in it has failed. */
+async function promise(what, check) {
+  try {
+    await check();
+    passed += 1;
+    console.log(`ok      ${what}`);
+  } catch (error) {
+    failed += 1;
+    console.log(`FAILED  ${what}:\n  ${error.message.replaceAll("\n", "\n  ")}`);
+  }
+}
+
+async function toolsAreListed(client) {
+  const { tools } = await client.listTools();
+  const names = tools.map((tool) => tool.name).sort();
+  assert.deepEqual(names, ["archive", "read_line", "ring", "send", "status", "visitors", "weather"]);
+  const schemas = tools.filter((tool) => tool.outputSchema).map((tool) => tool.name);
+  assert.deepEqual(schemas.sort(), ["status", "visitors", "weather"], "tools with an output schema");
+}
+
+async function retriesAreTold(client) {
+  const told = [];
+  const call = { name: "weather", arguments: { city: "Lisbon" } };
+  const answer = await client.callTool(call, { onprogress: (progress) => told.push(progress) });
+  assert.deepEqual(answer.structuredContent, { city: "Lisbon", celsius: 21 });
+  assert.equal(told.length, 2, "one notification for each retry");
+  assert.ok(told[0].progress < told[1].progress, "values increase");
+  told.forEach(({ message, total }, index) => {
+    // Attempt, of how many, why, and when the next begins.
+    const form = new RegExp(`^\`weather\`: attempt ${index + 1} of 3 failed: .*503.*; the next begins (in \\d+ m?s|now)$`);
+    assert.match(message, form);
+    assert.equal(total, 3);
+  });
+}
+
+async function retriesAreToldOnlyOnRequest(client) {
+  const seen = [];
+  const transport = client.transport;
+  const deliver = transport.onmessage;
+  transport.onmessage = (message, ...rest) => {
+    seen.push(message.method ?? "answer");
+    deliver(message, ...rest);
+  };
+  await client.callTool({ name: "weather", arguments: { city: "Faro" } });
+  transport.onmessage = deliver;
+  assert.deepEqual(seen, ["answer"]);
+}
+
+// `visitors` has an output schema, which this client checks: it throws if the failure does not match.
+async function timeoutsAreAnswers(client) {
+  const answer = await client.callTool({ name: "visitors", arguments: { month: "may" } });
+  assert.equal(answer.isError, true);
+  assert.equal(answer.structuredContent, undefined);
+  const [{ type, text }] = answer.content;
+  assert.equal(type, "text");
+  assert.equal(
+    text,
+    "`visitors` timed out after 300 ms, in the last of 2 attempts. It is switched off for 2 s now: go on without it.",
+  );
+  const failure = answer._meta["sandboxed/failure"];
+  assert.equal(failure.kind, "timeout");
+  assert.equal(failure.tool, "visitors");
+  assert.match(failure.call_id, /^[0-9a-f]{32}$/);
+  assert.ok(failure.deadline_ms > 54_000 && failure.deadline_ms <= 55_000, `${failure.deadline_ms} ms are left`);
+}
+
+async function refusalsAreAnswers(client) {
+  const answer = await client.callTool({ name: "visitors", arguments: { month: "may" } });
+  assert.equal(answer.isError, true);
+  assert.equal(answer._meta["sandboxed/failure"].kind, "circuit_breaker_open");
+}
+
+async function panicsAreAnswers(client) {
+  const answer = await client.callTool({ name: "read_line", arguments: { note: "todo", number: 7 } });
+  assert.equal(answer.isError, true);
+  assert.equal(answer._meta["sandboxed/failure"].kind, "panicked");
+}
+
+async function emptyAnswersReport(client) {
+  const answer = await client.callTool({ name: "ring", arguments: {} });
+  assert.equal(answer.isError, true);
+  assert.equal(answer._meta["sandboxed/failure"].tool, "ring");
+}
+
+async function callersFaultsAreTheToolsOwn(client) {
+  const answer = await client.callTool({ name: "read_line", arguments: { note: "diary", number: 0 } });
+  assert.deepEqual(answer.content, [{ type: "text", text: "there is no note `diary`" }]);
+  assert.equal(answer.isError, true);
+  assert.equal(answer._meta?.["sandboxed/failure"], undefined);
+}
+
+async function cancellingEndsTheTool(client) {
+  const cancelling = new AbortController();
+  const call = client.callTool({ name: "archive", arguments: {} }, { signal: cancelling.signal });
+  const rejected = assert.rejects(call);
+  const archived = async () => {
+    const { structuredContent } = await client.callTool({ name: "status", arguments: {} });
+    return structuredContent.bytes_archived;
+  };
+  await sleep(300);
+  const early = await archived();
+  await sleep(200);
+  assert.ok((await archived()) > early, "the tool works until it is cancelled");
+  cancelling.abort("the user has changed her mind");
+  await rejected;
+  const atOnce = await archived();
+  await sleep(500);
+  assert.equal(await archived(), atOnce, "the tool stops");
+}
+
+for (const mode of ["legacy", { pin: "2026-07-28" }]) {
+  const client = new Client({ name: "end-to-end", version: "0" }, { versionNegotiation: { mode } });
+  await client.connect(new StdioClientTransport({ command: server }));
+  console.log(`protocol ${client.getNegotiatedProtocolVersion()}`);
+  await promise("tools are listed", () => toolsAreListed(client));
+  await promise("a client that asks for progress is told of each retry", () => retriesAreTold(client));
+  await promise("another is not", () => retriesAreToldOnlyOnRequest(client));
+  await promise("a timeout is an answer, whatever the output schema", () => timeoutsAreAnswers(client));
+  await promise("and so is a refusal", () => refusalsAreAnswers(client));
+  await promise("and a panic", () => panicsAreAnswers(client));
+  await promise("a tool that returns nothing reports a timeout", () => emptyAnswersReport(client));
+  await promise("an error that is the caller's fault is the tool's own", () => callersFaultsAreTheToolsOwn(client));
+  await promise("cancelling a request ends the tool", () => cancellingEndsTheTool(client));
+  await client.close();
+}
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(failed ? 1 : 0);
