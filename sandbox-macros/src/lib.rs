@@ -62,14 +62,15 @@ use proc_macro::TokenStream;
 /// | `backoff_max_ms = 10_000` | `Policy::backoff_max`: the longest delay, jitter included | no limit |
 /// | `jitter = full` | `Policy::jitter`: `none`, `full` (nothing to the whole delay) or `equal` (half of it to the whole) | `none` |
 /// | `deadline_ms = 60_000` | `Policy::deadline`: the longest that the whole call may take | no limit |
-/// | `idempotent = false` | `Policy::idempotent`: run again only after an error that is said to be safe: by `retry_if`, by `classify` or by its type | `true` |
+/// | `idempotent = false` | `Policy::idempotent`: run again only after an error that is said to be safe: by `retry_if`, by `classify` or by its type | what the hints of rmcp's `#[tool]` below say, or else `true` |
 /// | `policy = self.policy` | an expression for the whole `Policy`, or a `SandboxConfig`, by value or by reference; see [below](#settings-known-at-run-time) | |
 /// | `retry_if = E::is_transient` | `Tool::retry_if`: `Fn(&E) -> bool`; other errors end the call, as failures | [what `E` means](derive@ErrorVerdict), or else every error |
 /// | `ignore_if = E::is_callers_fault` | `Tool::ignore_if`: `Fn(&E) -> bool`; such errors are returned at once and do not count for the breaker | what `E` means, or else no error |
 /// | `classify = verdict` | `Tool::classify`: `Fn(&R) -> Verdict`, for the declared return type `R` | what `E` means, or else `Err` is retried |
 /// | `on_failure = answer` | `Tool::on_failure`: `Fn(Failure) -> R`, for return types that cannot be made from a failure otherwise | `From<SandboxError>`; for a `String`, the text for the model |
+/// | `is_error = retry` | of tools that return rmcp's `CallToolResult`: a result that is marked as an error is the `last_word`, or a failure to `retry` | `last_word` |
 /// | `cancel = token` | `Tool::cancelled_by(token.cancelled())` with a clone of the token; any value with `clone()` and `cancelled()` will do | never cancelled |
-/// | `name = "search"` | the name in `Tool::new`; or a constant, such as `Self::NAME` | the function's |
+/// | `name = "search"` | the name in `Tool::new`; or a constant, such as `Self::NAME` | that of rmcp's `#[tool(name = "..")]` below, or else the function's |
 /// | `breaker(threshold = 5)` | `CircuitBreaker::new`: failures in a row that open it | 5 |
 /// | `breaker(window = 20, failure_rate = 0.5)` | `CircuitBreaker::windowed`: the share of failures among the last results that opens it | |
 /// | `breaker(cooldown_ms = 30_000)` | `CircuitBreaker::cooldown`: how long it stays open | 30,000 |

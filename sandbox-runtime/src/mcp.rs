@@ -96,22 +96,104 @@
 //!
 //! # What counts as a failure
 //!
-//! - A result with `is_error: Some(true)` is a failure, and is retried.
+//! - A result with `is_error: Some(true)` is the tool's last word about this request: it is returned as it is, is not retried, and
+//!   leaves no mark on the breaker. With `is_error = retry` it is a failure and is retried: for tools that report every fault in
+//!   this way.
 //! - A `String`, a `ContentBlock` and `()` are always successes: a program cannot recognize a failure in them.
 //! - An [`ErrorData`] is the caller's fault if it is about invalid parameters, an invalid request, an unknown method or resource,
 //!   an unsupported version of the protocol, or a capability that the client lacks. It is returned at once, is not retried, and
 //!   leaves no mark on the breaker.
-//! - Any other error is retried.
+//! - Any other error is retried, also a `CallToolResult` in `Err`.
 //!
 //! `retry_if` and `ignore_if` change this for errors, `classify` for all outcomes.
 //!
 //! By hand, a [`Tool`](crate::Tool) that returns a `Result` takes every `Ok` for a success, retries every error, and returns a
 //! failure in `Err`. Change that with `classify`, and with `on_failure(|failure| Ok(failure.into()))`.
 //!
-//! # Cancellation
+//! # Parameters of further attempts
 //!
-//! When a client cancels a request, rmcp only cancels a token, and the tool continues. With
-//! `context: RequestContext<RoleServer>` among the tool's arguments, `cancel = context.ct` ends the call as well.
+//! Each attempt needs parameters of its own. They are cloned if they can be. Others, `Parameters<T>` as a whole or with one variable
+//! for all of `T`, are read again from the request, for which the server has to be in [`Sandboxed`]. Without a request there is one
+//! attempt: in a call from Rust, also from another tool, in a server that is not in [`Sandboxed`], and for a tool that clients know
+//! by a name of which the attribute does not know. It knows the function's name and that of `#[tool(name = "..")]` below it; for
+//! others there is `name`.
+//!
+//! # Hints
+//!
+//! `annotations(..)` of a `#[tool]` below the attribute set the default of `idempotent`, as clients read them: a tool with
+//! `read_only_hint = true` or `idempotent_hint = true` may be run twice; one with other hints may not, because the protocol's
+//! default for a missing `idempotent_hint` is `false`. Without hints nothing changes, and `idempotent` has the last word.
+//! `idempotent = true` on a tool that tells its clients `destructive_hint = true` and `idempotent_hint = false` does not compile.
+//!
+//! # How a request ends
+//!
+//! In a server in [`Sandboxed`]:
+//!
+//! - `notifications/cancelled` of the client ends the sandboxed calls of the request, in an attempt and in a delay. It leaves no
+//!   mark.
+//! - All of them together take 55 s at most, because clients give up after 60 s and the model then reads nothing of what happened.
+//!   [`Sandboxed::request_limit`] and [`Sandboxed::without_request_limit`] change that. The end of a request leaves no mark either:
+//!   give a tool that may hang a time limit below it.
+//! - A client that asks for progress is told of each retry: which attempt has ended, of how many, why, and when the next begins.
+//!
+//! Elsewhere, `cancel = context.ct` ends the call of a tool that has `context: RequestContext<RoleServer>` among its arguments.
+//!
+//! What the token hears of a client that is lost is rmcp's: of a request without a session at once, after the end of the input or
+//! the `DELETE` of a session when rmcp has waited five seconds for what is under way, and nothing when only the connection of a
+//! session breaks, because the client may come back.
+//!
+//! A tool that blocks its thread cannot be ended, neither by a limit nor by a client. In `spawn_blocking` it goes on beside
+//! everything else, and the runtime waits for it when the server ends: leave `main` with [`std::process::exit`], or call tokio's
+//! `Runtime::shutdown_timeout`. What may hang for good belongs into a process of its own, which can be killed: see the example
+//! `shell`.
+//!
+//! # A tool that asks its user
+//!
+//! A question to the user (`elicit`, `create_elicitation`, sampling) is part of an attempt. Give the tool a limit that people can
+//! keep, and its server a [`request_limit`](Sandboxed::request_limit) above that.
+//!
+//! ```
+//! # use rmcp::{RoleServer, ServiceError, service::Peer};
+//! # use sandbox_runtime::{ErrorVerdict, SandboxError};
+//! #[derive(Debug, thiserror::Error, ErrorVerdict)]
+//! enum AskError {
+//!     /// The client's or the user's answer: asking again does not help.
+//!     #[error("the user was not asked: {0}")]
+//!     #[verdict(source)]
+//!     Question(#[from] ServiceError),
+//!     #[error(transparent)]
+//!     Sandbox(#[from] SandboxError),
+//! }
+//! ```
+//!
+//! - A "no" is the user's: it is not asked for again, and leaves no mark. The runtime knows that of `ServiceError` and, with the
+//!   feature `rmcp-elicitation`, of `ElicitationError`. Of a tool that makes a text of them, it knows if the text is returned as
+//!   soon as the answer is there.
+//! - A question that is cut by a limit or by the client is withdrawn, so that no dialog stays open.
+//! - Progress that the tool itself tells goes on above what was told before, because the protocol demands values that increase and
+//!   each attempt begins to count anew. [`Sandboxed::extended_by_progress`] lets it extend the request.
+//!
+//! The last two, and the texts, need to see what the tool sends: by [`Sandboxed::serve`] or [`WatchedTransport`], over HTTP by
+//! `SandboxedSessions` (feature `rmcp-http`). A question is withdrawn when no other attempt of the request is under way: nobody
+//! knows which of several has asked.
+//!
+//! The operation of a task of rmcp's task manager runs outside of its request: make it with [`task()`].
+//!
+//! # The failure in `_meta`
+//!
+//! [`FAILURE`] is `"sandboxed/failure"`. Its value is the [`Failure`] as data, with these fields:
+//!
+//! | field | value |
+//! |---|---|
+//! | `kind` | `timeout`, `circuit_breaker_open`, `deadline_exceeded`, `panicked` or `cancelled` |
+//! | `tool` | the tool's name |
+//! | `call_id` | the identity of the call, which the tool had as [`Attempt::call_id`](crate::Attempt::call_id) |
+//! | `attempts`, `max_attempts` | attempts begun, and allowed |
+//! | `elapsed_ms`, `timeout_ms`, `deadline_ms` | how long it took, the limit of an attempt, and that of the call or request, or `null` |
+//! | `retry_after_ms` | when to come back, or `null` |
+//! | `may_have_executed`, `idempotent` | whether it may have done what it was asked to, and whether doing that twice is as good as once |
+//! | `last_error` | the text of an earlier attempt's error, or `null` |
+//! | `consecutive_failures`, `threshold`, `is_probing` | of `circuit_breaker_open`: what the breaker has counted, what opens it, and, where it is so, that it is being tried now |
 
 mod answer;
 mod connection;

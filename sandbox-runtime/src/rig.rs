@@ -17,7 +17,7 @@
 //! #    fn description(&self) -> String { String::new() }
 //! #    fn parameters(&self) -> serde_json::Value { serde_json::Value::Null }
 //!
-//!     #[sandboxed(timeout_ms = 2_000, name = "weather")]
+//!     #[sandboxed(timeout_ms = 2_000, name = Self::NAME)]
 //!     async fn call(&self, city: String) -> Result<String, ToolExecutionError> {
 //!         Ok(format!("rain in {city}"))
 //!     }
@@ -52,7 +52,7 @@
 //! #    fn parameters(&self) -> serde_json::Value { serde_json::Value::Null }
 //!     type Error = WeatherError;
 //!
-//!     #[sandboxed(name = "weather", on_failure = |failure| Err(WeatherError::Sandbox(failure)))]
+//!     #[sandboxed(name = Self::NAME, on_failure = |failure| Err(WeatherError::Sandbox(failure)))]
 //!     async fn call(&self, city: String) -> Result<String, WeatherError> {
 //!         Err(WeatherError::NoSuchCity)
 //!     }

@@ -4,7 +4,11 @@
 
 const README: &str = include_str!("../../README.md");
 const PAGE: &str = include_str!("page.rs");
-const PROGRAMS: [&str; 2] = [include_str!("mcp.rs"), include_str!("rig.rs")];
+const PROGRAMS: [&str; 3] = [
+    include_str!("framework.rs"),
+    include_str!("mcp.rs"),
+    include_str!("rig.rs"),
+];
 
 /// The text without indentation.
 fn flush_left(text: &str) -> String {
@@ -20,7 +24,7 @@ fn stand_in_a_program_word_for_word() {
         .collect();
     assert_eq!(
         snippets.len(),
-        3,
+        4,
         "the README's snippets without a context of their own"
     );
     for snippet in snippets {

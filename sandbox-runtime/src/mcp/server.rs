@@ -16,7 +16,7 @@ use super::request::{Limits, Request};
 use crate::surroundings;
 
 /// Wraps a server, so that its answers report all failures in the same way, whatever its tools return: `isError: true`, the text
-/// [for the model](Failure::for_model), and the [`Failure`] in `_meta` under [`FAILURE`](super::FAILURE).
+/// [for the model](crate::Failure::for_model), and the [`Failure`](crate::Failure) in `_meta` under [`FAILURE`](super::FAILURE).
 ///
 /// It wraps any [`ServerHandler`] and is one itself: pass it to `serve`, or return it from the closure that makes a server for
 /// each session.
@@ -46,7 +46,7 @@ use crate::surroundings;
 ///   error gets the text and the data. The text of its own error type stays, in front. The empty answer of a tool that returns
 ///   `()` gets them too.
 /// - If another function failed, or the tool has another name for clients, an error that quotes the failure gets the data. It
-///   quotes the text for the model, the text of the [`Failure`], or that of its [`SandboxError`](crate::SandboxError).
+///   quotes the text for the model, the text of the [`Failure`](crate::Failure), or that of its [`SandboxError`](crate::SandboxError).
 /// - A result that is the text for the model and nothing else, such as that of a tool that returns a `String`, is marked as an
 ///   error and gets the data.
 ///
