@@ -530,6 +530,28 @@ async fn by_hand_it_is_asked_for() {
     }
 }
 
+/// Fields that `thiserror` takes for a source, and fields that it does not.
+#[derive(Debug, thiserror::Error, ErrorVerdict)]
+enum Kept {
+    #[error(transparent)]
+    AsItIs(io::Error),
+    #[error("the file: {0}")]
+    AsAPart(io::Error),
+    #[error("the file {1}: {0}")]
+    BesideOthers(io::Error, u32),
+    #[error("{source}")]
+    ByName { source: io::Error },
+}
+
+#[test]
+fn what_is_only_shown_is_not_a_source() {
+    let missing = || io(ErrorKind::NotFound);
+    assert_eq!(meaning(&Kept::AsItIs(missing())), IGNORE);
+    assert_eq!(meaning(&Kept::AsAPart(missing())), RETRY);
+    assert_eq!(meaning(&Kept::BesideOthers(missing(), 1)), RETRY);
+    assert_eq!(meaning(&Kept::ByName { source: missing() }), IGNORE);
+}
+
 // ---- The text of an earlier error -----------------------------------------------------------------------------------
 
 macro_rules! hangs_after_an_error {
