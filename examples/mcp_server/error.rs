@@ -18,7 +18,7 @@ pub(crate) enum ToolError {
     Status(StatusCode),
     #[error("not a URL: {0}")]
     #[verdict(ignore)]
-    Url(#[from] hyper::http::uri::InvalidUri),
+    Url(#[from] hyper::http::Error),
     #[error("no answer: {0}")]
     NoAnswer(#[from] legacy::Error),
     #[error("the answer broke off: {0}")]

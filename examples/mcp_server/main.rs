@@ -3,7 +3,8 @@
 //! It uses MCP over its standard input and output. Its tools use real sockets and real files: it starts an HTTP service on a
 //! free port of this machine, which fails by script, and keeps its files in a folder that it removes at the end.
 //!
-//! - `weather`: the service answers 503 twice for every city, then works. The call is retried and succeeds.
+//! - `weather`: the service answers 503 twice to every call, then works. The call is retried and succeeds. All its attempts send
+//!   one key, by which the service knows them, and their parameters are read again from the request.
 //! - `visitors`: the service hangs. The call times out, and the breaker opens at once. Further calls are refused without a
 //!   request, and the text states for how long. Two seconds later a probe succeeds, and the breaker closes.
 //! - `send`: writes a message, and then waits for a receipt that never comes. It is not run again, and the text states that it
@@ -12,7 +13,7 @@
 //!   not count. The tool has a bug: it panics if the line does not exist. The client still gets an answer.
 //! - `ring`: rings a bell that hangs. It returns `()`, and the client still gets the failure: from the server, which is started
 //!   in `Sandboxed`.
-//! - `archive`: takes 20 seconds, unless its client cancels it.
+//! - `archive`: takes 20 seconds, unless its client cancels it. The tool has no part in that.
 //! - `status`: reports what the other tools have done.
 //!
 //! ```text
@@ -33,14 +34,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Empty};
-use hyper::{Uri, body::Bytes};
+use hyper::{Request, body::Bytes};
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use rmcp::handler::server::wrapper::{Json, Parameters};
-use rmcp::service::RequestContext;
-use rmcp::{RoleServer, tool, tool_router, transport};
+use rmcp::{tool, tool_router, transport};
 use sandbox_runtime::mcp::Sandboxed;
-use sandbox_runtime::{CircuitBreaker, sandboxed};
+use sandbox_runtime::{Attempt, CircuitBreaker, sandboxed};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::fs::{self, File};
@@ -105,8 +105,8 @@ impl Server {
     /// The weather in a city.
     #[sandboxed(timeout_ms = 2_000, backoff_base_ms = 50)]
     #[tool]
-    async fn weather(&self, Parameters(City { city }): Parameters<City>) -> Result<Json<Weather>, ToolError> {
-        let answer = self.get(&format!("/weather/{city}")).await?;
+    async fn weather(&self, Parameters(place): Parameters<City>) -> Result<Json<Weather>, ToolError> {
+        let answer = self.get(&format!("/weather/{}", place.city)).await?;
         Ok(Json(serde_json::from_slice(&answer)?))
     }
 
@@ -154,9 +154,9 @@ impl Server {
     }
 
     /// Copies the service's archive, part by part.
-    #[sandboxed(timeout_ms = 60_000, max_retries = 0, cancel = context.ct)]
+    #[sandboxed(timeout_ms = 60_000, max_retries = 0)]
     #[tool]
-    async fn archive(&self, context: RequestContext<RoleServer>) -> Result<String, ToolError> {
+    async fn archive(&self) -> Result<String, ToolError> {
         let mut file = File::create(self.folder.join("archive")).await?;
         for part in 0..1_000 {
             let bytes = self.get(&format!("/archive/{part}")).await?;
@@ -194,8 +194,11 @@ impl Server {
     }
 
     async fn get(&self, path: &str) -> Result<Bytes, ToolError> {
-        let url: Uri = format!("http://{}{path}", self.service).parse()?;
-        let response = self.client.get(url).await?;
+        let mut request = Request::get(format!("http://{}{path}", self.service));
+        if let Some(attempt) = Attempt::current() {
+            request = request.header(service::KEY, attempt.call_id().to_string());
+        }
+        let response = self.client.request(request.body(Empty::new())?).await?;
         if !response.status().is_success() {
             return Err(ToolError::Status(response.status()));
         }

@@ -8,9 +8,13 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use axum::extract::Path;
-use axum::{Router, http::StatusCode, routing::get};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::{Router, routing::get};
 use serde_json::json;
 use tokio::net::TcpListener;
+
+/// The header with the key of a call, the same for all its attempts.
+pub(crate) const KEY: &str = "idempotency-key";
 
 pub(crate) async fn start() -> std::io::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -25,11 +29,12 @@ pub(crate) async fn start() -> std::io::Result<SocketAddr> {
     Ok(address)
 }
 
-/// Fails the first two requests for each city.
-async fn weather(Path(city): Path<String>) -> Result<String, StatusCode> {
-    static REQUESTS: Mutex<Option<HashMap<String, u32>>> = Mutex::new(None);
+/// Fails the first two requests of each call, as the key that they have in common shows it.
+async fn weather(Path(city): Path<String>, headers: HeaderMap) -> Result<String, StatusCode> {
+    static REQUESTS: Mutex<Option<HashMap<HeaderValue, u32>>> = Mutex::new(None);
+    let key = headers.get(KEY).ok_or(StatusCode::BAD_REQUEST)?;
     let mut requests = REQUESTS.lock().map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
-    let count = requests.get_or_insert_default().entry(city.clone()).or_default();
+    let count = requests.get_or_insert_default().entry(key.clone()).or_default();
     *count += 1;
     match *count {
         1 | 2 => Err(StatusCode::SERVICE_UNAVAILABLE),

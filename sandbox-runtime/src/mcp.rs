@@ -114,9 +114,9 @@
 //!
 //! Each attempt needs parameters of its own. They are cloned if they can be. Others, `Parameters<T>` as a whole or with one variable
 //! for all of `T`, are read again from the request, for which the server has to be in [`Sandboxed`]. Without a request there is one
-//! attempt: in a call from Rust, also from another tool, in a server that is not in [`Sandboxed`], and for a tool that clients know
-//! by a name of which the attribute does not know. It knows the function's name and that of `#[tool(name = "..")]` below it; for
-//! others there is `name`.
+//! attempt: in a call from Rust, also from another tool, in a server that is not in [`Sandboxed`], of a function that is not a
+//! `#[tool]`, and for a tool that clients know by a name of which the attribute does not know. It knows the function's name and
+//! that of `#[tool(name = "..")]` below it; for others there is `name`.
 //!
 //! # Hints
 //!

@@ -147,6 +147,13 @@ impl Nested {
         self.order(Parameters(Order { items, customer })).await
     }
 
+    /// Not sandboxed, and the function that it calls has its name.
+    #[tool]
+    async fn order_elsewhere(&self, Parameters(Order { customer, .. }): Parameters<Order>) -> Result<String, String> {
+        let items = vec![Item(100)];
+        order_elsewhere(&self.0, Parameters(Order { items, customer })).await
+    }
+
     /// Calls itself, once.
     #[sandboxed(backoff_base_ms = 0, max_retries = 1)]
     #[tool]
@@ -170,12 +177,18 @@ impl Nested {
     }
 }
 
+#[sandboxed(backoff_base_ms = 0)]
+async fn order_elsewhere(state: &State, Parameters(order): Parameters<Order>) -> Result<String, String> {
+    attempt(state, order)
+}
+
 #[tokio::test(start_paused = true)]
 async fn from_the_request_that_is_theirs() {
     for (tool, answer, attempts) in [
         ("order", text("[1, 2] for Ada"), 3),
         ("orders.place", text("[1, 2] for Ada"), 3),
         ("order_something_else", error("[100] for Ada"), 1),
+        ("order_elsewhere", error("[100] for Ada"), 1),
         ("order_in_turn", error("[100] for Ada"), 1),
         // The outer one is run again, the inner one is not.
         ("order_again", error("[100] for Ada"), 2),

@@ -76,7 +76,14 @@ impl Expansion<'_> {
                 }
                 true if argument.parameters.is_some() => {
                     let probe = self.parameter_probe(argument);
-                    let tool = self.name_in_failures();
+                    // Of a request, only the tool that the client has called may read the arguments.
+                    let tool = match self.may_be_served() {
+                        true => {
+                            let name = self.name_in_failures();
+                            quote!(#private::Some(#name))
+                        }
+                        false => quote!(#private::None),
+                    };
                     quote!(#(#conditions)* let mut #slot = #probe.__sandboxed_parameter(#tool, #name);)
                 }
                 true => quote!(#(#conditions)* let mut #slot = #private::Some(#name);),

@@ -15,9 +15,7 @@ impl Expansion<'_> {
     /// tool of a server, which can report what the type cannot hold, and whether a function makes what is returned.
     pub(super) fn handler(&self) -> TokenStream {
         let private = self.private(self.return_span);
-        // A boxed future may be what `#[tool]` has made of the function.
-        let may_be_served = self.item.has_attribute("tool") || matches!(self.shape, Shape::Boxed(_));
-        let tool = may_be_served.then(|| quote!(tool));
+        let tool = self.may_be_served().then(|| quote!(tool));
         let on_failure = self.args.value(Key::OnFailure).map(|_| quote!(; on_failure));
         let returned = self.known();
         let handler = quote!(#private::handler!([#tool #on_failure] #returned));
@@ -27,6 +25,11 @@ impl Expansion<'_> {
             }
             _ => handler,
         }
+    }
+
+    /// Whether the function is, or may be, the tool of a server: a boxed future may be what `#[tool]` has made of it.
+    pub(super) fn may_be_served(&self) -> bool {
+        self.item.has_attribute("tool") || matches!(self.shape, Shape::Boxed(_))
     }
 
     /// The return type, of which the compiler is asked what it can do. A part that is opaque could be anything, and so could be

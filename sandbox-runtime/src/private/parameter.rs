@@ -79,7 +79,7 @@ impl<T, Q, H: CanRepeat> Parameter<T, Q, H> {
 }
 
 impl<W, T: Clone> ParameterProbe<(W, T)> {
-    pub fn __sandboxed_parameter(&self, _: &str, value: T) -> Parameter<T, (), Cloned> {
+    pub fn __sandboxed_parameter(&self, _: Option<&str>, value: T) -> Parameter<T, (), Cloned> {
         Parameter::new(value, Cloned)
     }
 }
@@ -99,19 +99,27 @@ mod of_request {
 
     /// What stands in `Parameters(..)`.
     impl<Q: DeserializeOwned> ReadParameter<(Parameters<Q>, Q)> {
-        pub fn __sandboxed_parameter(&self, tool: &str, value: Q) -> Parameter<Q, (), Read> {
-            Parameter::new(value, Read(surroundings::claim_arguments(tool)))
+        pub fn __sandboxed_parameter(&self, tool: Option<&str>, value: Q) -> Parameter<Q, (), Read> {
+            Parameter::new(value, Read(tool.and_then(surroundings::claim_arguments)))
         }
     }
 
     impl<Q: DeserializeOwned> ReadParameter<(Parameters<Q>, Parameters<Q>)> {
-        pub fn __sandboxed_parameter(&self, tool: &str, value: Parameters<Q>) -> Parameter<Parameters<Q>, (), Read> {
-            Parameter::new(value, Read(surroundings::claim_arguments(tool)))
+        pub fn __sandboxed_parameter(
+            &self,
+            tool: Option<&str>,
+            value: Parameters<Q>,
+        ) -> Parameter<Parameters<Q>, (), Read> {
+            Parameter::new(value, Read(tool.and_then(surroundings::claim_arguments)))
         }
     }
 
     impl<W, Q> WrappedParameter<(W, Parameters<Q>)> {
-        pub fn __sandboxed_parameter(&self, _: &str, value: Parameters<Q>) -> Parameter<Parameters<Q>, Q, Once> {
+        pub fn __sandboxed_parameter(
+            &self,
+            _: Option<&str>,
+            value: Parameters<Q>,
+        ) -> Parameter<Parameters<Q>, Q, Once> {
             Parameter::new(value, Once)
         }
     }
@@ -143,7 +151,7 @@ mod of_request {
 }
 
 impl<W, T> AnyParameter<(W, T)> {
-    pub fn __sandboxed_parameter(&self, _: &str, value: T) -> Parameter<T, T, Once> {
+    pub fn __sandboxed_parameter(&self, _: Option<&str>, value: T) -> Parameter<T, T, Once> {
         Parameter::new(value, Once)
     }
 }
