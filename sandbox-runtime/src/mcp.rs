@@ -112,8 +112,9 @@
 //!
 //! # Parameters of further attempts
 //!
-//! Each attempt needs parameters of its own. They are cloned if they can be. Others, `Parameters<T>` as a whole or with one variable
-//! for all of `T`, are read again from the request, for which the server has to be in [`Sandboxed`]. Without a request there is one
+//! Each attempt needs parameters of its own. They are cloned if they can be. Others are read again from the request, as a whole or
+//! taken apart, for which the server has to be in [`Sandboxed`], and their type to be written as `Parameters<T>`: the attribute does
+//! not see through an alias. Without a request there is one
 //! attempt: in a call from Rust, also from another tool, in a server that is not in [`Sandboxed`], of a function that is not a
 //! `#[tool]`, and for a tool that clients know by a name of which the attribute does not know. It knows the function's name and
 //! that of `#[tool(name = "..")]` below it; for others there is `name`.

@@ -9,3 +9,4 @@ mod issue_server;
 mod note_server;
 mod plugin_host;
 mod support;
+mod workspace_server;

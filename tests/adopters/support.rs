@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use rmcp::model::CallToolRequestParams;
-use rmcp::service::RunningService;
+use rmcp::service::{RunningService, ServiceError};
 use rmcp::{RoleClient, ServerHandler, ServiceExt};
+use sandbox_runtime::mcp::Sandboxed;
 use serde_json::Value;
 
 /// What the next requests come to.
@@ -14,6 +15,7 @@ pub(crate) enum Weather {
     Fine,
     Failing,
     Hanging,
+    Panicking,
 }
 
 /// A dependency: requests follow a script, and are fine when that is over.
@@ -44,6 +46,7 @@ impl World {
             Weather::Fine => Ok(()),
             Weather::Failing => Err(std::io::Error::other("connection reset")),
             Weather::Hanging => std::future::pending().await,
+            Weather::Panicking => panic!("the store is on fire"),
         }
     }
 }
@@ -60,13 +63,37 @@ impl Client {
         Client(().serve(near).await.unwrap())
     }
 
+    /// A client of a server that is started as the documentation has it.
+    pub(crate) async fn of_reporting(server: impl ServerHandler) -> Client {
+        let (near, far) = tokio::io::duplex(4_096);
+        tokio::spawn(async { Sandboxed::new(server).serve(far).await.unwrap().waiting().await });
+        Client(().serve(near).await.unwrap())
+    }
+
     /// The text of an answer, and whether it is marked as a failure.
     pub(crate) async fn call(&self, tool: &'static str, arguments: Value) -> (String, bool) {
-        let arguments = arguments.as_object().cloned().unwrap_or_default();
-        let params = CallToolRequestParams::new(tool).with_arguments(arguments);
-        let answer = serde_json::to_value(self.0.call_tool(params).await.unwrap()).unwrap();
+        let answer = self.answer(tool, arguments).await;
+        assert!(answer["content"].is_array(), "`{tool}` has no result: {answer}");
         let text = answer["content"][0]["text"].as_str().unwrap_or_default();
         (text.to_owned(), answer["isError"] == true)
+    }
+
+    /// The answer as it was sent: a result, or an error of the protocol.
+    pub(crate) async fn answer(&self, tool: &'static str, arguments: Value) -> Value {
+        let arguments = arguments.as_object().cloned().unwrap_or_default();
+        let params = CallToolRequestParams::new(tool).with_arguments(arguments);
+        match self.0.call_tool(params).await {
+            Ok(result) => serde_json::to_value(result).unwrap(),
+            Err(ServiceError::McpError(error)) => serde_json::to_value(error).unwrap(),
+            Err(error) => panic!("`{tool}` has no answer: {error}"),
+        }
+    }
+
+    /// The tools as they are listed.
+    pub(crate) async fn list(&self) -> Vec<Value> {
+        let tools = self.0.list_all_tools().await.unwrap();
+        let tools = tools.into_iter().map(|tool| serde_json::to_value(tool).unwrap());
+        tools.collect()
     }
 
     pub(crate) async fn tools(&self) -> Vec<String> {

@@ -63,6 +63,25 @@ servers! {
         }
     }
     {
+        #[sandboxed(backoff_base_ms = 0)]
+        #[tool]
+        async fn apart(
+            &self,
+            Parameters(Order { mut items, customer: name }): Parameters<Order>,
+        ) -> Result<String, String> {
+            items.push(Item(99));
+            attempt(&self.0, Order { items, customer: name })
+        }
+    }
+    {
+        #[sandboxed(backoff_base_ms = 0)]
+        #[tool]
+        async fn in_part(&self, Parameters(Order { items, .. }): Parameters<Order>) -> Result<String, String> {
+            let customer = nobody();
+            attempt(&self.0, Order { items, customer })
+        }
+    }
+    {
         #[sandboxed(policy = sandbox_runtime::Policy::new().backoff_base(std::time::Duration::ZERO))]
         #[tool]
         async fn under_a_policy(&self, Parameters(order): Parameters<Order>) -> Result<String, String> {
@@ -84,6 +103,8 @@ async fn by_every_attempt() {
         ("whole", "[1, 2] for nobody"),
         ("within", "[1, 2] for nobody"),
         ("changed", "[1, 2, 99] for nobody"),
+        ("apart", "[1, 2, 99] for nobody"),
+        ("in_part", "[1, 2] for nobody"),
         ("under_a_policy", "[1, 2] for nobody"),
     ] {
         for client in in_servers_that_report().await {

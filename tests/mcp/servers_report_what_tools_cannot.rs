@@ -295,6 +295,32 @@ fn may_be_done(tool: &str, limit: &str) -> String {
     format!("`{tool}` timed out after {limit}. It may have taken effect: check before you call it again.")
 }
 
+/// Tools without the attribute.
+struct Unguarded;
+
+#[tool_router(server_handler)]
+impl Unguarded {
+    #[tool]
+    fn at_once(&self) -> String {
+        panic!("a secret")
+    }
+
+    #[tool]
+    async fn later(&self) -> String {
+        tokio::task::yield_now().await;
+        panic!("a secret")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tool_that_nobody_guards_and_that_panics() {
+    let client = Client::of(|_| Sandboxed::new(Unguarded)).await;
+    for tool in ["at_once", "later"] {
+        let text = format!("`{tool}` crashed. The same call is likely to crash again: change it, or go on without it.");
+        assert_eq!(client.call(tool, json!({})).await, Ok(error(&text)), "{tool}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn answers_that_report_no_failure_are_left_alone() {
     for (tool, answer) in [

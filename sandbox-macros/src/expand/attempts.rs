@@ -6,6 +6,7 @@ use syn::Signature;
 
 use super::{Expansion, mixed_site_at};
 use crate::item::{Argument, Passing, Receiving, Shape};
+use crate::types::nameable;
 
 /// The name of a `self` that may be moved. The compiler's messages show it.
 const RENAMED_SELF: &str = "__self";
@@ -75,7 +76,6 @@ impl Expansion<'_> {
                     quote!(#(#conditions)* let mut #slot = #private::Some(#private::Clone::clone(&#name));)
                 }
                 true if argument.parameters.is_some() => {
-                    let probe = self.parameter_probe(argument);
                     // Of a request, only the tool that the client has called may read the arguments.
                     let tool = match self.may_be_served() {
                         true => {
@@ -84,7 +84,9 @@ impl Expansion<'_> {
                         }
                         false => quote!(#private::None),
                     };
-                    quote!(#(#conditions)* let mut #slot = #probe.__sandboxed_parameter(#tool, #name);)
+                    let found = self.found_parameter(argument, &tool);
+                    // The pattern stands there a second time.
+                    quote!(#(#conditions)* #[allow(unused_variables, unused_mut)] let mut #slot = #found;)
                 }
                 true => quote!(#(#conditions)* let mut #slot = #private::Some(#name);),
                 false => quote!(#(#conditions)* #[allow(clippy::used_underscore_binding)] let #slot = #name;),
@@ -98,11 +100,24 @@ impl Expansion<'_> {
         quote!(#receiver #(#keep)* #repeatable)
     }
 
-    /// Finds out how attempts can have a parameter.
-    fn parameter_probe(&self, argument: &Argument) -> TokenStream {
+    /// What attempts get a variable of a parameter from: the variable itself, or what its pattern finds in the whole once more.
+    fn found_parameter(&self, argument: &Argument, tool: &TokenStream) -> TokenStream {
         let span = mixed_site_at(argument.span);
-        let (private, name, ty) = (self.private(span), &argument.name, &argument.parameters);
-        quote_spanned!(span=> #private::parameter::<#ty, _>(&#name))
+        let (private, name) = (self.private(span), &argument.name);
+        let whole = argument.parameters.as_ref().map(|parameter| {
+            let (pattern, ty) = (&parameter.pat, nameable(&parameter.ty));
+            (pattern, ty)
+        });
+        let Some((pattern, ty)) = whole else {
+            return TokenStream::new();
+        };
+        quote_spanned! {span=>
+            #private::parameter::<#ty, _>(&#name).__sandboxed_parameter(
+                #tool,
+                #name,
+                |#pattern| #name,
+            )
+        }
     }
 
     /// The parameters that attempts may have to read again.

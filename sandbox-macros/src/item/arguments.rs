@@ -7,9 +7,7 @@ use syn::{Attribute, FnArg, Lifetime, Pat, PatIdent, PatType, ReceiverKind, Sign
 use super::Item;
 use super::prelude::unused_mut;
 use super::uses::{mentions, self_uses};
-use crate::types::{
-    is_generic, is_mutable_reference, is_primitive, is_shared_reference, lifetimes_in, nameable, ungrouped,
-};
+use crate::types::{is_generic, is_mutable_reference, is_primitive, is_shared_reference, lifetimes_in, ungrouped};
 
 /// A variable that every attempt needs for itself.
 pub(crate) struct Argument {
@@ -28,8 +26,8 @@ pub(crate) struct Argument {
     pub(crate) is_mentioned: bool,
     /// Tells whether its type names a type parameter of the function.
     pub(crate) is_generic: bool,
-    /// The type of its parameter, if that is called `Parameters`, as rmcp's is, and the variable is all of it or all within.
-    pub(crate) parameters: Option<Type>,
+    /// Its parameter, if the type of that is called `Parameters`, as rmcp's is.
+    pub(crate) parameters: Option<PatType>,
 }
 
 /// How an attempt gets a variable.
@@ -141,7 +139,7 @@ impl Item {
         let is_whole_parameter = matches!(&*input.pat, Pat::Ident(PatIdent { subpat: None, .. }));
         let passing = Passing::of(&input.pat, Some(&input.ty));
         let is_generic = is_generic(&input.ty, &self.signature.generics);
-        let parameters = parameters(&input.pat, &input.ty);
+        let parameters = is_parameters(&input.ty).then(|| input.clone());
         for_each_binding(&mut input.pat.clone(), &mut |binding| {
             let of_name = passing.iter().find(|(name, _)| *name == binding.ident);
             arguments.push(Argument {
@@ -158,7 +156,7 @@ impl Item {
                 passing: of_name.map_or(Passing::Cloned, |(_, passing)| *passing),
                 is_mentioned: self.mentions(&binding.ident),
                 is_generic,
-                parameters: parameters.clone(),
+                parameters: parameters.clone().filter(|_| binding.by_ref.is_none()),
             });
         });
     }
@@ -234,29 +232,11 @@ impl Item {
     }
 }
 
-/// The type of a parameter that is called `Parameters`, if its pattern has one variable for all of it.
-fn parameters(pattern: &Pat, ty: &Type) -> Option<Type> {
-    const NAME: &str = "Parameters";
-    let is_named = |path: &syn::Path| path.segments.last().is_some_and(|last| last.ident == NAME);
-    let is_variable = |pattern: &Pat| {
-        matches!(
-            pattern,
-            Pat::Ident(PatIdent {
-                by_ref: None,
-                subpat: None,
-                ..
-            })
-        )
-    };
-    let is_one_variable = match pattern {
-        Pat::TupleStruct(tuple) => {
-            is_named(&tuple.path) && tuple.elems.len() == 1 && tuple.elems.iter().all(is_variable)
-        }
-        other => is_variable(other),
-    };
+/// Tells whether a type is called `Parameters`.
+fn is_parameters(ty: &Type) -> bool {
     match ungrouped(ty) {
-        Type::Path(path) if is_one_variable && is_named(&path.path) => Some(nameable(ty)),
-        _ => None,
+        Type::Path(path) => path.path.segments.last().is_some_and(|last| last.ident == "Parameters"),
+        _ => false,
     }
 }
 

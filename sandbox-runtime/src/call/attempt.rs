@@ -18,7 +18,7 @@ use crate::clock::saturating_add;
 use crate::failure::{AttemptEnd, Decision, FailureKind, Stop};
 use crate::text::sanitized;
 use crate::tool::Handler;
-use crate::tool::keep::{Keep, Last};
+use crate::tool::keep::{Keep, Keeps, Last};
 use crate::verdict::Verdict;
 
 pin_project! {

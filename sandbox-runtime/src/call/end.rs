@@ -7,7 +7,7 @@ use crate::breaker::Admission;
 use crate::failure::{Failure, FailureKind, PanicMessage, Refusal, Stop, millis};
 use crate::surroundings::CallEnd;
 use crate::tool::Handler;
-use crate::tool::keep::Last;
+use crate::tool::keep::{Keeps, Last};
 
 impl<S: Controls> CallState<S> {
     /// Ends the call with a success of the first attempt, which was not written down as [begun](Self::begin_attempt).
@@ -181,7 +181,12 @@ impl<S: Controls> CallState<S> {
             tool: self.controls.name(),
             call_id: self.call_id(),
             attempts: self.attempts,
-            max_attempts: policy.max_attempts(),
+            // Further ones were not possible if there is nothing to hand to them.
+            max_attempts: if self.controls.handler().has_arguments() {
+                policy.max_attempts()
+            } else {
+                1
+            },
             elapsed_ms: millis(self.elapsed()),
             timeout_ms: millis(policy.timeout),
             deadline_ms: self.deadline().map(millis),

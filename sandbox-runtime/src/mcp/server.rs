@@ -2,6 +2,10 @@
 
 use std::borrow::Cow;
 use std::error::Error;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use rmcp::model;
@@ -153,7 +157,8 @@ impl<S: ServerHandler> ServerHandler for Sandboxed<S> {
         let connection = context.extensions.get::<Connection>();
         let _answering = connection.map(|connection| connection.begin(context.id.clone(), observed.clone()));
         let peer = context.peer.clone();
-        let call = self.server.call_tool(request, context);
+        let tool = request.name.clone();
+        let call = answered(&tool, self.server.call_tool(request, context));
         let call = surroundings::attach(observed.clone(), call);
         let answer = sending(call, messages, peer).await;
         observed.observation().complete(answer)
@@ -209,5 +214,26 @@ impl<S: ServerHandler> ServerHandler for Sandboxed<S> {
 
     fn get_info(&self) -> model::ServerConfig {
         self.server.get_info()
+    }
+}
+
+/// Answers also where `call` panics: of a tool that is not async, and of one without the attribute, nobody else catches that.
+async fn answered(
+    tool: &str,
+    call: impl Future<Output = Result<model::CallToolResponse, ErrorData>>,
+) -> Result<model::CallToolResponse, ErrorData> {
+    let mut call = pin!(call);
+    let caught = poll_fn(|cx| {
+        // It is not polled again.
+        let poll = catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(cx)));
+        poll.map_or_else(|_| Poll::Ready(None), |poll| poll.map(Some))
+    });
+    match caught.await {
+        Some(answer) => answer,
+        None => {
+            let text =
+                format!("`{tool}` crashed. The same call is likely to crash again: change it, or go on without it.");
+            Ok(model::CallToolResult::error(vec![model::ContentBlock::text(text)]).into())
+        }
     }
 }

@@ -43,10 +43,19 @@ impl<T, Q, H: fmt::Debug> fmt::Debug for Parameter<T, Q, H> {
 #[derive(Debug)]
 pub struct Cloned;
 
-/// From the request, if there is one.
+/// From the request, if there is one: all that the parameter was, and then the variable's part of it.
 #[cfg(feature = "rmcp")]
-#[derive(Debug)]
-pub struct Read(Option<std::sync::Arc<rmcp::model::JsonObject>>);
+pub struct Read<W, T> {
+    request: Option<std::sync::Arc<rmcp::model::JsonObject>>,
+    part: fn(W) -> T,
+}
+
+#[cfg(feature = "rmcp")]
+impl<W, T> fmt::Debug for Read<W, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Read").finish_non_exhaustive()
+    }
+}
 
 /// Not at all.
 #[derive(Debug)]
@@ -79,15 +88,13 @@ impl<T, Q, H: CanRepeat> Parameter<T, Q, H> {
 }
 
 impl<W, T: Clone> ParameterProbe<(W, T)> {
-    pub fn __sandboxed_parameter(&self, _: Option<&str>, value: T) -> Parameter<T, (), Cloned> {
+    pub fn __sandboxed_parameter(&self, _: Option<&str>, value: T, _: fn(W) -> T) -> Parameter<T, (), Cloned> {
         Parameter::new(value, Cloned)
     }
 }
 
 #[cfg(feature = "rmcp")]
 mod of_request {
-    use std::sync::Arc;
-
     use rmcp::handler::server::wrapper::Parameters;
     use rmcp::model::JsonObject;
     use serde::de::DeserializeOwned;
@@ -97,20 +104,15 @@ mod of_request {
     use crate::surroundings;
     use crate::tool::attempts::Attempts;
 
-    /// What stands in `Parameters(..)`.
-    impl<Q: DeserializeOwned> ReadParameter<(Parameters<Q>, Q)> {
-        pub fn __sandboxed_parameter(&self, tool: Option<&str>, value: Q) -> Parameter<Q, (), Read> {
-            Parameter::new(value, Read(tool.and_then(surroundings::claim_arguments)))
-        }
-    }
-
-    impl<Q: DeserializeOwned> ReadParameter<(Parameters<Q>, Parameters<Q>)> {
+    impl<Q: DeserializeOwned, T> ReadParameter<(Parameters<Q>, T)> {
         pub fn __sandboxed_parameter(
             &self,
             tool: Option<&str>,
-            value: Parameters<Q>,
-        ) -> Parameter<Parameters<Q>, (), Read> {
-            Parameter::new(value, Read(tool.and_then(surroundings::claim_arguments)))
+            value: T,
+            part: fn(Parameters<Q>) -> T,
+        ) -> Parameter<T, (), Read<Parameters<Q>, T>> {
+            let request = tool.and_then(surroundings::claim_arguments);
+            Parameter::new(value, Read { request, part })
         }
     }
 
@@ -119,39 +121,37 @@ mod of_request {
             &self,
             _: Option<&str>,
             value: Parameters<Q>,
+            _: fn(W) -> Parameters<Q>,
         ) -> Parameter<Parameters<Q>, Q, Once> {
             Parameter::new(value, Once)
         }
     }
 
-    impl<T: DeserializeOwned, const RETRIED: bool> TakeParameter<T, (), Read> for Attempts<RETRIED> {
-        fn take(parameter: &mut Parameter<T, (), Read>, _: bool) -> T {
+    impl<W: DeserializeOwned, T, const RETRIED: bool> TakeParameter<T, (), Read<W, T>> for Attempts<RETRIED> {
+        fn take(parameter: &mut Parameter<T, (), Read<W, T>>, _: bool) -> T {
             if let Some(value) = parameter.value.take() {
                 return value;
             }
-            let Read(Some(arguments)) = &parameter.how else {
+            let Read { request, part } = &parameter.how;
+            let Some(arguments) = request else {
                 unreachable!("a call that cannot read its arguments again makes one attempt");
             };
-            match read(arguments) {
-                Ok(value) => value,
+            match serde_json::from_value(Value::Object(JsonObject::clone(arguments))) {
+                Ok(whole) => part(whole),
                 Err(error) => panic!("the arguments cannot be read again: {error}"),
             }
         }
     }
 
-    impl CanRepeat for Read {
+    impl<W, T> CanRepeat for Read<W, T> {
         fn can_repeat(&self) -> bool {
-            self.0.is_some()
+            self.request.is_some()
         }
-    }
-
-    fn read<T: DeserializeOwned>(arguments: &Arc<JsonObject>) -> Result<T, serde_json::Error> {
-        serde_json::from_value(Value::Object(JsonObject::clone(arguments)))
     }
 }
 
 impl<W, T> AnyParameter<(W, T)> {
-    pub fn __sandboxed_parameter(&self, _: Option<&str>, value: T) -> Parameter<T, T, Once> {
+    pub fn __sandboxed_parameter(&self, _: Option<&str>, value: T, _: fn(W) -> T) -> Parameter<T, T, Once> {
         Parameter::new(value, Once)
     }
 }

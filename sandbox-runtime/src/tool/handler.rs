@@ -36,12 +36,6 @@ pub trait Handler<R>: Keeps {
     /// Tells whether every attempt counts on the breaker, and not only the error with which the call ends.
     fn counts_attempts(&self) -> bool;
 
-    /// Tells whether there are arguments for a further attempt.
-    #[inline]
-    fn has_arguments(&self) -> bool {
-        true
-    }
-
     /// What the caller gets of a call that ended with `last`, the outcome of its last attempt or the failure that is there
     /// instead. `refusal` is set when a further attempt was due and the breaker refused it.
     fn finish(&self, attempts: u32, last: Result<R, Failure>, refusal: Option<Refusal>) -> Self::Returned;
@@ -198,7 +192,7 @@ impl<R, H: Handler<R>, W: Keep> Handler<R> for Keeping<H, W> {
 #[diagnostic::on_unimplemented(
     message = "`is_error = retry` is for tools that return rmcp's `CallToolResult`",
     label = "there is no `is_error` in what this function returns",
-    note = "remove it; the feature `rmcp` of `sandbox-runtime` has to be on for a `CallToolResult`"
+    note = "remove it, or put it on the methods that return one; the feature `rmcp` of `sandbox-runtime` has to be on for a `CallToolResult`"
 )]
 pub trait RetriedIsError {
     /// The handler that reads a retry in them.
@@ -225,6 +219,11 @@ impl<H> sealed::Handler for Repeating<H> {}
 
 impl<H: Keeps> Keeps for Repeating<H> {
     type Keep = H::Keep;
+
+    #[inline]
+    fn has_arguments(&self) -> bool {
+        self.has_arguments
+    }
 }
 
 impl<R, H: Handler<R>> Handler<R> for Repeating<H> {
@@ -247,11 +246,6 @@ impl<R, H: Handler<R>> Handler<R> for Repeating<H> {
     #[inline]
     fn counts_attempts(&self) -> bool {
         self.handler.counts_attempts()
-    }
-
-    #[inline]
-    fn has_arguments(&self) -> bool {
-        self.has_arguments
     }
 
     #[inline]

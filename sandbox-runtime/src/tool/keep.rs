@@ -26,10 +26,16 @@ pub trait Keep: sealed::Keep {
     fn give_back<R>(kept: Self::Kept<R>) -> Last<R>;
 }
 
-/// The handlers, which decide what a call keeps.
+/// The handlers, which decide what a call keeps, and know whether there is something to hand to a further attempt.
 pub trait Keeps: sealed::Handler {
     /// What it is.
     type Keep: Keep;
+
+    /// Tells whether there are arguments for a further attempt.
+    #[inline]
+    fn has_arguments(&self) -> bool {
+        true
+    }
 }
 
 /// Keeps the outcome as it is. The call is `Send` only if the outcome is.
