@@ -29,3 +29,4 @@ mod receivers;
 mod results_have_meanings;
 mod returned_futures;
 mod settings_reach_the_engine;
+mod tools_are_listed;

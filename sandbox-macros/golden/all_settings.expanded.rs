@@ -33,6 +33,9 @@ async fn get(&self, host: String, token: CancellationToken) -> Answer {
         __SANDBOXED_POLICY,
         crate::sandbox::private::CircuitBreaker::disabled(),
     );
+    crate::sandbox::private::inventory::submit!(
+        crate ::sandbox::private::SiteRef(& __SANDBOXED_SITE)
+    );
     let __sandboxed_breaker = crate::sandbox::private::GivenBreaker::given(
         self.breakers.of(&host),
     );

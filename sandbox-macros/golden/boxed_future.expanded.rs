@@ -9,6 +9,9 @@ fn read<'a>(
         __SANDBOXED_POLICY,
         ::sandbox_runtime::private::breaker(),
     );
+    ::sandbox_runtime::private::inventory::submit!(
+        ::sandbox_runtime::private::SiteRef(& __SANDBOXED_SITE)
+    );
     ::sandbox_runtime::private::Box::pin(async move {
         ::sandbox_runtime::private::execute_with_controls(
                 ::sandbox_runtime::private::constant(|| __SANDBOXED_POLICY),

@@ -9,6 +9,9 @@ pub async fn search(query: String, limit: usize) -> Result<Vec<Hit>, SearchError
         __SANDBOXED_POLICY,
         ::sandbox_runtime::private::breaker(),
     );
+    ::sandbox_runtime::private::inventory::submit!(
+        ::sandbox_runtime::private::SiteRef(& __SANDBOXED_SITE)
+    );
     let mut __sandboxed_argument_0 = ::sandbox_runtime::private::Some(query);
     ::sandbox_runtime::private::execute_with_controls(
             ::sandbox_runtime::private::constant(|| __SANDBOXED_POLICY),

@@ -7,6 +7,9 @@ async fn append(&mut self, entry: String) -> Result<(), String> {
         __SANDBOXED_POLICY,
         ::sandbox_runtime::private::CircuitBreaker::disabled(),
     );
+    ::sandbox_runtime::private::inventory::submit!(
+        ::sandbox_runtime::private::SiteRef(& __SANDBOXED_SITE)
+    );
     let mut __sandboxed_argument_0 = ::sandbox_runtime::private::Some(entry);
     let mut __sandboxed_call = ::sandbox_runtime::private::pin!(
         ::sandbox_runtime::private::call(::sandbox_runtime::private::constant(||

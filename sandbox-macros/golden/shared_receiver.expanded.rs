@@ -7,6 +7,9 @@ async fn fetch(&self) -> std::io::Result<Page> {
         ::sandbox_runtime::private::threshold(3)
             .cooldown(::sandbox_runtime::private::millis(1_000)),
     );
+    ::sandbox_runtime::private::inventory::submit!(
+        ::sandbox_runtime::private::SiteRef(& __SANDBOXED_SITE)
+    );
     ::sandbox_runtime::private::execute_with_controls(
             ::sandbox_runtime::private::constant(|| __SANDBOXED_POLICY),
             __SANDBOXED_SITE.breaker(),

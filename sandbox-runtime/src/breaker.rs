@@ -144,6 +144,11 @@ impl CircuitBreaker {
         Self::tripping(TripRule::Disabled)
     }
 
+    /// Tells whether it is one that never opens by itself.
+    pub(crate) const fn is_disabled(&self) -> bool {
+        matches!(self.machine.settings().trip_rule, TripRule::Disabled)
+    }
+
     const fn tripping(trip_rule: TripRule) -> Self {
         CircuitBreaker {
             machine: Machine::new(Settings {

@@ -57,6 +57,7 @@ pub mod mcp;
 mod policy;
 #[doc(hidden)]
 pub mod private;
+mod registry;
 #[cfg(feature = "rig")]
 pub mod rig;
 mod rules;
@@ -75,6 +76,7 @@ pub use config::SandboxConfig;
 pub use execute::execute_with_controls;
 pub use failure::{Failure, FailureKind, Refusal, SandboxError, SandboxResult};
 pub use policy::{Jitter, Policy, PolicyError};
+pub use registry::{BreakerStatus, ToolHandle, ToolStatus, Tools, tool, tools};
 pub use surroundings::budget::Budget;
 pub use surroundings::report::ToolExecutionResult;
 pub use tool::{FromFailure, HoldFailure, Outcome, Tool};

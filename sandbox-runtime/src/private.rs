@@ -8,6 +8,7 @@ mod mcp_return_type;
 mod parameter;
 mod return_type;
 
+pub use inventory;
 pub use std::boxed::Box;
 pub use std::clone::Clone;
 pub use std::module_path;

@@ -33,6 +33,7 @@ impl Expansion<'_> {
             #retried
             static #site: #private::ToolSite =
                 #private::ToolSite::new(#name, #private::module_path!(), #policy, #breaker);
+            #private::inventory::submit!(#private::SiteRef(&#site));
         }
     }
 

@@ -1,0 +1,271 @@
+//! [`tools`]: every annotated function of the program, and what can be known of it.
+
+use std::fmt;
+use std::ops::Deref;
+use std::panic::Location;
+
+use serde::{Serialize, Serializer};
+
+use crate::breaker::{BreakerState, CircuitBreaker};
+use crate::policy::Policy;
+use crate::site::{SiteRef, ToolSite};
+
+inventory::collect!(SiteRef);
+
+/// Every function of the program under `#[sandboxed]`, also before its first call: in the order of their paths.
+///
+/// Each is there once, whatever its type parameters. A function of a dependency is there if the linker has kept it: one of a
+/// library that nothing in the program refers to may not be. Naming anything of that library keeps all of it.
+///
+/// ```
+/// # use sandbox_runtime::{sandboxed, tools};
+/// #[sandboxed(timeout_ms = 2_000)]
+/// async fn search(query: String) -> Result<Vec<String>, String> {
+///     Ok(vec![query])
+/// }
+///
+/// # fn main() {
+/// for tool in tools() {
+///     println!("{}", tool.status());
+/// }
+/// assert_eq!(sandbox_runtime::tool("search").unwrap().name(), "search");
+/// # }
+/// ```
+#[must_use]
+pub fn tools() -> Tools {
+    let mut tools: Vec<_> = inventory::iter::<SiteRef>().map(|site| ToolHandle(site.0)).collect();
+    tools.sort_by_key(|tool| {
+        let place = tool.location();
+        (tool.module(), tool.name(), place.file(), place.line(), place.column())
+    });
+    Tools(tools)
+}
+
+/// The tools of the program: a list, a table for a terminal when displayed, and the [status](ToolHandle::status) of each as data.
+#[derive(Debug, Clone)]
+pub struct Tools(Vec<ToolHandle>);
+
+impl Deref for Tools {
+    type Target = [ToolHandle];
+
+    fn deref(&self) -> &[ToolHandle] {
+        &self.0
+    }
+}
+
+impl IntoIterator for Tools {
+    type Item = ToolHandle;
+    type IntoIter = std::vec::IntoIter<ToolHandle>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a Tools {
+    type Item = &'a ToolHandle;
+    type IntoIter = std::slice::Iter<'a, ToolHandle>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
+}
+
+impl Serialize for Tools {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(ToolHandle::status))
+    }
+}
+
+impl fmt::Display for Tools {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rows: Vec<_> = self.0.iter().map(|tool| tool.status().cells()).collect();
+        let header = ["tool", "breaker", "limit", "attempts", "place"].map(str::to_owned);
+        let rows = || std::iter::once(&header).chain(&rows);
+        let width = |column: usize| rows().map(|row| row[column].chars().count()).max().unwrap_or_default();
+        let widths = [0, 1, 2, 3].map(width);
+        for row in rows() {
+            for (cell, width) in row.iter().zip(widths) {
+                write!(f, "{cell:width$}  ")?;
+            }
+            writeln!(f, "{}", row[4])?;
+        }
+        Ok(())
+    }
+}
+
+/// The function of this name, or of this path: `"search"`, or `"shop::index::search"` if several modules have a function of that
+/// name. `None` if there is none, or if the name is that of several.
+///
+/// The name is the one that failures have for the tool; of a name that is a constant of a type, such as `Self::NAME`, only the
+/// function's own name is known.
+#[must_use]
+pub fn tool(name: &str) -> Option<ToolHandle> {
+    let is_meant = |tool: &ToolHandle| match name.rsplit_once("::") {
+        Some((module, name)) => tool.module() == module && tool.name() == name,
+        None => tool.name() == name,
+    };
+    let mut found = inventory::iter::<SiteRef>()
+        .map(|site| ToolHandle(site.0))
+        .filter(is_meant);
+    match (found.next(), found.next()) {
+        (Some(only), None) => Some(only),
+        _ => None,
+    }
+}
+
+/// A function under `#[sandboxed]`.
+#[derive(Clone, Copy)]
+pub struct ToolHandle(&'static ToolSite);
+
+impl ToolHandle {
+    /// The name that failures have for it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.0.info.name
+    }
+
+    /// The path of the module that it stands in.
+    #[must_use]
+    pub const fn module(&self) -> &'static str {
+        self.0.info.module
+    }
+
+    /// Where its attribute stands.
+    #[must_use]
+    pub const fn location(&self) -> &'static Location<'static> {
+        self.0.info.location
+    }
+
+    /// Its settings as the attribute has them. Of a function with `policy = ..` they are the defaults: what the expression gives is
+    /// known in its calls only.
+    #[must_use]
+    pub const fn policy(&self) -> Policy {
+        self.0.info.policy
+    }
+
+    /// The breaker that the attribute has made for it; `None` with `breaker = off`, and where the attribute names another one, which
+    /// its owner has.
+    #[must_use]
+    pub const fn breaker(&self) -> Option<&'static CircuitBreaker> {
+        if self.0.breaker.is_disabled() {
+            None
+        } else {
+            Some(&self.0.breaker)
+        }
+    }
+
+    /// How it is now, as data and as a line.
+    #[must_use]
+    pub fn status(&self) -> ToolStatus {
+        let location = self.location();
+        ToolStatus {
+            name: self.name(),
+            module: self.module(),
+            file: location.file(),
+            line: location.line(),
+            policy: self.policy(),
+            breaker: self.breaker().map(BreakerStatus::of),
+        }
+    }
+}
+
+impl fmt::Debug for ToolHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ToolHandle")
+            .field("name", &self.name())
+            .field("module", &self.module())
+            .finish_non_exhaustive()
+    }
+}
+
+/// How a tool is at a moment.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct ToolStatus {
+    /// The name that failures have for it.
+    pub name: &'static str,
+    /// The path of the module that it stands in.
+    pub module: &'static str,
+    /// The file in which its attribute stands.
+    pub file: &'static str,
+    /// The line in which its attribute stands.
+    pub line: u32,
+    /// Its settings as the attribute has them.
+    pub policy: Policy,
+    /// Its breaker, if it has one of its own.
+    pub breaker: Option<BreakerStatus>,
+}
+
+/// How a breaker is at a moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct BreakerStatus {
+    /// `closed`, `open`, `half_open` or `forced_open`.
+    pub state: &'static str,
+    /// The failures counted: in a row, or in the window.
+    pub failures: u32,
+    /// How many of them open it.
+    pub threshold: u32,
+    /// The rest of the cooldown in milliseconds, rounded up; `None` unless it is open.
+    pub retry_after_ms: Option<u64>,
+}
+
+impl BreakerStatus {
+    fn of(breaker: &CircuitBreaker) -> BreakerStatus {
+        let (state, retry_after_ms) = match breaker.state() {
+            BreakerState::Closed => ("closed", None),
+            BreakerState::Open { retry_after } => ("open", Some(crate::failure::millis(retry_after))),
+            BreakerState::HalfOpen => ("half_open", None),
+            BreakerState::ForcedOpen => ("forced_open", None),
+        };
+        BreakerStatus {
+            state,
+            failures: breaker.failure_count(),
+            threshold: breaker.threshold(),
+            retry_after_ms,
+        }
+    }
+}
+
+/// A line for a terminal.
+impl fmt::Display for ToolStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.cells().join("  "))
+    }
+}
+
+impl ToolStatus {
+    fn cells(&self) -> [String; 5] {
+        let breaker = self
+            .breaker
+            .as_ref()
+            .map_or_else(|| "-".to_owned(), BreakerStatus::to_string);
+        let limit = match self.policy.timeout {
+            Policy::NO_TIMEOUT => "-".to_owned(),
+            limit => format!("{} ms", limit.as_millis()),
+        };
+        [
+            format!("{}::{}", self.module, self.name),
+            breaker,
+            limit,
+            self.policy.max_attempts().to_string(),
+            format!("{}:{}", self.file, self.line),
+        ]
+    }
+}
+
+impl fmt::Display for BreakerStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let BreakerStatus {
+            state,
+            failures,
+            threshold,
+            retry_after_ms,
+        } = self;
+        match retry_after_ms {
+            Some(millis) => write!(f, "{state} for {millis} ms"),
+            None => write!(f, "{state}, {failures} of {threshold}"),
+        }
+    }
+}
