@@ -1,6 +1,13 @@
 """What the server of `examples/mcp_server` has to answer, as JSON on the wire."""
 
+import re
+
 FAILURE = "sandboxed/failure"
+
+CALL_ID = "32 hexadecimal digits"
+
+# What a request may take, of which a call gets what is left.
+REQUEST_LIMIT_MS = 55_000
 
 DESCRIPTIONS = {
     "archive": "Copies the service's archive, part by part.",
@@ -46,9 +53,10 @@ def failure(text, tool, **facts):
     """An error of the engine's: the text, and the same as data."""
     data = {
         "tool": tool,
+        "call_id": CALL_ID,
         "attempts": 1,
         "max_attempts": 3,
-        "deadline_ms": 55_000,
+        "deadline_ms": REQUEST_LIMIT_MS,
         "retry_after_ms": None,
         "may_have_executed": True,
         "idempotent": True,
@@ -114,4 +122,9 @@ def without_times(answer):
     times = {"elapsed_ms": data.pop("elapsed_ms", None)}
     if data.get("retry_after_ms") is not None:
         times["retry_after_ms"], data["retry_after_ms"] = data["retry_after_ms"], None
+    # These two differ from call to call. What has not the right form stays, and equals nothing that is expected.
+    if re.fullmatch("[0-9a-f]{32}", data.get("call_id") or ""):
+        data["call_id"] = CALL_ID
+    if REQUEST_LIMIT_MS - 1_000 < (data.get("deadline_ms") or 0) <= REQUEST_LIMIT_MS:
+        data["deadline_ms"] = REQUEST_LIMIT_MS
     return answer, times
