@@ -19,13 +19,16 @@ use packed::State;
 use settings::{Settings, TripRule};
 
 pub use settings::Counting;
-use transition::Transition;
+pub use transition::{BreakerCause, BreakerPhase};
+
+pub(crate) use transition::Transition;
 
 pub(crate) use machine::Admission;
 pub(crate) use probe_scope::ProbeScope;
 
 use crate::clock::{self, Tick};
 use crate::failure::{Refusal, SandboxError};
+use crate::{gate, observe};
 
 /// A circuit breaker: opens after failures, refuses attempts for a cooldown, then lets probes decide.
 ///
@@ -299,10 +302,20 @@ impl CircuitBreaker {
         self.machine.release(admission);
     }
 
-    /// Receives every transition once, from the caller that made it. This is where an observer will be attached; until
-    /// then transitions are dropped.
+    /// Receives every transition once, from the caller that made it.
     #[inline]
-    fn on_transition(&self, _: Option<Transition>) {}
+    fn on_transition(&self, transition: Option<Transition>) {
+        if let Some(transition) = transition {
+            self.report(transition);
+        }
+    }
+
+    #[cold]
+    fn report(&self, transition: Transition) {
+        if gate::is_open() {
+            observe::breaker_changed(self.address(), transition);
+        }
+    }
 
     /// Returns whether every failed attempt is counted.
     #[inline]

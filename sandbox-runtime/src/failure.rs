@@ -16,7 +16,8 @@ use crate::call::current::CallId;
 pub(crate) use model_text::HumanMillis;
 pub use refusal::Refusal;
 pub use sandbox_error::{SandboxError, SandboxResult};
-pub(crate) use stop::{AttemptEnd, Decision, DelaySource, Stop};
+pub(crate) use stop::{AttemptEnd, Decision};
+pub use stop::{DelaySource, Stop};
 
 /// Everything the engine knows about a call that ended without an outcome of the tool's own.
 ///

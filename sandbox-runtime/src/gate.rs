@@ -12,6 +12,9 @@ static OPEN: AtomicU32 = AtomicU32::new(0);
 /// of an agent, and must not write a word for it that every call reads.
 pub(crate) const SCOPES: u32 = 1;
 
+/// Observers of the whole process: set and cleared, rarely.
+pub(crate) const OBSERVERS: u32 = 2;
+
 /// Tells whether a call has to look for surroundings.
 #[inline]
 pub(crate) fn is_open() -> bool {
@@ -24,4 +27,14 @@ pub(crate) fn open(kind: u32) {
     if OPEN.load(Ordering::Relaxed) & kind == 0 {
         OPEN.fetch_or(kind, Ordering::Relaxed);
     }
+}
+
+/// Closes the gate for a kind of which nothing is left.
+pub(crate) fn close(kind: u32) {
+    OPEN.fetch_and(!kind, Ordering::Relaxed);
+}
+
+/// Tells whether something of a kind exists.
+pub(crate) fn is_open_for(kind: u32) -> bool {
+    OPEN.load(Ordering::Relaxed) & kind != 0
 }

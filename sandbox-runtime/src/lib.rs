@@ -54,6 +54,7 @@ mod failure;
 mod gate;
 #[cfg(feature = "rmcp")]
 pub mod mcp;
+pub mod observe;
 mod policy;
 #[doc(hidden)]
 pub mod private;

@@ -114,6 +114,19 @@ pub fn tool(name: &str) -> Option<ToolHandle> {
     }
 }
 
+/// The function that has this breaker for its own.
+pub(crate) fn tool_of_breaker(address: usize) -> Option<ToolHandle> {
+    let mut sites = inventory::iter::<SiteRef>();
+    let site = sites.find(|site| std::ptr::from_ref(&site.0.breaker).addr() == address)?;
+    Some(ToolHandle(site.0))
+}
+
+impl From<SiteRef> for ToolHandle {
+    fn from(site: SiteRef) -> Self {
+        ToolHandle(site.0)
+    }
+}
+
 /// A function under `#[sandboxed]`.
 #[derive(Clone, Copy)]
 pub struct ToolHandle(&'static ToolSite);

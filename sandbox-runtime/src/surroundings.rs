@@ -5,6 +5,7 @@
 //! beside what it serves, that implements [`Attachment`].
 
 pub(crate) mod budget;
+mod observers;
 pub(crate) mod report;
 mod scope;
 #[cfg(test)]
@@ -19,9 +20,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::call::current::CallId;
 use crate::failure::{AttemptEnd, Decision, DelaySource, Failure, Refusal, Stop};
+use crate::gate;
+use crate::observe::{ObservedTool, Observer};
 use crate::verdict::Verdict;
 
+use observers::CallObservers;
 pub(crate) use scope::{Scope, attach, current};
 
 /// Something that surrounds calls and takes part in them. Every method has a default: an attachment implements those that
@@ -50,6 +55,11 @@ pub(crate) trait Attachment: Debug + Send + Sync {
 
     /// The poll is over, and the call has not ended in it.
     fn poll_ended(&self) {}
+
+    /// An observer of the calls inside.
+    fn observer(&self) -> Option<&Arc<dyn Observer>> {
+        None
+    }
 
     /// Tells whether an error that the tool returns in this poll is the doing of whoever called it.
     fn is_to_blame(&self) -> bool {
@@ -127,7 +137,8 @@ pub(crate) struct CallEnd<'a> {
 /// What surrounds one call.
 #[derive(Debug)]
 pub(crate) struct Surroundings {
-    scope: Arc<Scope>,
+    scope: Option<Arc<Scope>>,
+    observers: Option<Box<CallObservers>>,
     /// Whether a retry was taken that has not been made.
     owes_retry: bool,
     /// Attempts begun since the call came here, counted with those before.
@@ -148,11 +159,17 @@ impl fmt::Debug for Cancellation {
 }
 
 impl Surroundings {
-    /// Looks up what surrounds the caller; `None` if nothing concerns this call.
+    /// Looks up what surrounds the caller of a tool; `None` if nothing concerns this call.
     #[cold]
-    pub(crate) fn enter() -> Option<Surroundings> {
+    pub(crate) fn enter(tool: impl FnOnce() -> ObservedTool) -> Option<Surroundings> {
+        let scope = current();
+        let observers = CallObservers::of(scope.as_deref(), tool);
+        if scope.is_none() && observers.is_none() {
+            return None;
+        }
         Some(Surroundings {
-            scope: current()?,
+            scope,
+            observers: observers.map(Box::new),
             owes_retry: false,
             attempts: 0,
             is_attempt_under_way: false,
@@ -164,12 +181,30 @@ impl Surroundings {
     /// Resolves when something around the call is cancelled.
     #[cold]
     pub(crate) fn poll_cancelled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let find = || Cancellation(self.scope.attachments().filter_map(Attachment::cancelled).collect());
-        let cancellation = self.cancellation.get_or_insert_with(find);
-        match cancellation.0.iter_mut().any(|one| one.as_mut().poll(cx).is_ready()) {
+        if self.cancellation.is_none() {
+            let found = self.attachments().filter_map(Attachment::cancelled).collect();
+            self.cancellation = Some(Cancellation(found));
+        }
+        let cancellation = self
+            .cancellation
+            .iter_mut()
+            .flat_map(|cancellation| &mut cancellation.0);
+        match cancellation.into_iter().any(|one| one.as_mut().poll(cx).is_ready()) {
             true => Poll::Ready(()),
             false => Poll::Pending,
         }
+    }
+
+    /// The identity by which observers know the call.
+    pub(crate) fn call_id(&self) -> Option<CallId> {
+        self.observers.as_ref().map(|observers| observers.call_id)
+    }
+
+    /// From the closest to the outermost, and then those who only observe.
+    fn attachments(&self) -> impl Iterator<Item = &dyn Attachment> {
+        let scope = self.scope.iter().flat_map(|scope| scope.attachments());
+        let observers = self.observers.as_deref().map(|observers| observers as &dyn Attachment);
+        scope.chain(observers)
     }
 
     /// The attempts begun.
@@ -179,7 +214,7 @@ impl Surroundings {
 
     /// When everything around the call is over.
     pub(crate) fn ends(&self) -> Option<Instant> {
-        self.scope.ends()
+        self.scope.as_ref()?.ends()
     }
 
     #[cold]
@@ -187,7 +222,7 @@ impl Surroundings {
         self.owes_retry = false;
         self.attempts = attempt;
         self.is_attempt_under_way = true;
-        for attachment in self.scope.attachments() {
+        for attachment in self.attachments() {
             attachment.attempt_began(attempt);
         }
     }
@@ -198,7 +233,7 @@ impl Surroundings {
         if self.ends().is_some_and(|ends| ends <= Instant::now()) {
             return Poll::Ready(Err(Stop::DeadlineExceeded));
         }
-        for attachment in self.scope.attachments() {
+        for attachment in self.attachments() {
             match attachment.poll_admission(attempts + 1, cx) {
                 Poll::Ready(Ok(())) => {}
                 stopped_or_pending => return stopped_or_pending,
@@ -209,18 +244,18 @@ impl Surroundings {
 
     #[cold]
     pub(crate) fn poll_began(&self) {
-        self.scope.attachments().for_each(Attachment::poll_began);
+        self.attachments().for_each(Attachment::poll_began);
     }
 
     /// Tells whether an error of the tool is the doing of whoever called it.
     #[cold]
     pub(crate) fn is_to_blame(&self) -> bool {
-        self.scope.attachments().any(Attachment::is_to_blame)
+        self.attachments().any(Attachment::is_to_blame)
     }
 
     #[cold]
     pub(crate) fn poll_ended(&self) {
-        self.scope.attachments().for_each(Attachment::poll_ended);
+        self.attachments().for_each(Attachment::poll_ended);
     }
 
     /// Reports the end of an attempt, and what was decided to follow it. A retry that is denied becomes a stop.
@@ -235,16 +270,16 @@ impl Surroundings {
 
     #[cold]
     pub(crate) fn retry_scheduled(&self, retry: &Retry<'_>) {
-        for attachment in self.scope.attachments() {
+        for attachment in self.attachments() {
             attachment.retry_scheduled(retry);
         }
     }
 
     /// Takes a retry from everything around the call, or from nothing.
     fn take_retry(&mut self) -> bool {
-        for (granted, attachment) in self.scope.attachments().enumerate() {
+        for (granted, attachment) in self.attachments().enumerate() {
             if !attachment.take_retry() {
-                let granting = self.scope.attachments().take(granted);
+                let granting = self.attachments().take(granted);
                 granting.for_each(Attachment::return_retry);
                 return false;
             }
@@ -255,7 +290,7 @@ impl Surroundings {
 
     fn attempt_ended(&mut self, end: Option<AttemptEnd>) {
         if std::mem::take(&mut self.is_attempt_under_way) {
-            for attachment in self.scope.attachments() {
+            for attachment in self.attachments() {
                 attachment.attempt_ended(self.attempts, end);
             }
         }
@@ -273,9 +308,9 @@ impl Surroundings {
         let success = AttemptEnd::Returned(Verdict::Success);
         self.attempt_ended((end.stop == Stop::Succeeded).then_some(success));
         if std::mem::take(&mut self.owes_retry) {
-            self.scope.attachments().for_each(Attachment::return_retry);
+            self.attachments().for_each(Attachment::return_retry);
         }
-        let attachments = self.scope.attachments();
+        let attachments = self.attachments();
         attachments.fold(false, |is_reported, attachment| attachment.call_ended(end, is_reported));
     }
 }
@@ -292,6 +327,12 @@ impl Drop for Surroundings {
             });
         }
     }
+}
+
+/// Tells whether something may concern the calls of the caller. Where nothing does, that is all that a call looks at.
+#[inline]
+pub(crate) fn may_concern_caller() -> bool {
+    gate::is_open_for(gate::OBSERVERS) || scope::is_within_one()
 }
 
 /// Leaves a failure to what surrounds the caller, for a tool whose return type cannot hold it; gives it back if nothing there
@@ -316,11 +357,18 @@ pub(crate) fn keep_unreturnable(failure: Failure) -> Result<(), Failure> {
 /// The arguments of the request around the caller, if it is a call of that tool and nobody has asked for them yet.
 #[cfg(feature = "rmcp")]
 pub(crate) fn claim_arguments(tool: &str) -> Option<Arc<rmcp::model::JsonObject>> {
-    if !crate::gate::is_open() {
+    if !gate::is_open() {
         return None;
     }
     let scope = current()?;
     scope
         .attachments()
         .find_map(|attachment| attachment.claim_arguments(tool))
+}
+
+/// The observers of the scope that the caller runs in.
+pub(crate) fn observers_around() -> Vec<Arc<dyn Observer>> {
+    let scope = current();
+    let observers = scope.iter().flat_map(|scope| scope.attachments());
+    observers.filter_map(Attachment::observer).cloned().collect()
 }

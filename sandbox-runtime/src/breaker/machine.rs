@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use super::packed::{Generation, OpenCounts, PackedState, ProbeCounts, State, Word};
 use super::settings::Settings;
-use super::transition::{Cause, Transition};
+use super::transition::{BreakerCause, Transition};
 use super::window::Window;
 use crate::clock::Reading;
 
@@ -88,7 +88,12 @@ impl<W: Word> Machine<W> {
         }
         let closed = PackedState::new(State::Closed, generation.next());
         self.leave_half_open(generation, |current| {
-            self.try_transition(current, closed, Cause::ProbesSucceeded, self.failures_in(current))
+            self.try_transition(
+                current,
+                closed,
+                BreakerCause::ProbesSucceeded,
+                self.failures_in(current),
+            )
         })
     }
 
@@ -107,7 +112,9 @@ impl<W: Word> Machine<W> {
 
     #[cold]
     fn fail_probe(&self, generation: Generation, now: Reading) -> Option<Transition> {
-        self.leave_half_open(generation, |current| self.reopen(current, now, Cause::ProbeFailed))
+        self.leave_half_open(generation, |current| {
+            self.reopen(current, now, BreakerCause::ProbeFailed)
+        })
     }
 
     /// Takes back an admission whose attempt had no result: nothing is counted, and a probe's slot is free. This never
@@ -142,7 +149,7 @@ impl<W: Word> Machine<W> {
                     return None;
                 }
                 State::Open | State::HalfOpen => {
-                    let transition = self.reopen(current, at, Cause::RecordedByHand);
+                    let transition = self.reopen(current, at, BreakerCause::RecordedByHand);
                     if transition.is_some() {
                         return transition;
                     }
@@ -161,7 +168,7 @@ impl<W: Word> Machine<W> {
                 State::Open | State::HalfOpen => {
                     let closed = PackedState::new(State::Closed, current.generation().next());
                     let failures = self.failures_in(current);
-                    let transition = self.try_transition(current, closed, Cause::RecordedByHand, failures);
+                    let transition = self.try_transition(current, closed, BreakerCause::RecordedByHand, failures);
                     if transition.is_some() {
                         return transition;
                     }
@@ -175,16 +182,16 @@ impl<W: Word> Machine<W> {
 impl<W: Word> Machine<W> {
     /// Closes the breaker from any state; with a threshold of zero it is forced open.
     pub(super) fn reset(&self) -> Option<Transition> {
-        self.force(self.settings.initial_state(), Cause::Reset)
+        self.force(self.settings.initial_state(), BreakerCause::Reset)
     }
 
     pub(super) fn force_open(&self) -> Option<Transition> {
-        self.force(State::ForcedOpen, Cause::ForcedOpen)
+        self.force(State::ForcedOpen, BreakerCause::ForcedOpen)
     }
 
     /// Begins a new generation in any case, which clears the counts; if the state stays the same, that is not a
     /// transition.
-    fn force(&self, state: State, cause: Cause) -> Option<Transition> {
+    fn force(&self, state: State, cause: BreakerCause) -> Option<Transition> {
         loop {
             let current = self.load_state();
             let forced = PackedState::new(state, current.generation().next());
@@ -201,11 +208,11 @@ impl<W: Word> Machine<W> {
     #[inline(never)]
     fn trip(&self, generation: Generation, failures: u32, now: impl Fn() -> Reading) -> Option<Transition> {
         let closed = PackedState::new(State::Closed, generation);
-        self.open(closed, 0, now(), Cause::ThresholdReached, failures)
+        self.open(closed, 0, now(), BreakerCause::ThresholdReached, failures)
     }
 
     /// Opens the breaker again after a failure in `current`, with the cooldown doubled.
-    fn reopen(&self, current: PackedState, now: Reading, cause: Cause) -> Option<Transition> {
+    fn reopen(&self, current: PackedState, now: Reading, cause: BreakerCause) -> Option<Transition> {
         let backoff_exponent = Ord::min(current.backoff_exponent() + 1, PackedState::MAX_EXPONENT);
         self.open(current, backoff_exponent, now, cause, self.failures_in(current))
     }
@@ -215,7 +222,7 @@ impl<W: Word> Machine<W> {
         current: PackedState,
         backoff_exponent: u32,
         now: Reading,
-        cause: Cause,
+        cause: BreakerCause,
         failures: u32,
     ) -> Option<Transition> {
         let until = now.tick.saturating_add(self.settings.cooldown_at(backoff_exponent));
@@ -255,7 +262,13 @@ impl<W: Word> Machine<W> {
 
     /// Makes the transition unless the state has left `from`, where `failures` were counted.
     #[expect(clippy::cast_possible_truncation, reason = "the exponent has 5 bits")]
-    fn try_transition(&self, from: PackedState, to: PackedState, cause: Cause, failures: u32) -> Option<Transition> {
+    fn try_transition(
+        &self,
+        from: PackedState,
+        to: PackedState,
+        cause: BreakerCause,
+        failures: u32,
+    ) -> Option<Transition> {
         self.state.compare_exchange(from.word(), to.word()).ok()?;
         Some(Transition {
             from: from.state(),

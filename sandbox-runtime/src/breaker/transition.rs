@@ -2,6 +2,43 @@
 
 use super::packed::State;
 
+/// The states of a breaker, without what belongs to them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BreakerPhase {
+    /// Attempts pass.
+    Closed,
+    /// Attempts are refused until the cooldown is over.
+    Open,
+    /// Attempts pass as probes.
+    HalfOpen,
+    /// Attempts are refused until a reset.
+    ForcedOpen,
+}
+
+impl BreakerPhase {
+    /// `closed`, `open`, `half_open` or `forced_open`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            BreakerPhase::Closed => "closed",
+            BreakerPhase::Open => "open",
+            BreakerPhase::HalfOpen => "half_open",
+            BreakerPhase::ForcedOpen => "forced_open",
+        }
+    }
+}
+
+impl From<State> for BreakerPhase {
+    fn from(state: State) -> Self {
+        match state {
+            State::Closed => BreakerPhase::Closed,
+            State::Open => BreakerPhase::Open,
+            State::HalfOpen => BreakerPhase::HalfOpen,
+            State::ForcedOpen => BreakerPhase::ForcedOpen,
+        }
+    }
+}
+
 /// A change of state, returned once, to the caller that made it.
 ///
 /// The transitions of a breaker form a chain: each one leaves the state that the one before it entered. Opening again
@@ -13,7 +50,7 @@ use super::packed::State;
 pub(crate) struct Transition {
     pub(crate) from: State,
     pub(crate) to: State,
-    pub(crate) cause: Cause,
+    pub(crate) cause: BreakerCause,
     /// The failures counted when the breaker left `from`, including the one that made it leave.
     pub(crate) failures: u32,
     /// The probes that failed in a row since the breaker was last closed, including this one; at most 31 are counted. A
@@ -21,8 +58,10 @@ pub(crate) struct Transition {
     pub(crate) failed_probes: u8,
 }
 
+/// What made a breaker change its state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Cause {
+#[non_exhaustive]
+pub enum BreakerCause {
     /// The failures in a row, or in the window, reached the threshold.
     ThresholdReached,
     /// An attempt was requested after the cooldown.

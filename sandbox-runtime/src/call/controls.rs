@@ -8,6 +8,7 @@ use pin_project_lite::pin_project;
 
 use crate::breaker::CircuitBreaker;
 use crate::policy::Policy;
+use crate::site::SiteRef;
 use crate::tool::keep::Keeps;
 use crate::tool::label::BreakerRef;
 use crate::tool::{Tool, ToolLabel};
@@ -22,6 +23,8 @@ pub trait Controls {
     fn breaker(&self) -> &CircuitBreaker;
     /// The name that failures have for the tool.
     fn name(&self) -> &'static str;
+    /// The annotated function, if it is one.
+    fn site(&self) -> Option<SiteRef>;
     /// Reads the outcomes, and makes what the caller gets.
     fn handler(&self) -> &Self::Handler;
     /// Resolves when the call is to end.
@@ -78,6 +81,10 @@ where
 
     fn name(&self) -> &'static str {
         self.label.name()
+    }
+
+    fn site(&self) -> Option<SiteRef> {
+        self.label.site()
     }
 
     #[inline]

@@ -17,8 +17,10 @@ use crate::breaker::{Admission, ProbeScope};
 use crate::clock::Moment;
 use crate::failure::{AttemptEnd, Decision, DelaySource, Refusal, Stop};
 use crate::gate;
+use crate::observe::ObservedTool;
 use crate::policy::Policy;
-use crate::surroundings::{Retry, Surroundings};
+use crate::registry::ToolHandle;
+use crate::surroundings::{self, Retry, Surroundings};
 use crate::tool::Handler;
 use crate::tool::keep::Last;
 use crate::verdict::Verdict;
@@ -402,21 +404,30 @@ impl<S: Controls> CallState<S> {
     /// Looks up what surrounds the call, and tells whether something does.
     #[cold]
     fn find_surroundings(mut self: Pin<&mut Self>) -> bool {
+        if self.rare.is_none() && !surroundings::may_concern_caller() {
+            return false;
+        }
         self.as_mut().enters_new_surroundings() || surroundings_in(self.project().rare).is_some()
     }
 
     /// Looks up what surrounds a call that has entered nothing yet, and tells whether that was found just now.
     #[cold]
     fn enters_new_surroundings(mut self: Pin<&mut Self>) -> bool {
-        let rare = self.as_mut().project().rare;
-        if surroundings_in(rare).is_none()
-            && let Some(found) = Surroundings::enter()
-        {
-            rare.get_or_insert_default().surroundings = Some(found);
-            self.note_start();
-            return true;
+        let this = self.as_mut().project();
+        if surroundings_in(this.rare).is_some() {
+            return false;
         }
-        false
+        let tool = || ObservedTool::new(this.controls.name(), this.controls.site().map(ToolHandle::from));
+        let Some(found) = Surroundings::enter(tool) else {
+            return false;
+        };
+        let rare = this.rare.get_or_insert_default();
+        // Observers know the call by its id, which the tool may have asked for before it came here.
+        let asked = rare.call_id;
+        rare.call_id = asked.or(found.call_id());
+        rare.surroundings = Some(found);
+        self.note_start();
+        true
     }
 
     /// The same at a later poll: the call may have been handed into a scope since.

@@ -16,8 +16,9 @@ pub(crate) enum AttemptEnd {
 }
 
 /// Why a call made no further attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stop {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Stop {
     /// The last attempt succeeded.
     Succeeded,
     /// The policy allows no further attempt.
@@ -50,9 +51,33 @@ pub(crate) enum Stop {
     Dropped,
 }
 
+impl Stop {
+    /// The reason in lower case, with underscores: for data.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Stop::Succeeded => "succeeded",
+            Stop::AttemptsExhausted => "attempts_exhausted",
+            Stop::NotRetryable => "not_retryable",
+            Stop::Ignored => "ignored",
+            Stop::NotIdempotent => "not_idempotent",
+            Stop::ArgumentsConsumed => "arguments_consumed",
+            Stop::HintTooLong => "hint_too_long",
+            Stop::NoTimeLeft => "no_time_left",
+            Stop::RetryBudgetSpent => "retry_budget_spent",
+            Stop::BreakerOpened => "breaker_opened",
+            Stop::Refused => "refused",
+            Stop::DeadlineExceeded => "deadline_exceeded",
+            Stop::Panicked => "panicked",
+            Stop::Cancelled => "cancelled",
+            Stop::Dropped => "dropped",
+        }
+    }
+}
+
 /// Who chose the delay before a retry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum DelaySource {
+pub enum DelaySource {
     /// The policy.
     Backoff,
     /// The dependency, by [`Verdict::Retry`].

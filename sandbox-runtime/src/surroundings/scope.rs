@@ -24,6 +24,14 @@ struct Entered {
     task: Cell<Option<task::Id>>,
 }
 
+impl Entered {
+    /// Tells whether the caller belongs to the future that has entered the scope.
+    #[inline]
+    fn is_own(&self) -> bool {
+        self.task.get() == task::try_id()
+    }
+}
+
 /// Attachments that surround the same calls.
 #[derive(Debug)]
 pub(crate) struct Scope {
@@ -85,8 +93,13 @@ pub(crate) async fn attach<F: Future>(attachment: Arc<dyn Attachment>, future: F
 
 /// The scope that the caller runs in.
 pub(crate) fn current() -> Option<Arc<Scope>> {
-    let own = |entered: &Entered| entered.task.get() == task::try_id();
     CURRENT
-        .try_with(|entered| own(entered).then(|| Arc::clone(&entered.scope)))
+        .try_with(|entered| entered.is_own().then(|| Arc::clone(&entered.scope)))
         .ok()?
+}
+
+/// Tells whether the caller runs in a scope.
+#[inline]
+pub(super) fn is_within_one() -> bool {
+    CURRENT.try_with(Entered::is_own).unwrap_or(false)
 }

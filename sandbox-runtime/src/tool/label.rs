@@ -15,6 +15,12 @@ pub trait ToolLabel: sealed::ToolLabel {
 
     /// What a call keeps of the breaker that it was given.
     fn breaker<'b>(&self, given: &'b CircuitBreaker) -> Self::Breaker<'b>;
+
+    /// The site of an annotated function.
+    #[doc(hidden)]
+    fn site(&self) -> Option<SiteRef> {
+        None
+    }
 }
 
 /// A way to the breaker of a call.
@@ -67,6 +73,10 @@ impl<F: Fn() -> SiteRef + Copy> ToolLabel for SiteLabel<F> {
     fn breaker(&self, _: &CircuitBreaker) -> SiteLabel<F> {
         *self
     }
+
+    fn site(&self) -> Option<SiteRef> {
+        Some((self.0)())
+    }
 }
 
 impl<F: Fn() -> SiteRef> BreakerRef for SiteLabel<F> {
@@ -93,6 +103,10 @@ impl<F: Fn() -> SiteRef> ToolLabel for SiteLabelBesideBreaker<F> {
     fn breaker<'b>(&self, given: &'b CircuitBreaker) -> &'b CircuitBreaker {
         given
     }
+
+    fn site(&self) -> Option<SiteRef> {
+        Some((self.0)())
+    }
 }
 
 /// A name that is a constant of a type. As the type of [`SiteRef`], this has no lifetime.
@@ -115,5 +129,9 @@ impl<L: ToolLabel, N: Fn() -> NameRef> ToolLabel for NamedLabel<L, N> {
     #[inline]
     fn breaker<'b>(&self, given: &'b CircuitBreaker) -> L::Breaker<'b> {
         self.0.breaker(given)
+    }
+
+    fn site(&self) -> Option<SiteRef> {
+        self.0.site()
     }
 }

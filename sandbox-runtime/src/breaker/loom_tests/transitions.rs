@@ -3,10 +3,10 @@
 use super::{Watched, at_once, explore};
 use crate::breaker::CircuitBreaker;
 use crate::breaker::packed::State;
-use crate::breaker::transition::{Cause, Transition};
+use crate::breaker::transition::{BreakerCause, Transition};
 use crate::clock::Reading;
 
-fn transition(from: State, to: State, cause: Cause, failures: u32) -> Transition {
+fn transition(from: State, to: State, cause: BreakerCause, failures: u32) -> Transition {
     Transition {
         from,
         to,
@@ -18,7 +18,7 @@ fn transition(from: State, to: State, cause: Cause, failures: u32) -> Transition
 
 #[test]
 fn failures_that_race_to_open_it() {
-    let opened = transition(State::Closed, State::Open, Cause::ThresholdReached, 2);
+    let opened = transition(State::Closed, State::Open, BreakerCause::ThresholdReached, 2);
     for breaker in [|| CircuitBreaker::new(2), || CircuitBreaker::windowed(2, 1.0)] {
         explore(move || {
             let watched = Watched::new(breaker(), 1);
@@ -41,7 +41,7 @@ fn failures_of_which_each_would_open_it() {
             [transition(
                 State::Closed,
                 State::Open,
-                Cause::ThresholdReached,
+                BreakerCause::ThresholdReached,
                 failures,
             )]
         };
@@ -58,7 +58,7 @@ fn attempts_that_race_to_probe_it() {
         let watched = Watched::opened(1);
         watched.take_transitions();
         at_once(&watched, |it| it.admit(10), |it| it.admit(10));
-        let half_opened = transition(State::Open, State::HalfOpen, Cause::CooldownOver, 1);
+        let half_opened = transition(State::Open, State::HalfOpen, BreakerCause::CooldownOver, 1);
         assert_eq!(watched.take_transitions(), [half_opened]);
     });
 }
@@ -70,7 +70,7 @@ fn attempts_that_race_for_a_lost_slot() {
         watched.admit_now(10);
         watched.take_transitions();
         at_once(&watched, |it| it.admit(20), |it| it.admit(20));
-        let begun_again = transition(State::HalfOpen, State::HalfOpen, Cause::ProbeSlotsLost, 1);
+        let begun_again = transition(State::HalfOpen, State::HalfOpen, BreakerCause::ProbeSlotsLost, 1);
         assert_eq!(watched.take_transitions(), [begun_again]);
     });
 }
@@ -82,7 +82,7 @@ fn probes_that_race_to_close_it() {
         let (one, other) = (watched.admit_now(10), watched.admit_now(10));
         watched.take_transitions();
         at_once(&watched, move |it| it.succeed(one, 10), |it| it.succeed(other, 10));
-        let closed = transition(State::HalfOpen, State::Closed, Cause::ProbesSucceeded, 1);
+        let closed = transition(State::HalfOpen, State::Closed, BreakerCause::ProbesSucceeded, 1);
         assert_eq!(watched.take_transitions(), [closed]);
     });
 }
@@ -97,7 +97,8 @@ fn a_probe_and_a_success_by_hand_that_race_to_close_it() {
         let transitions = watched.take_transitions();
         let closed_by = |cause| [transition(State::HalfOpen, State::Closed, cause, 1)];
         assert!(
-            transitions == closed_by(Cause::ProbesSucceeded) || transitions == closed_by(Cause::RecordedByHand),
+            transitions == closed_by(BreakerCause::ProbesSucceeded)
+                || transitions == closed_by(BreakerCause::RecordedByHand),
             "{transitions:?}"
         );
     });
@@ -109,8 +110,8 @@ fn a_reset_beside_a_forced_opening() {
     explore(|| {
         let watched = Watched::new(CircuitBreaker::new(1), 1);
         at_once(&watched, Watched::reset, |it| it.force_open());
-        let forced = transition(State::Closed, State::ForcedOpen, Cause::ForcedOpen, 0);
-        let reset = transition(State::ForcedOpen, State::Closed, Cause::Reset, 0);
+        let forced = transition(State::Closed, State::ForcedOpen, BreakerCause::ForcedOpen, 0);
+        let reset = transition(State::ForcedOpen, State::Closed, BreakerCause::Reset, 0);
         let transitions = watched.take_transitions();
         assert!(transitions.contains(&forced), "{transitions:?}");
         let is_closed = watched.state(0) == super::State::Closed(0);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Machine;
 use crate::breaker::packed::{Generation, PackedState, ProbeCounts, State, Word};
-use crate::breaker::transition::{Cause, Transition};
+use crate::breaker::transition::{BreakerCause, Transition};
 use crate::clock::{Reading, Tick};
 use crate::failure::Refusal;
 
@@ -121,8 +121,8 @@ impl<W: Word> Machine<W> {
     /// Begins a half-open generation, because the cooldown is over or because every slot has been lost.
     fn begin_probing(&self, current: PackedState, lease_end: Tick) -> Option<Transition> {
         let cause = match current.state() {
-            State::HalfOpen => Cause::ProbeSlotsLost,
-            _ => Cause::CooldownOver,
+            State::HalfOpen => BreakerCause::ProbeSlotsLost,
+            _ => BreakerCause::CooldownOver,
         };
         let (next, exponent) = (current.generation().next(), current.backoff_exponent());
         let half_open = PackedState::with_end(State::HalfOpen, next, exponent, lease_end);

@@ -6,7 +6,7 @@ use super::model::NEVER;
 use crate::breaker::CircuitBreaker;
 use crate::breaker::machine::{Admission, Machine};
 use crate::breaker::packed::State;
-use crate::breaker::transition::{Cause, Transition};
+use crate::breaker::transition::{BreakerCause, Transition};
 use crate::clock::Reading;
 
 /// A closed machine with a cooldown of one millisecond.
@@ -65,16 +65,16 @@ fn a_life_with_every_cause() {
         failed_probes,
     };
     let expected = [
-        transition(State::Closed, State::Open, Cause::ThresholdReached, 2, 0),
-        transition(State::Open, State::HalfOpen, Cause::CooldownOver, 2, 0),
-        transition(State::HalfOpen, State::Open, Cause::ProbeFailed, 2, 1),
-        transition(State::Open, State::HalfOpen, Cause::CooldownOver, 2, 1),
-        transition(State::HalfOpen, State::HalfOpen, Cause::ProbeSlotsLost, 2, 1),
-        transition(State::HalfOpen, State::Closed, Cause::ProbesSucceeded, 2, 1),
-        transition(State::Closed, State::ForcedOpen, Cause::ForcedOpen, 0, 0),
-        transition(State::ForcedOpen, State::Closed, Cause::Reset, 1, 0),
-        transition(State::Closed, State::Open, Cause::ThresholdReached, 2, 0),
-        transition(State::Open, State::Closed, Cause::RecordedByHand, 3, 0),
+        transition(State::Closed, State::Open, BreakerCause::ThresholdReached, 2, 0),
+        transition(State::Open, State::HalfOpen, BreakerCause::CooldownOver, 2, 0),
+        transition(State::HalfOpen, State::Open, BreakerCause::ProbeFailed, 2, 1),
+        transition(State::Open, State::HalfOpen, BreakerCause::CooldownOver, 2, 1),
+        transition(State::HalfOpen, State::HalfOpen, BreakerCause::ProbeSlotsLost, 2, 1),
+        transition(State::HalfOpen, State::Closed, BreakerCause::ProbesSucceeded, 2, 1),
+        transition(State::Closed, State::ForcedOpen, BreakerCause::ForcedOpen, 0, 0),
+        transition(State::ForcedOpen, State::Closed, BreakerCause::Reset, 1, 0),
+        transition(State::Closed, State::Open, BreakerCause::ThresholdReached, 2, 0),
+        transition(State::Open, State::Closed, BreakerCause::RecordedByHand, 3, 0),
     ];
     assert_eq!(life, expected);
 }

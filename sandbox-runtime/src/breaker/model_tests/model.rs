@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::breaker::CircuitBreaker;
 use crate::breaker::packed::State;
 use crate::breaker::settings::Settings;
-use crate::breaker::transition::{Cause, Transition};
+use crate::breaker::transition::{BreakerCause, Transition};
 use crate::failure::Refusal;
 
 /// The clock's last moment, in milliseconds: sums saturate there, and what is due then never happens.
@@ -144,7 +144,7 @@ impl Model {
     }
 
     /// Every transition clears the counts, and permits given before it are of another era: their results do not count.
-    fn transition(&mut self, to: ModelState, cause: Cause) {
+    fn transition(&mut self, to: ModelState, cause: BreakerCause) {
         self.transitions.push(Transition {
             from: self.state.without_end(),
             to: to.without_end(),
@@ -156,7 +156,7 @@ impl Model {
     }
 
     /// A reset of a closed breaker, and forcing open one that is forced open, change the counts, but not the state.
-    fn force(&mut self, to: ModelState, cause: Cause) {
+    fn force(&mut self, to: ModelState, cause: BreakerCause) {
         if self.state == to {
             self.begin_era(to);
         } else {
@@ -173,17 +173,17 @@ impl Model {
         self.slots = self.rules.probes;
     }
 
-    fn close(&mut self, cause: Cause) {
+    fn close(&mut self, cause: BreakerCause) {
         self.transition(ModelState::Closed, cause);
         self.failed_probes = 0;
     }
 
-    fn open(&mut self, cause: Cause) {
+    fn open(&mut self, cause: BreakerCause) {
         let until = self.later(self.rules.cooldown_after(self.failed_probes));
         self.transition(ModelState::Open { until }, cause);
     }
 
-    fn reopen(&mut self, cause: Cause) {
+    fn reopen(&mut self, cause: BreakerCause) {
         self.failed_probes += 1;
         self.open(cause);
     }
@@ -194,11 +194,11 @@ impl Model {
             0 => ModelState::ForcedOpen,
             _ => ModelState::Closed,
         };
-        self.force(initial, Cause::Reset);
+        self.force(initial, BreakerCause::Reset);
     }
 
     pub(super) fn force_open(&mut self) {
-        self.force(ModelState::ForcedOpen, Cause::ForcedOpen);
+        self.force(ModelState::ForcedOpen, BreakerCause::ForcedOpen);
     }
 
     pub(super) fn later(&self, length: u64) -> u64 {
@@ -262,9 +262,9 @@ impl Model {
             return Err(refusal);
         }
         match self.state {
-            ModelState::Open { .. } => self.transition(ModelState::HalfOpen, Cause::CooldownOver),
+            ModelState::Open { .. } => self.transition(ModelState::HalfOpen, BreakerCause::CooldownOver),
             ModelState::HalfOpen if self.all_slots_are_taken() => {
-                self.transition(ModelState::HalfOpen, Cause::ProbeSlotsLost);
+                self.transition(ModelState::HalfOpen, BreakerCause::ProbeSlotsLost);
             }
             _ => {}
         }
@@ -291,11 +291,11 @@ impl Model {
                 }
             }
             ModelState::Closed => self.record(outcome == Outcome::Failure),
-            ModelState::HalfOpen if outcome == Outcome::Failure => self.reopen(Cause::ProbeFailed),
+            ModelState::HalfOpen if outcome == Outcome::Failure => self.reopen(BreakerCause::ProbeFailed),
             ModelState::HalfOpen => {
                 self.failed.push(false);
                 if self.failed.len() >= self.rules.probes {
-                    self.close(Cause::ProbesSucceeded);
+                    self.close(BreakerCause::ProbesSucceeded);
                 }
             }
             ModelState::Open { .. } | ModelState::ForcedOpen => unreachable!("nobody is admitted in {:?}", self.state),
@@ -311,15 +311,15 @@ impl Model {
             Opens::Never => false,
         };
         if enough_is_known && self.failure_count() >= self.rules.threshold() {
-            self.open(Cause::ThresholdReached);
+            self.open(BreakerCause::ThresholdReached);
         }
     }
 
     pub(super) fn record_failure(&mut self) {
         match self.state {
             ModelState::Closed => self.record(true),
-            ModelState::HalfOpen => self.reopen(Cause::RecordedByHand),
-            ModelState::Open { until } if self.now >= until => self.reopen(Cause::RecordedByHand),
+            ModelState::HalfOpen => self.reopen(BreakerCause::RecordedByHand),
+            ModelState::Open { until } if self.now >= until => self.reopen(BreakerCause::RecordedByHand),
             ModelState::Open { .. } | ModelState::ForcedOpen => self.failed.push(true),
         }
     }
@@ -328,7 +328,7 @@ impl Model {
     pub(super) fn record_success(&mut self) {
         match self.state {
             ModelState::Closed => self.record(false),
-            ModelState::Open { .. } | ModelState::HalfOpen => self.close(Cause::RecordedByHand),
+            ModelState::Open { .. } | ModelState::HalfOpen => self.close(BreakerCause::RecordedByHand),
             ModelState::ForcedOpen => {}
         }
     }

@@ -1,0 +1,170 @@
+//! One span for a call with all its attempts, what the tool traces within it, and events at levels that do not cry wolf.
+
+#![cfg(feature = "tracing")]
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::pending;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use sandbox_runtime::observe::{observe_in, tracing::Spans};
+use sandbox_runtime::{Attempt, CircuitBreaker, Policy, Tool, execute_with_controls};
+use tokio::task::yield_now;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Level, Subscriber};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
+
+const POLICY: Policy = Policy::new()
+    .timeout(Duration::from_millis(100))
+    .max_retries(2)
+    .backoff_base(Duration::from_millis(10));
+
+type Fields = BTreeMap<String, String>;
+
+/// What was traced: the spans with their fields, and the lines of the events with the span that each stands in.
+#[derive(Clone, Default)]
+struct Traced(Arc<Mutex<(Vec<Fields>, Vec<String>)>>);
+
+struct Visitor<'a>(&'a mut Fields);
+
+impl Visit for Visitor<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.0.insert(field.name().to_owned(), format!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.insert(field.name().to_owned(), value.to_owned());
+    }
+}
+
+/// Where a span's fields are.
+struct Place(usize);
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Traced {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let mut fields = Fields::new();
+        attributes.record(&mut Visitor(&mut fields));
+        fields.insert("target".to_owned(), attributes.metadata().target().to_owned());
+        fields.insert("level".to_owned(), attributes.metadata().level().to_string());
+        let spans = &mut self.0.lock().unwrap().0;
+        context.span(id).unwrap().extensions_mut().insert(Place(spans.len()));
+        spans.push(fields);
+    }
+
+    fn on_record(&self, id: &Id, record: &Record<'_>, context: Context<'_, S>) {
+        let span = context.span(id).unwrap();
+        let place = span.extensions().get::<Place>().unwrap().0;
+        record.record(&mut Visitor(&mut self.0.lock().unwrap().0[place]));
+    }
+
+    fn on_event(&self, event: &tracing::Event<'_>, context: Context<'_, S>) {
+        let mut fields = Fields::new();
+        event.record(&mut Visitor(&mut fields));
+        let message = fields.remove("message").unwrap_or_default();
+        let within = context.event_span(event).map_or("nothing".to_owned(), |span| {
+            span.extensions().get::<Place>().unwrap().0.to_string()
+        });
+        let level = event.metadata().level();
+        self.0.lock().unwrap().1.push(format!("{level} {message} in {within}"));
+    }
+}
+
+/// Traces a call whose attempts end like this, one after the other.
+async fn trace(
+    name: &'static str,
+    breaker: &CircuitBreaker,
+    ends: &[&'static str],
+) -> (Vec<Fields>, Vec<String>, Option<String>) {
+    let traced = Traced::default();
+    let subscriber = tracing_subscriber::registry().with(traced.clone());
+    let _subscriber = tracing::subscriber::set_default(subscriber);
+    let attempts = AtomicU32::new(0);
+    let id = Mutex::new(None);
+    let tool = Tool::new(name, async || {
+        *id.lock().unwrap() = Attempt::current().map(|attempt| attempt.call_id().to_string());
+        tracing::info!("the tool runs");
+        yield_now().await;
+        tracing::info!("the tool goes on");
+        match ends[attempts.fetch_add(1, Ordering::Relaxed) as usize] {
+            "hangs" => pending().await,
+            "panics" => panic!("a secret"),
+            "works" => Ok(()),
+            other => Err(other.to_owned()),
+        }
+    });
+    let _ = observe_in(Spans, execute_with_controls(POLICY, breaker, tool)).await;
+    tracing::info!("after the call");
+    let (spans, events) = std::mem::take(&mut *traced.0.lock().unwrap());
+    (spans, events, id.into_inner().unwrap())
+}
+
+fn fields(pairs: &[(&str, &str)]) -> Fields {
+    pairs
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn by_one_span_with_all_attempts() {
+    let breaker = CircuitBreaker::new(1).cooldown(Duration::from_secs(1));
+    let (spans, events, id) = trace("search", &breaker, &["fails", "hangs", "hangs"]).await;
+    let expected = fields(&[
+        ("target", "sandbox_runtime"),
+        ("level", "INFO"),
+        ("otel.name", "execute_tool search"),
+        ("otel.kind", "internal"),
+        ("otel.status_code", "ERROR"),
+        ("otel.status_description", "breaker_opened"),
+        ("gen_ai.operation.name", "execute_tool"),
+        ("gen_ai.tool.name", "search"),
+        ("gen_ai.tool.type", "function"),
+        ("gen_ai.tool.call.id", &id.unwrap()),
+        ("error.type", "timeout"),
+    ]);
+    assert_eq!(spans, [expected]);
+    assert_eq!(
+        events,
+        [
+            "TRACE attempt started in 0",
+            "INFO the tool runs in 0",
+            "INFO the tool goes on in 0",
+            "DEBUG attempt ended in 0",
+            "DEBUG attempt is retried in 0",
+            "TRACE attempt started in 0",
+            "INFO the tool runs in 0",
+            "INFO the tool goes on in 0",
+            "WARN breaker changed in 0",
+            "DEBUG attempt ended in 0",
+            "WARN call failed in 0",
+            "INFO after the call in nothing",
+        ]
+    );
+    let (spans, events, _) = trace("search", &breaker, &[]).await;
+    assert_eq!(spans[0]["error.type"], "circuit_breaker_open");
+    assert_eq!(events, ["DEBUG call refused in 0", "INFO after the call in nothing"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_word_above_trace_about_a_success() {
+    let (spans, events, _) = trace("search", &CircuitBreaker::disabled(), &["works"]).await;
+    assert_eq!(spans.len(), 1);
+    assert_eq!(spans[0].get("error.type"), None, "{spans:?}");
+    let of_engine = events
+        .iter()
+        .filter(|event| !event.contains("the tool") && !event.contains("after"));
+    let levels: Vec<_> = of_engine.map(|event| event.split(' ').next().unwrap()).collect();
+    assert_eq!(levels, [Level::TRACE.as_str(); 2], "{events:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn and_tells_no_secret_of_a_panic_in_its_type() {
+    let (spans, _, _) = trace("search", &CircuitBreaker::disabled(), &["panics"]).await;
+    assert_eq!(spans[0]["error.type"], "panic");
+    assert!(!format!("{spans:?}").contains("a secret"), "{spans:?}");
+}

@@ -1,0 +1,291 @@
+//! Observers learn what happens to calls and breakers, in order and once, however a call ends; and whatever they do themselves, no
+//! call is the worse for it. In a process of its own: some of them observe all of it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+use std::future::pending;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use sandbox_runtime::observe::{Event, Happened, ObservedTool, Observer, observe, observe_in};
+use sandbox_runtime::{Attempt, CircuitBreaker, Policy, Tool, Verdict, execute_with_controls, sandboxed};
+use tokio::time::sleep;
+
+const POLICY: Policy = Policy::new()
+    .timeout(Duration::from_millis(100))
+    .max_retries(2)
+    .backoff_base(Duration::from_millis(10));
+
+/// Writes down what it learns.
+#[derive(Clone, Default)]
+struct Diary(Arc<Mutex<Vec<String>>>);
+
+impl Diary {
+    fn read(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+impl Observer for Diary {
+    fn on_event(&self, event: &Event<'_>) {
+        let line = match event.happened {
+            Happened::AttemptStarted { attempt, .. } => format!("{attempt} starts"),
+            Happened::AttemptEnded {
+                attempt,
+                outcome,
+                elapsed,
+                ..
+            } => format!("{attempt} {outcome:?} after {} ms", elapsed.as_millis()),
+            Happened::RetryScheduled {
+                attempt, delay, from, ..
+            } => format!("{attempt} is retried after {} ms by {from:?}", delay.as_millis()),
+            Happened::CallEnded {
+                stop,
+                attempts,
+                elapsed,
+                failure,
+                ..
+            } => {
+                let failure = failure.map(|failure| {
+                    assert_eq!(Some(failure.call_id), event.call_id, "one identity");
+                    failure.to_string()
+                });
+                let stop = stop.as_str();
+                format!("{stop} after {attempts} in {} ms: {failure:?}", elapsed.as_millis())
+            }
+            Happened::BreakerChanged {
+                from,
+                to,
+                cause,
+                failures,
+                ..
+            } => format!("{} to {}: {cause:?}, {failures}", from.as_str(), to.as_str()),
+            ref other => format!("{other:?}"),
+        };
+        self.0.lock().unwrap().push(format!("{}: {line}", event.tool.name));
+    }
+}
+
+/// Tests that observe the whole process, one at a time: they would see each other's calls.
+async fn alone() -> tokio::sync::MutexGuard<'static, ()> {
+    static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    ALONE.lock().await
+}
+
+/// A call whose attempts end like this, one after the other.
+async fn call(breaker: &CircuitBreaker, ends: &[&'static str]) {
+    let attempts = AtomicU32::new(0);
+    let tool = Tool::new("search", async || {
+        match ends[attempts.fetch_add(1, Ordering::Relaxed) as usize] {
+            "hangs" => pending().await,
+            "panics" => panic!("a secret"),
+            "works" => Ok(()),
+            other => Err(other.to_owned()),
+        }
+    })
+    .classify(|result: &Result<(), String>| match result {
+        Ok(()) => Verdict::Success,
+        Err(error) if error == "is wrong" => Verdict::Ignore,
+        Err(error) if error == "is busy" => Verdict::Retry {
+            after: Some(Duration::from_millis(50)),
+        },
+        Err(_) => Verdict::RETRY,
+    });
+    let _ = execute_with_controls(POLICY, breaker, tool).await;
+}
+
+async fn story_of(ends: &[&'static str]) -> Vec<String> {
+    let diary = Diary::default();
+    observe_in(diary.clone(), call(&CircuitBreaker::disabled(), ends)).await;
+    diary.read()
+}
+
+#[tokio::test(start_paused = true)]
+async fn around_a_future() {
+    assert_eq!(
+        story_of(&["works"]).await,
+        [
+            "search: 1 starts",
+            "search: 1 Succeeded after 0 ms",
+            "search: succeeded after 1 in 0 ms: None",
+        ]
+    );
+    assert_eq!(
+        story_of(&["is busy", "hangs", "fails"]).await,
+        [
+            "search: 1 starts",
+            "search: 1 Failed after 0 ms",
+            "search: 1 is retried after 50 ms by Hint",
+            "search: 2 starts",
+            "search: 2 TimedOut after 100 ms",
+            "search: 2 is retried after 20 ms by Backoff",
+            "search: 3 starts",
+            "search: 3 Failed after 0 ms",
+            "search: attempts_exhausted after 3 in 170 ms: None",
+        ]
+    );
+    assert_eq!(
+        story_of(&["is wrong"]).await,
+        [
+            "search: 1 starts",
+            "search: 1 Ignored after 0 ms",
+            "search: ignored after 1 in 0 ms: None",
+        ]
+    );
+    assert_eq!(
+        story_of(&["panics"]).await,
+        [
+            "search: 1 starts",
+            "search: 1 Panicked after 0 ms",
+            "search: panicked after 1 in 0 ms: Some(\"`search` panicked: a secret\")",
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_call_that_is_dropped() {
+    let diary = Diary::default();
+    let breaker = CircuitBreaker::disabled();
+    let call = call(&breaker, &["hangs"]);
+    let cut = tokio::time::timeout(Duration::from_millis(7), call);
+    let _ = observe_in(diary.clone(), cut).await;
+    assert_eq!(
+        diary.read(),
+        [
+            "search: 1 starts",
+            "search: 1 Left after 7 ms",
+            "search: dropped after 1 in 7 ms: None",
+        ]
+    );
+}
+
+#[sandboxed(timeout_ms = 10, max_retries = 0, breaker(threshold = 1, cooldown_ms = 1_000))]
+async fn observed_tool(hangs: bool) -> Result<Option<String>, String> {
+    if hangs {
+        sleep(Duration::from_secs(1)).await;
+    }
+    Ok(Attempt::current().map(|attempt| attempt.call_id().to_string()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_the_whole_process_with_its_breakers() {
+    let _alone = alone().await;
+    let diary = Diary::default();
+    let observing = observe(diary.clone());
+    observed_tool(true).await.unwrap_err();
+    observed_tool(false).await.unwrap_err();
+    sleep(Duration::from_secs(1)).await;
+    observed_tool(false).await.unwrap();
+    let timed_out = "`observed_tool` timed out after 10 ms";
+    let refused = "`observed_tool` was not called: its circuit breaker is open after 1 failure; try again in 1000 ms";
+    let story = diary.read();
+    assert_eq!(
+        story
+            .iter()
+            .map(|line| line.strip_prefix("observed_tool: ").unwrap())
+            .collect::<Vec<_>>(),
+        [
+            "1 starts",
+            "closed to open: ThresholdReached, 1",
+            "1 TimedOut after 10 ms",
+            &format!("attempts_exhausted after 1 in 10 ms: Some({timed_out:?})"),
+            &format!("refused after 0 in 0 ms: Some({refused:?})"),
+            "open to half_open: CooldownOver, 1",
+            "1 starts",
+            "half_open to closed: ProbesSucceeded, 1",
+            "1 Succeeded after 0 ms",
+            "succeeded after 1 in 0 ms: None",
+        ],
+        "{refused}"
+    );
+    assert!(
+        story[4].starts_with("observed_tool: refused after 0 in 0 ms: Some("),
+        "{}",
+        story[4]
+    );
+    drop(observing);
+    observed_tool(false).await.unwrap();
+    assert_eq!(diary.read(), Vec::<String>::new(), "it is detached");
+}
+
+/// Wants to know of one tool, and learns the identity of its calls.
+struct Picky(Arc<Mutex<Vec<String>>>);
+
+impl Observer for Picky {
+    fn wants(&self, tool: &ObservedTool) -> bool {
+        tool.name == "observed_tool" && tool.handle.is_some_and(|handle| handle.module() == module_path!())
+    }
+
+    fn on_event(&self, event: &Event<'_>) {
+        if matches!(event.happened, Happened::CallEnded { .. }) {
+            self.0.lock().unwrap().push(event.call_id.unwrap().to_string());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_the_tools_that_it_wants_to_know_of() {
+    let _alone = alone().await;
+    let seen = Arc::new(Mutex::default());
+    let _observing = observe(Picky(Arc::clone(&seen)));
+    call(&CircuitBreaker::disabled(), &["works"]).await;
+    let id = observed_tool(false).await.unwrap().unwrap();
+    assert_eq!(*seen.lock().unwrap(), [id], "the tool has the same identity");
+}
+
+/// Panics, and calls tools.
+struct Wild;
+
+impl Observer for Wild {
+    fn wants(&self, tool: &ObservedTool) -> bool {
+        assert_ne!(tool.name, "unwanted");
+        true
+    }
+
+    fn on_event(&self, event: &Event<'_>) {
+        let breaker = CircuitBreaker::disabled();
+        let calls = tokio::task::unconstrained(call(&breaker, &["works"]));
+        futures_util::FutureExt::now_or_never(calls).expect("it is ready at once");
+        panic!("{}", event.tool.name);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn and_harm_no_call() {
+    let _alone = alone().await;
+    let diary = Diary::default();
+    let _wild = [observe(Wild), observe(Wild)];
+    let _observing = observe(diary.clone());
+    call(&CircuitBreaker::disabled(), &["fails", "works"]).await;
+    assert_eq!(
+        diary.read().last().unwrap(),
+        "search: succeeded after 2 in 10 ms: None",
+        "the calls of an observer are not observed, and its panics are its own"
+    );
+    let unwanted = Tool::new("unwanted", async || Ok::<_, String>(7));
+    let answer = execute_with_controls(POLICY, &CircuitBreaker::disabled(), unwanted).await;
+    assert_eq!(answer, Ok(7));
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_are_attached_while_a_call_is_dropped() {
+    struct AttachesWhenDropped(Diary);
+    impl Drop for AttachesWhenDropped {
+        fn drop(&mut self) {
+            observe(self.0.clone()).forever();
+        }
+    }
+    let _alone = alone().await;
+    let diary = Diary::default();
+    let guard = Mutex::new(Some(AttachesWhenDropped(diary.clone())));
+    let tool = Tool::new("search", async || {
+        let _guard = guard.lock().unwrap().take();
+        pending::<Result<(), String>>().await
+    });
+    let breaker = CircuitBreaker::disabled();
+    let call_to_drop = execute_with_controls(POLICY, &breaker, tool);
+    let _ = tokio::time::timeout(Duration::from_millis(1), call_to_drop).await;
+    call(&breaker, &["works"]).await;
+    assert_eq!(diary.read().last().unwrap(), "search: succeeded after 1 in 0 ms: None");
+}
