@@ -20,14 +20,19 @@
 //! - [`Verdict`] states what an outcome means: whether to try again, and whether the breaker counts it as a failure.
 //!   With [`ErrorVerdict`](trait@ErrorVerdict), an error type states once what its values mean.
 //! - [`Budget`] limits all calls of an agent's run together. [`ToolExecutionResult::of`] reports on any sandboxed call.
+//! - [`tools`] lists every annotated function of the program and how it is now; [`observe`](mod@observe) tells what happens to calls
+//!   and breakers. [`Attempt`] is what a tool can know of the attempt that it runs in.
+//! - [`text::redact`] takes out of texts what a model, a client or data must not have.
 //! - [`mod@tool`] has the types that a [`Tool`] is made of.
 //!
 //! # Features
 //!
 //! All features are off by default. A feature that is off costs no build time.
 //!
-//! - `rmcp`: `#[sandboxed]` for the tools of MCP servers, whatever they return. See the module `mcp`.
+//! - `rmcp`: `#[sandboxed]` for the tools of MCP servers, whatever they return. See the module `mcp`. With it, `rmcp-elicitation` for
+//!   the error of rmcp's `elicit`, and `rmcp-http` for sessions over HTTP.
 //! - `rig`: `#[sandboxed]` for the tools of rig agents. See the module `rig`.
+//! - `tracing`: a span for each call. See the module `observe::tracing`.
 //!
 //! # Time
 //!
