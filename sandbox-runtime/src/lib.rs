@@ -33,6 +33,7 @@
 //!   the error of rmcp's `elicit`, and `rmcp-http` for sessions over HTTP.
 //! - `rig`: `#[sandboxed]` for the tools of rig agents. See the module `rig`.
 //! - `tracing`: a span for each call. See the module `observe::tracing`.
+//! - `metrics`, `opentelemetry`: measures calls by these libraries. See the modules `observe::metrics` and `observe::opentelemetry`.
 //!
 //! # Time
 //!

@@ -1,5 +1,11 @@
 //! [`Observer`]: learns what happens to calls and breakers.
 
+#[cfg(any(feature = "metrics", feature = "opentelemetry"))]
+mod instruments;
+#[cfg(feature = "metrics")]
+pub mod metrics;
+#[cfg(feature = "opentelemetry")]
+pub mod opentelemetry;
 #[cfg(feature = "tracing")]
 pub mod tracing;
 
@@ -12,7 +18,7 @@ use std::time::Duration;
 
 use crate::breaker::Transition;
 use crate::call::current::CallId;
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureKind};
 use crate::gate;
 use crate::registry::{ToolHandle, tool_of_breaker};
 use crate::surroundings::{self, Attachment};
@@ -108,6 +114,8 @@ pub struct Event<'a> {
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Happened<'a> {
+    /// A call has begun.
+    CallStarted,
     /// An attempt has been admitted, and the tool is about to run.
     #[non_exhaustive]
     AttemptStarted {
@@ -176,6 +184,26 @@ pub enum AttemptOutcome {
     Panicked,
     /// The call was cancelled or dropped while it ran.
     Left,
+}
+
+/// `error.type` of OpenTelemetry for a call that ended like this: `timeout`, `deadline_exceeded`, `circuit_breaker_open`,
+/// `cancelled`, `panic` or `tool_error`; `None` if it succeeded. Never the text of an error.
+#[must_use]
+pub const fn error_type(stop: Stop, failure: Option<&Failure>) -> Option<&'static str> {
+    if let Some(failure) = failure {
+        return Some(match failure.kind {
+            FailureKind::Timeout => "timeout",
+            FailureKind::CircuitBreakerOpen { .. } => "circuit_breaker_open",
+            FailureKind::DeadlineExceeded => "deadline_exceeded",
+            FailureKind::Panicked => "panic",
+            FailureKind::Cancelled => "cancelled",
+        });
+    }
+    match stop {
+        Stop::Succeeded => None,
+        Stop::Cancelled | Stop::Dropped => Some("cancelled"),
+        _ => Some("tool_error"),
+    }
 }
 
 static OBSERVERS: RwLock<Vec<Arc<dyn Observer>>> = RwLock::new(Vec::new());

@@ -61,6 +61,7 @@ impl Observer for Diary {
                 failures,
                 ..
             } => format!("{} to {}: {cause:?}, {failures}", from.as_str(), to.as_str()),
+            Happened::CallStarted => "begins".to_owned(),
             ref other => format!("{other:?}"),
         };
         self.0.lock().unwrap().push(format!("{}: {line}", event.tool.name));
@@ -106,6 +107,7 @@ async fn around_a_future() {
     assert_eq!(
         story_of(&["works"]).await,
         [
+            "search: begins",
             "search: 1 starts",
             "search: 1 Succeeded after 0 ms",
             "search: succeeded after 1 in 0 ms: None",
@@ -114,6 +116,7 @@ async fn around_a_future() {
     assert_eq!(
         story_of(&["is busy", "hangs", "fails"]).await,
         [
+            "search: begins",
             "search: 1 starts",
             "search: 1 Failed after 0 ms",
             "search: 1 is retried after 50 ms by Hint",
@@ -128,6 +131,7 @@ async fn around_a_future() {
     assert_eq!(
         story_of(&["is wrong"]).await,
         [
+            "search: begins",
             "search: 1 starts",
             "search: 1 Ignored after 0 ms",
             "search: ignored after 1 in 0 ms: None",
@@ -136,6 +140,7 @@ async fn around_a_future() {
     assert_eq!(
         story_of(&["panics"]).await,
         [
+            "search: begins",
             "search: 1 starts",
             "search: 1 Panicked after 0 ms",
             "search: panicked after 1 in 0 ms: Some(\"`search` panicked: a secret\")",
@@ -153,6 +158,7 @@ async fn of_a_call_that_is_dropped() {
     assert_eq!(
         diary.read(),
         [
+            "search: begins",
             "search: 1 starts",
             "search: 1 Left after 7 ms",
             "search: dropped after 1 in 7 ms: None",
@@ -186,23 +192,20 @@ async fn of_the_whole_process_with_its_breakers() {
             .map(|line| line.strip_prefix("observed_tool: ").unwrap())
             .collect::<Vec<_>>(),
         [
+            "begins",
             "1 starts",
             "closed to open: ThresholdReached, 1",
             "1 TimedOut after 10 ms",
             &format!("attempts_exhausted after 1 in 10 ms: Some({timed_out:?})"),
+            "begins",
             &format!("refused after 0 in 0 ms: Some({refused:?})"),
+            "begins",
             "open to half_open: CooldownOver, 1",
             "1 starts",
             "half_open to closed: ProbesSucceeded, 1",
             "1 Succeeded after 0 ms",
             "succeeded after 1 in 0 ms: None",
-        ],
-        "{refused}"
-    );
-    assert!(
-        story[4].starts_with("observed_tool: refused after 0 in 0 ms: Some("),
-        "{}",
-        story[4]
+        ]
     );
     drop(observing);
     observed_tool(false).await.unwrap();

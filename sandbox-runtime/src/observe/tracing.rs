@@ -18,7 +18,7 @@
 //! | `otel.name`, `otel.kind` | `execute_tool NAME`, `internal` |
 //! | `gen_ai.operation.name`, `gen_ai.tool.type` | `execute_tool`, `function` |
 //! | `gen_ai.tool.name`, `gen_ai.tool.call.id` | the tool's name, and [`CallId`] |
-//! | `error.type`, `otel.status_code`, `otel.status_description` | if the call failed: [the kind](error_type), `ERROR`, and why it ended |
+//! | `error.type`, `otel.status_code`, `otel.status_description` | if the call failed: [the kind](super::error_type), `ERROR`, and why it ended |
 //!
 //! | event | level |
 //! |---|---|
@@ -39,9 +39,9 @@ use std::time::Duration;
 use tracing::field::Empty;
 use tracing::{Level, Span, debug, field, info, level_enabled, span, trace, warn};
 
-use super::{AttemptOutcome, BreakerPhase, Enclosure, Event, Happened, ObservedTool, Observer, Stop};
+use super::{AttemptOutcome, BreakerPhase, Enclosure, Event, Happened, ObservedTool, Observer, Stop, error_type};
 use crate::call::current::CallId;
-use crate::failure::{Failure, FailureKind};
+use crate::failure::Failure;
 
 /// An [`Observer`] that traces calls. See [the module](self).
 #[derive(Debug, Clone, Copy, Default)]
@@ -79,25 +79,6 @@ impl Observer for Spans {
 }
 
 const TARGET: &str = "sandbox_runtime";
-
-/// `error.type` of a call that ended like this; `None` if it is not a failure of the tool.
-#[must_use]
-pub const fn error_type(stop: Stop, failure: Option<&Failure>) -> Option<&'static str> {
-    if let Some(failure) = failure {
-        return Some(match failure.kind {
-            FailureKind::Timeout => "timeout",
-            FailureKind::CircuitBreakerOpen { .. } => "circuit_breaker_open",
-            FailureKind::DeadlineExceeded => "deadline_exceeded",
-            FailureKind::Panicked => "panic",
-            FailureKind::Cancelled => "cancelled",
-        });
-    }
-    match stop {
-        Stop::Succeeded => None,
-        Stop::Cancelled | Stop::Dropped => Some("cancelled"),
-        _ => Some("tool_error"),
-    }
-}
 
 /// The span of one call.
 struct CallSpan(Span);

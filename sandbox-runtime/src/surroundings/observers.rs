@@ -43,7 +43,12 @@ impl CallObservers {
         }
         let tool = tool();
         let observers = observers_of(&tool, around().cloned());
-        (!observers.is_empty()).then(|| CallObservers::new(tool, observers))
+        if observers.is_empty() {
+            return None;
+        }
+        let call = CallObservers::new(tool, observers);
+        call.notify(Happened::CallStarted);
+        Some(call)
     }
 
     fn new(tool: ObservedTool, observers: Vec<Arc<dyn Observer>>) -> Self {

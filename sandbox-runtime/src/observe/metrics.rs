@@ -1,0 +1,70 @@
+//! [`metrics()`]: measures calls by the crate `metrics`. Feature `metrics`.
+//!
+//! ```
+//! use sandbox_runtime::observe::{metrics::metrics, observe};
+//!
+//! # fn main() {
+//! // Beside the recorder or exporter, at the beginning of the program.
+//! observe(metrics()).forever();
+//! # }
+//! ```
+//!
+//! | metric | kind, unit | labels beside `gen_ai.tool.name` |
+//! |---|---|---|
+//! | `gen_ai.execute_tool.duration` | histogram, s | `gen_ai.operation.name`, `error.type` |
+//! | `sandboxed.attempt.duration` | histogram, s | `sandboxed.attempt.type` (`original`, `retry`), `error.type` |
+//! | `sandboxed.retry.delay` | histogram, s | |
+//! | `sandboxed.calls.active` | gauge, calls | |
+//! | `sandboxed.call.stops` | counter, calls | `sandboxed.stop`: [why](super::Stop) no further attempt was made |
+//! | `sandboxed.breaker.transitions` | counter | `sandboxed.breaker.from`, `sandboxed.breaker.to` |
+//! | `sandboxed.breaker.rejections` | counter, calls | |
+//!
+//! `error.type` is there if something failed: see [`error_type`](super::error_type).
+
+use std::time::Duration;
+
+use ::metrics::{Label, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+
+use super::Observer;
+use super::instruments::{
+    ATTEMPT_DURATION, Attribute, BREAKER_REJECTIONS, BREAKER_TRANSITIONS, CALL_DURATION, CALL_STOPS, CALLS_ACTIVE,
+    Instrument, Instruments, RETRY_DELAY, Recorder,
+};
+
+/// An observer that measures calls by the crate `metrics`, with the recorder that the program has installed. See
+/// [the module](self).
+#[must_use]
+pub fn metrics() -> impl Observer {
+    for instrument in [CALL_DURATION, ATTEMPT_DURATION, RETRY_DELAY] {
+        describe_histogram!(instrument.name, Unit::Seconds, instrument.description);
+    }
+    describe_gauge!(CALLS_ACTIVE.name, Unit::Count, CALLS_ACTIVE.description);
+    for instrument in [CALL_STOPS, BREAKER_TRANSITIONS, BREAKER_REJECTIONS] {
+        describe_counter!(instrument.name, Unit::Count, instrument.description);
+    }
+    Instruments(ByMetrics)
+}
+
+#[derive(Debug)]
+struct ByMetrics;
+
+fn labels(attributes: &[Attribute]) -> Vec<Label> {
+    let labels = attributes
+        .iter()
+        .map(|(key, value)| Label::from_static_parts(key, value));
+    labels.collect()
+}
+
+impl Recorder for ByMetrics {
+    fn duration(&self, instrument: Instrument, duration: Duration, attributes: &[Attribute]) {
+        histogram!(instrument.name, labels(attributes)).record(duration);
+    }
+
+    fn count(&self, instrument: Instrument, attributes: &[Attribute]) {
+        counter!(instrument.name, labels(attributes)).increment(1);
+    }
+
+    fn change(&self, instrument: Instrument, by: i8, attributes: &[Attribute]) {
+        gauge!(instrument.name, labels(attributes)).increment(f64::from(by));
+    }
+}

@@ -1,0 +1,97 @@
+//! [`instruments`]: measures calls by `opentelemetry`, with its API alone. Feature `opentelemetry`.
+//!
+//! ```
+//! use opentelemetry::global;
+//! use sandbox_runtime::observe::{observe, opentelemetry::instruments};
+//!
+//! # fn main() {
+//! // When the meter provider has been set, at the beginning of the program.
+//! observe(instruments(&global::meter("shop"))).forever();
+//! # }
+//! ```
+//!
+//! | instrument | kind, unit | attributes beside `gen_ai.tool.name` |
+//! |---|---|---|
+//! | `gen_ai.execute_tool.duration` | histogram, `s` | `gen_ai.operation.name`, `error.type` |
+//! | `sandboxed.attempt.duration` | histogram, `s` | `sandboxed.attempt.type` (`original`, `retry`), `error.type` |
+//! | `sandboxed.retry.delay` | histogram, `s` | |
+//! | `sandboxed.calls.active` | up-down counter, `{call}` | |
+//! | `sandboxed.call.stops` | counter, `{call}` | `sandboxed.stop`: [why](super::Stop) no further attempt was made |
+//! | `sandboxed.breaker.transitions` | counter, `{transition}` | `sandboxed.breaker.from`, `sandboxed.breaker.to` |
+//! | `sandboxed.breaker.rejections` | counter, `{call}` | |
+//!
+//! `error.type` is there if something failed: see [`error_type`](super::error_type).
+
+use std::time::Duration;
+
+use ::opentelemetry::KeyValue;
+use ::opentelemetry::metrics::{Counter, Histogram, Meter, UpDownCounter};
+
+use super::Observer;
+use super::instruments::{
+    ATTEMPT_DURATION, Attribute, BREAKER_REJECTIONS, BREAKER_TRANSITIONS, CALL_DURATION, CALL_DURATION_BUCKETS,
+    CALL_STOPS, CALLS_ACTIVE, Instrument, Instruments, RETRY_DELAY, Recorder,
+};
+
+/// An observer that measures calls with instruments of `meter`. See [the module](self).
+#[must_use]
+pub fn instruments(meter: &Meter) -> impl Observer + use<> {
+    let duration = |instrument: Instrument| {
+        let histogram = meter.f64_histogram(instrument.name).with_unit(instrument.unit);
+        histogram.with_description(instrument.description)
+    };
+    let count = |instrument: Instrument| {
+        let counter = meter.u64_counter(instrument.name).with_unit(instrument.unit);
+        (instrument, counter.with_description(instrument.description).build())
+    };
+    let active = meter
+        .i64_up_down_counter(CALLS_ACTIVE.name)
+        .with_unit(CALLS_ACTIVE.unit);
+    let of_calls = duration(CALL_DURATION).with_boundaries(CALL_DURATION_BUCKETS.to_vec());
+    Instruments(ByMeter {
+        durations: [
+            (CALL_DURATION, of_calls.build()),
+            (ATTEMPT_DURATION, duration(ATTEMPT_DURATION).build()),
+            (RETRY_DELAY, duration(RETRY_DELAY).build()),
+        ],
+        counts: [CALL_STOPS, BREAKER_TRANSITIONS, BREAKER_REJECTIONS].map(count),
+        active: active.with_description(CALLS_ACTIVE.description).build(),
+    })
+}
+
+#[derive(Debug)]
+struct ByMeter {
+    durations: [(Instrument, Histogram<f64>); 3],
+    counts: [(Instrument, Counter<u64>); 3],
+    active: UpDownCounter<i64>,
+}
+
+fn key_values(attributes: &[Attribute]) -> Vec<KeyValue> {
+    attributes
+        .iter()
+        .map(|(key, value)| KeyValue::new(*key, *value))
+        .collect()
+}
+
+fn find<T>(instruments: &[(Instrument, T)], meant: Instrument) -> Option<&T> {
+    let (_, found) = instruments.iter().find(|(instrument, _)| *instrument == meant)?;
+    Some(found)
+}
+
+impl Recorder for ByMeter {
+    fn duration(&self, instrument: Instrument, duration: Duration, attributes: &[Attribute]) {
+        if let Some(histogram) = find(&self.durations, instrument) {
+            histogram.record(duration.as_secs_f64(), &key_values(attributes));
+        }
+    }
+
+    fn count(&self, instrument: Instrument, attributes: &[Attribute]) {
+        if let Some(counter) = find(&self.counts, instrument) {
+            counter.add(1, &key_values(attributes));
+        }
+    }
+
+    fn change(&self, _: Instrument, by: i8, attributes: &[Attribute]) {
+        self.active.add(by.into(), &key_values(attributes));
+    }
+}

@@ -1,0 +1,228 @@
+//! What is measured of calls has the names, units and attributes of the conventions, and the same ones in both libraries.
+
+#![cfg(all(feature = "metrics", feature = "opentelemetry"))]
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::pending;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+use opentelemetry::metrics::MeterProvider;
+use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics};
+use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
+use sandbox_runtime::observe::{Observer, metrics, observe_in, opentelemetry as otel};
+use sandbox_runtime::{CircuitBreaker, Policy, Tool, execute_with_controls};
+
+const POLICY: Policy = Policy::new()
+    .timeout(Duration::from_secs(2))
+    .max_retries(2)
+    .backoff_base(Duration::from_millis(500));
+
+/// One call that is retried and opens its breaker, one that is refused, and one that works.
+async fn story(observer: impl Observer) {
+    let breaker = CircuitBreaker::new(1);
+    let calls = async {
+        let attempts = AtomicU32::new(0);
+        let tool = Tool::new("search", async || match attempts.fetch_add(1, Ordering::Relaxed) {
+            0 => Err::<(), _>("503".to_owned()),
+            _ => pending().await,
+        });
+        let _ = execute_with_controls(POLICY, &breaker, tool).await;
+        let refused = Tool::new("search", async || Ok::<_, String>(()));
+        execute_with_controls(POLICY, &breaker, refused).await.unwrap_err();
+        let works = Tool::new("fetch", async || Ok::<_, String>(()));
+        execute_with_controls(POLICY, &CircuitBreaker::disabled(), works)
+            .await
+            .unwrap();
+    };
+    observe_in(observer, calls).await;
+}
+
+/// A series by its name and attributes, with what was measured.
+type Series = BTreeMap<String, String>;
+
+fn key<'a>(name: &str, attributes: impl Iterator<Item = (String, &'a str)>) -> String {
+    let attributes: BTreeSet<_> = attributes.map(|(key, value)| format!("{key}={value}")).collect();
+    format!("{name} {attributes:?}")
+}
+
+fn expected() -> Series {
+    let rows: [(&str, &[(&str, &str)], &str); 13] = [
+        (
+            "gen_ai.execute_tool.duration",
+            &[
+                ("gen_ai.operation.name", "execute_tool"),
+                ("gen_ai.tool.name", "search"),
+                ("error.type", "timeout"),
+            ],
+            "1 of 2.5 s",
+        ),
+        (
+            "gen_ai.execute_tool.duration",
+            &[
+                ("gen_ai.operation.name", "execute_tool"),
+                ("gen_ai.tool.name", "search"),
+                ("error.type", "circuit_breaker_open"),
+            ],
+            "1 of 0 s",
+        ),
+        (
+            "gen_ai.execute_tool.duration",
+            &[("gen_ai.operation.name", "execute_tool"), ("gen_ai.tool.name", "fetch")],
+            "1 of 0 s",
+        ),
+        (
+            "sandboxed.attempt.duration",
+            &[
+                ("gen_ai.tool.name", "search"),
+                ("sandboxed.attempt.type", "original"),
+                ("error.type", "tool_error"),
+            ],
+            "1 of 0 s",
+        ),
+        (
+            "sandboxed.attempt.duration",
+            &[
+                ("gen_ai.tool.name", "search"),
+                ("sandboxed.attempt.type", "retry"),
+                ("error.type", "timeout"),
+            ],
+            "1 of 2 s",
+        ),
+        (
+            "sandboxed.attempt.duration",
+            &[("gen_ai.tool.name", "fetch"), ("sandboxed.attempt.type", "original")],
+            "1 of 0 s",
+        ),
+        ("sandboxed.retry.delay", &[("gen_ai.tool.name", "search")], "1 of 0.5 s"),
+        ("sandboxed.calls.active", &[("gen_ai.tool.name", "search")], "0"),
+        ("sandboxed.calls.active", &[("gen_ai.tool.name", "fetch")], "0"),
+        (
+            "sandboxed.call.stops",
+            &[("gen_ai.tool.name", "search"), ("sandboxed.stop", "breaker_opened")],
+            "1",
+        ),
+        (
+            "sandboxed.call.stops",
+            &[("gen_ai.tool.name", "search"), ("sandboxed.stop", "refused")],
+            "1",
+        ),
+        (
+            "sandboxed.call.stops",
+            &[("gen_ai.tool.name", "fetch"), ("sandboxed.stop", "succeeded")],
+            "1",
+        ),
+        ("sandboxed.breaker.rejections", &[("gen_ai.tool.name", "search")], "1"),
+    ];
+    let mut series: Series = rows
+        .into_iter()
+        .map(|(name, attributes, value)| {
+            let attributes = attributes.iter().map(|(key, value)| ((*key).to_owned(), *value));
+            (key(name, attributes), value.to_owned())
+        })
+        .collect();
+    let changed = [
+        ("gen_ai.tool.name", "breaker"),
+        ("sandboxed.breaker.from", "closed"),
+        ("sandboxed.breaker.to", "open"),
+    ];
+    let changed = changed.iter().map(|(key, value)| ((*key).to_owned(), *value));
+    series.insert(key("sandboxed.breaker.transitions", changed), "1".to_owned());
+    series
+}
+
+#[tokio::test(start_paused = true)]
+async fn by_the_crate_metrics() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    // Of this thread, which runs the whole test.
+    let _recorder = ::metrics::set_default_local_recorder(&recorder);
+    story(metrics::metrics()).await;
+    let mut series = Series::new();
+    for (composite, unit, description, value) in snapshotter.snapshot().into_vec() {
+        let (_, metric) = composite.into_parts();
+        assert!(
+            description.is_some() && unit.is_some(),
+            "`{}` is described",
+            metric.name()
+        );
+        let value = match value {
+            DebugValue::Counter(count) => count.to_string(),
+            DebugValue::Gauge(value) => value.to_string(),
+            DebugValue::Histogram(values) => {
+                let sum: f64 = values.iter().map(|value| value.into_inner()).sum();
+                format!("{} of {sum} s", values.len())
+            }
+        };
+        let labels = metric.labels().map(|label| (label.key().to_owned(), label.value()));
+        series.insert(key(metric.name(), labels), value);
+    }
+    assert_eq!(series, expected());
+}
+
+#[tokio::test(start_paused = true)]
+async fn by_opentelemetry() {
+    let exporter = InMemoryMetricExporter::default();
+    let reader = PeriodicReader::builder(exporter.clone()).build();
+    let provider = SdkMeterProvider::builder().with_reader(reader).build();
+    story(otel::instruments(&provider.meter("test"))).await;
+    provider.force_flush().unwrap();
+    let exported = exporter.get_finished_metrics().unwrap();
+    let (series, units) = read(exported.last().unwrap());
+    assert_eq!(series, expected());
+    assert_eq!(
+        units,
+        [
+            ("gen_ai.execute_tool.duration", "s"),
+            ("sandboxed.attempt.duration", "s"),
+            ("sandboxed.breaker.rejections", "{call}"),
+            ("sandboxed.breaker.transitions", "{transition}"),
+            ("sandboxed.call.stops", "{call}"),
+            ("sandboxed.calls.active", "{call}"),
+            ("sandboxed.retry.delay", "s"),
+        ]
+        .map(|(name, unit)| (name.to_owned(), unit.to_owned()))
+        .into()
+    );
+}
+
+fn read(exported: &ResourceMetrics) -> (Series, BTreeMap<String, String>) {
+    let (mut series, mut units) = (Series::new(), BTreeMap::new());
+    let metrics = exported.scope_metrics().flat_map(|scope| scope.metrics());
+    for metric in metrics {
+        let name = metric.name();
+        units.insert(name.to_owned(), metric.unit().to_owned());
+        let mut add = |attributes: Vec<(String, String)>, value: String| {
+            let attributes = attributes.iter().map(|(key, value)| (key.clone(), value.as_str()));
+            series.insert(key(name, attributes), value);
+        };
+        let pairs = |attributes: &mut dyn Iterator<Item = &opentelemetry::KeyValue>| -> Vec<_> {
+            let pairs = attributes.map(|pair| (pair.key.to_string(), pair.value.to_string()));
+            pairs.collect()
+        };
+        match metric.data() {
+            AggregatedMetrics::F64(MetricData::Histogram(histogram)) => {
+                for point in histogram.data_points() {
+                    let value = format!("{} of {} s", point.count(), point.sum());
+                    add(pairs(&mut point.attributes()), value);
+                }
+            }
+            AggregatedMetrics::U64(MetricData::Sum(sum)) => {
+                assert!(sum.is_monotonic(), "`{name}` only grows");
+                for point in sum.data_points() {
+                    add(pairs(&mut point.attributes()), point.value().to_string());
+                }
+            }
+            AggregatedMetrics::I64(MetricData::Sum(sum)) => {
+                assert!(!sum.is_monotonic(), "`{name}` goes up and down");
+                for point in sum.data_points() {
+                    add(pairs(&mut point.attributes()), point.value().to_string());
+                }
+            }
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+    (series, units)
+}
