@@ -40,6 +40,9 @@ async fn story(observer: impl Observer) {
     observe_in(observer, calls).await;
 }
 
+/// Name, attributes and value.
+type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
+
 /// A series by its name and attributes, with what was measured.
 type Series = BTreeMap<String, String>;
 
@@ -49,7 +52,7 @@ fn key<'a>(name: &str, attributes: impl Iterator<Item = (String, &'a str)>) -> S
 }
 
 fn expected() -> Series {
-    let rows: [(&str, &[(&str, &str)], &str); 13] = [
+    let rows: [Row<'_>; 13] = [
         (
             "gen_ai.execute_tool.duration",
             &[
