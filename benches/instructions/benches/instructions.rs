@@ -20,13 +20,13 @@ use sandbox_runtime::{Budget, CircuitBreaker, Permit, SandboxError, sandboxed};
 /// x86-64: room for what the compiler decides otherwise, and not for another reading of a clock, another atomic word or an
 /// allocation. Lower the limits when the counts fall.
 mod limit {
-    /// Takes 118. Two looks at the breaker, one at the gate, a guard against panics, a future made and dropped; neither clock
+    /// Takes 117. Two looks at the breaker, one at the gate, a guard against panics, a future made and dropped; neither clock
     /// nor timer. Six of them let the tool know its attempt.
     pub(super) const READY_CALL: u64 = 123;
     /// Takes 175. The same outside of every scope, in a program that has entered one: one look for what surrounds the call, and
     /// one for observers.
     pub(super) const READY_CALL_BESIDE_SCOPES: u64 = 182;
-    /// Takes 500. One reading of the clock, and an error with the time until the next try; no text is written. Some 30 of them are
+    /// Takes 501. One reading of the clock, and an error with the time until the next try; no text is written. Some 30 of them are
     /// the turn in the cooperative budget, without which a loop over refusals would keep its thread, and some 20 compare what is
     /// left of the last millisecond, without which a cooldown would be shorter than asked.
     pub(super) const REFUSED_CALL: u64 = 520;
