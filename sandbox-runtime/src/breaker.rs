@@ -8,6 +8,7 @@ mod model_tests;
 mod packed;
 mod probe_scope;
 mod settings;
+mod state;
 mod transition;
 mod window;
 
@@ -19,6 +20,7 @@ use packed::State;
 use settings::{Settings, TripRule};
 
 pub use settings::Counting;
+pub use state::BreakerState;
 pub use transition::{BreakerCause, BreakerPhase};
 
 pub(crate) use transition::Transition;
@@ -64,33 +66,6 @@ use crate::{gate, observe};
 /// ```
 pub struct CircuitBreaker {
     machine: Machine,
-}
-
-/// The state of a [`CircuitBreaker`], as the next attempt would meet it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BreakerState {
-    /// Attempts pass.
-    Closed,
-    /// Attempts are refused.
-    Open {
-        /// The rest of the cooldown.
-        retry_after: Duration,
-    },
-    /// The cooldown is over: attempts pass as probes while a probe slot is free.
-    HalfOpen,
-    /// Attempts are refused until [`reset`](CircuitBreaker::reset); with a threshold of 0, always.
-    ForcedOpen,
-}
-
-impl fmt::Display for BreakerState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            BreakerState::Closed => f.write_str("closed"),
-            BreakerState::Open { retry_after } => write!(f, "open for {} ms", retry_after.as_millis()),
-            BreakerState::HalfOpen => f.write_str("half-open"),
-            BreakerState::ForcedOpen => f.write_str("forced open"),
-        }
-    }
 }
 
 impl CircuitBreaker {

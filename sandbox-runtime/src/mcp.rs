@@ -172,7 +172,7 @@
 //!   soon as the answer is there.
 //! - A question that is cut by a limit or by the client is withdrawn, so that no dialog stays open.
 //! - Progress that the tool itself tells goes on above what was told before, because the protocol demands values that increase and
-//!   each attempt begins to count anew. [`Sandboxed::extended_by_progress`] lets it extend the request.
+//!   each attempt counts from its beginning. [`Sandboxed::extended_by_progress`] lets it extend the request.
 //!
 //! The last two, and the texts, need to see what the tool sends: by [`Sandboxed::serve`] or [`WatchedTransport`], over HTTP by
 //! `SandboxedSessions` (feature `rmcp-http`). A question is withdrawn when no other attempt of the request is under way: nobody

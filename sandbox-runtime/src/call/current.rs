@@ -64,8 +64,8 @@ impl Attempt {
 
 /// The identity of a call: the same for all its attempts, and another one for every other call, of other processes too.
 ///
-/// Displays as 32 hexadecimal digits, and serializes as that text. It is no secret: whoever knows one can guess others of the
-/// same process.
+/// Displays as 32 hexadecimal digits, and serializes as that text. It is not a secret: whoever knows one can guess others of
+/// the same process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CallId(u64);
 

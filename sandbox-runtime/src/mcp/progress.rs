@@ -36,8 +36,8 @@ pub(super) fn of_retry(token: ProgressToken, number: u32, retry: &Retry<'_>) -> 
     notification
 }
 
-/// The progress of a request as its client has been told. Each attempt of a tool begins to count anew, and the protocol demands
-/// that values increase ([MCP, "Progress"](https://modelcontextprotocol.io/specification/2025-11-25/basic/utilities/progress)).
+/// The progress of a request as its client has been told. Each attempt of a tool counts from its beginning, and the protocol
+/// demands that values increase ([MCP, "Progress"](https://modelcontextprotocol.io/specification/2025-11-25/basic/utilities/progress)).
 #[derive(Debug, Default)]
 pub(super) struct Progression {
     last: Option<f64>,

@@ -49,7 +49,7 @@ pub(super) struct Request {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     pub(super) total: Option<Duration>,
-    /// Whether that begins anew when the tool tells its progress.
+    /// Whether that begins again when the tool tells its progress.
     pub(super) is_extended_by_progress: bool,
 }
 

@@ -97,7 +97,7 @@ impl<S> Sandboxed<S> {
         self
     }
 
-    /// Lets [`request_limit`](Self::request_limit) begin anew whenever the client is told of progress: for clients that wait
+    /// Lets [`request_limit`](Self::request_limit) begin again whenever the client is told of progress: for clients that wait
     /// longer then, and tools that tell it. The limits of the tools stay as they are. It has an effect in a server that is
     /// started by [`serve`](Self::serve).
     #[must_use]
