@@ -44,7 +44,11 @@ use crate::surroundings;
 /// # Ok(()) }
 /// ```
 ///
-/// Only answers to calls of tools change, and only if a sandboxed call failed during the request:
+/// [The module](super) has what it does for requests beside that: their cancellation, their time, their parameters and their
+/// progress.
+///
+/// Only answers to calls of tools change, and only if a sandboxed call ended with a failure of the engine during the request. (An
+/// error that the tool itself returned last is its own, and stays as it is.)
 ///
 /// - If the last call to end was that of the tool itself, under the name that the client called, and failed, an answer that is an
 ///   error gets the text and the data. The text of its own error type stays, in front. The empty answer of a tool that returns
@@ -60,7 +64,10 @@ use crate::surroundings;
 /// If a tool that returns `()` fails during the call of another tool, its caller cannot know. Its text is added below the
 /// caller's answer, which is marked as an error. That holds even if the caller is retried and succeeds.
 ///
-/// Calls in spawned tokio tasks are not observed, and a tool that returns `()` panics there when it fails.
+/// A tool without the attribute that panics is answered with an error, too.
+///
+/// Calls in spawned tokio tasks are not observed, and a tool that returns `()` panics there when it fails; for tasks of rmcp's task
+/// manager there is [`task`](super::task()).
 ///
 /// After the first call of a tool, every sandboxed call of the process takes a little longer, as with [`Budget`](crate::Budget).
 #[derive(Debug, Clone, Copy)]
