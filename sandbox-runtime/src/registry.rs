@@ -20,7 +20,7 @@ inventory::collect!(SiteRef);
 /// ```
 /// # use sandbox_runtime::{sandboxed, tools};
 /// #[sandboxed(timeout_ms = 2_000)]
-/// async fn search(query: String) -> Result<Vec<String>, String> {
+/// async fn search_pages(query: String) -> Result<Vec<String>, String> {
 ///     Ok(vec![query])
 /// }
 ///
@@ -28,7 +28,7 @@ inventory::collect!(SiteRef);
 /// for tool in tools() {
 ///     println!("{}", tool.status());
 /// }
-/// assert_eq!(sandbox_runtime::tool("search").unwrap().name(), "search");
+/// assert_eq!(sandbox_runtime::tool("search_pages").unwrap().name(), "search_pages");
 /// # }
 /// ```
 #[must_use]
