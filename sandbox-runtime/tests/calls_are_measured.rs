@@ -229,3 +229,26 @@ fn read(exported: &ResourceMetrics) -> (Series, BTreeMap<String, String>) {
     }
     (series, units)
 }
+
+#[test]
+fn and_the_documentation_has_every_name() {
+    let page = include_str!("../../docs/observing.md");
+    for series in expected().keys() {
+        let name = series.split(' ').next().unwrap();
+        assert!(page.contains(&format!("| `{name}` |")), "`{name}` is not on the page");
+        let attributes = series.split('"').skip(1).step_by(2);
+        for attribute in attributes {
+            let (key, value) = attribute.split_once('=').unwrap();
+            assert!(
+                page.contains(&format!("`{key}`")),
+                "`{key}` of `{name}` is not on the page"
+            );
+            if key == "sandboxed.stop" || key == "error.type" {
+                assert!(
+                    page.contains(&format!("`{value}`")),
+                    "`{value}` of `{key}` is not on the page"
+                );
+            }
+        }
+    }
+}
