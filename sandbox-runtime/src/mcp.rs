@@ -1,7 +1,8 @@
 //! Tools of MCP servers, with [`rmcp`]. Feature `rmcp`.
 //!
 //! `#[sandboxed]` stands above `#[tool]` and needs no other argument. It also works below `#[tool]`, but then rmcp does not
-//! take the tool's description from its doc comment.
+//! take the tool's description from its doc comment, and the attribute does not see what `#[tool]` says of its name and its
+//! hints: `name` and `idempotent` say it.
 //!
 //! ```
 //! use rmcp::handler::server::wrapper::Parameters;
