@@ -159,11 +159,12 @@ impl fmt::Debug for Cancellation {
 }
 
 impl Surroundings {
-    /// Looks up what surrounds the caller of a tool; `None` if nothing concerns this call.
+    /// Looks up what surrounds the caller of a tool; `None` if nothing concerns this call. Of a call that began elsewhere, whose
+    /// `tool` is not given, nobody becomes an observer.
     #[cold]
-    pub(crate) fn enter(tool: impl FnOnce() -> ObservedTool) -> Option<Surroundings> {
+    pub(crate) fn enter(tool: Option<impl FnOnce() -> ObservedTool>) -> Option<Surroundings> {
         let scope = current();
-        let observers = CallObservers::of(scope.as_deref(), tool);
+        let observers = tool.and_then(|tool| CallObservers::of(scope.as_deref(), tool));
         if scope.is_none() && observers.is_none() {
             return None;
         }
@@ -181,18 +182,12 @@ impl Surroundings {
     /// Resolves when something around the call is cancelled.
     #[cold]
     pub(crate) fn poll_cancelled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.cancellation.is_none() {
-            let found = self.attachments().filter_map(Attachment::cancelled).collect();
-            self.cancellation = Some(Cancellation(found));
-        }
-        let cancellation = self
-            .cancellation
-            .iter_mut()
-            .flat_map(|cancellation| &mut cancellation.0);
-        match cancellation.into_iter().any(|one| one.as_mut().poll(cx).is_ready()) {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
-        }
+        let known = self.cancellation.take();
+        let find = || Cancellation(self.attachments().filter_map(Attachment::cancelled).collect());
+        let mut cancellation = known.unwrap_or_else(find);
+        let is_cancelled = cancellation.0.iter_mut().any(|one| one.as_mut().poll(cx).is_ready());
+        self.cancellation = Some(cancellation);
+        if is_cancelled { Poll::Ready(()) } else { Poll::Pending }
     }
 
     /// The identity by which observers know the call.
@@ -205,11 +200,6 @@ impl Surroundings {
         let scope = self.scope.iter().flat_map(|scope| scope.attachments());
         let observers = self.observers.as_deref().map(|observers| observers as &dyn Attachment);
         scope.chain(observers)
-    }
-
-    /// The attempts begun.
-    pub(crate) fn attempts(&self) -> u32 {
-        self.attempts
     }
 
     /// When everything around the call is over.

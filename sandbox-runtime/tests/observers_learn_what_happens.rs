@@ -6,6 +6,7 @@
 use std::future::pending;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::Duration;
 
 use sandbox_runtime::observe::{Event, Happened, ObservedTool, Observer, observe, observe_in};
@@ -235,6 +236,38 @@ async fn of_the_tools_that_it_wants_to_know_of() {
     call(&CircuitBreaker::disabled(), &["works"]).await;
     let id = observed_tool(false).await.unwrap().unwrap();
     assert_eq!(*seen.lock().unwrap(), [id], "the tool has the same identity");
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_calls_that_begin_from_now_on() {
+    struct Counts(Arc<AtomicU32>, Diary);
+    impl Observer for Counts {
+        fn wants(&self, tool: &ObservedTool) -> bool {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            tool.name != "unwanted"
+        }
+
+        fn on_event(&self, event: &Event<'_>) {
+            self.1.on_event(event);
+        }
+    }
+    let _alone = alone().await;
+    let (asked, diary) = (Arc::new(AtomicU32::new(0)), Diary::default());
+    let breaker = CircuitBreaker::disabled();
+    let mut begun = std::pin::pin!(call(&breaker, &["hangs", "works"]));
+    let is_pending = std::future::poll_fn(|cx| Poll::Ready(begun.as_mut().poll(cx).is_pending()));
+    assert!(is_pending.await);
+    let _observing = observe(Counts(Arc::clone(&asked), diary.clone()));
+    begun.await;
+    assert_eq!(diary.read(), Vec::<String>::new(), "it began before");
+    let unwanted = Tool::new("unwanted", async || {
+        tokio::task::yield_now().await;
+        sleep(Duration::from_millis(1)).await;
+        Ok::<_, String>(())
+    });
+    execute_with_controls(POLICY, &breaker, unwanted).await.unwrap();
+    assert_eq!(asked.load(Ordering::Relaxed), 1, "it is asked once for each call");
+    assert_eq!(diary.read(), Vec::<String>::new(), "it does not want to know");
 }
 
 /// Panics, and calls tools.

@@ -381,7 +381,7 @@ impl<S: Controls> CallState<S> {
 
     #[cold]
     fn report_retry(self: Pin<&mut Self>, end: AttemptEnd, delay: Duration, from: DelaySource) {
-        let (tool, policy) = (self.controls.name(), self.policy());
+        let (tool, policy, attempt) = (self.controls.name(), self.policy(), self.attempts);
         if let Some(Rare {
             surroundings: Some(surroundings),
             earlier_error,
@@ -390,7 +390,7 @@ impl<S: Controls> CallState<S> {
         {
             surroundings.retry_scheduled(&Retry {
                 tool,
-                attempt: surroundings.attempts(),
+                attempt,
                 max_attempts: policy.max_attempts(),
                 end,
                 error: earlier_error.as_deref(),
@@ -418,13 +418,14 @@ impl<S: Controls> CallState<S> {
             return false;
         }
         let tool = || ObservedTool::new(this.controls.name(), this.controls.site().map(ToolHandle::from));
-        let Some(found) = Surroundings::enter(tool) else {
+        // Who observes a call does so from its beginning.
+        let begins = *this.attempts == 0;
+        let Some(found) = Surroundings::enter(begins.then_some(tool)) else {
             return false;
         };
         let rare = this.rare.get_or_insert_default();
-        // Observers know the call by its id, which the tool may have asked for before it came here.
-        let asked = rare.call_id;
-        rare.call_id = asked.or(found.call_id());
+        // By this id observers know the call. One that has asked for its own has run its tool, and nobody observes it.
+        rare.call_id = rare.call_id.or(found.call_id());
         rare.surroundings = Some(found);
         self.note_start();
         true
