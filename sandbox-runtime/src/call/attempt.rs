@@ -90,35 +90,18 @@ impl<T: Future, S: Controls> AttemptState<T, S> {
         matches!(self, AttemptState::Admitted)
     }
 
-    /// Starts the tool of the first attempt of a call that nothing surrounds, and polls it.
-    #[inline(always)]
-    pub(crate) fn start_first(
-        self: Pin<&mut Self>,
-        state: Pin<&mut CallState<S>>,
-        begin: impl FnOnce() -> T,
-        cx: &mut Context<'_>,
-    ) -> Result<T::Output, PollEnd<T::Output>>
-    where
-        S::Handler: Handler<T::Output>,
-    {
-        let polled = state.first_polled();
-        let begin = |mut attempt: Pin<&mut Self>| attempt.set(AttemptState::Running { tool: begin() });
-        // The breaker is closed: not a probe.
-        self.poll_tool(state, None, polled, begin, cx)
-    }
-
-    /// Starts the tool of the attempt that has been admitted, and polls it for the first time.
+    /// Starts the tool of the attempt that has been admitted, and polls it for the first time, within `scope`.
     #[inline(always)]
     pub(crate) fn start(
         self: Pin<&mut Self>,
         state: Pin<&mut CallState<S>>,
+        (scope, polled): (Option<ProbeScope>, Polled),
         begin: impl FnOnce() -> T,
         cx: &mut Context<'_>,
     ) -> Result<T::Output, PollEnd<T::Output>>
     where
         S::Handler: Handler<T::Output>,
     {
-        let (scope, polled) = (state.probe_scope(), state.polled());
         let begin = |mut attempt: Pin<&mut Self>| attempt.set(AttemptState::Running { tool: begin() });
         self.poll_tool(state, scope, polled, begin, cx)
     }

@@ -87,7 +87,8 @@ where
             {
                 let retry_possible = this.state.retry_possible();
                 let begin = || begin(retry_possible);
-                match this.attempt.as_mut().start(this.state.as_mut(), begin, cx) {
+                let next = (this.state.probe_scope(), this.state.polled());
+                match this.attempt.as_mut().start(this.state.as_mut(), next, begin, cx) {
                     Ok(outcome) => {
                         let returned = this.state.as_mut().finish_successfully(outcome);
                         return Poll::Ready(ControlFlow::Break(returned));

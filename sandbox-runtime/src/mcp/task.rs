@@ -44,7 +44,7 @@ use crate::surroundings::{self, Attachment, CallEnd, Cancelled};
 /// - A failure of a tool that returns `()` makes the task's result an error, with the text and the data.
 /// - A panic ends the task, which fails. Otherwise the task would seem to be working until it expires.
 ///
-/// There is no limit for all calls together: clients do not wait for a task.
+/// Nothing limits all calls together: clients do not wait for a task.
 pub fn task<F, A>(context: TaskContext, operation: F) -> TaskFuture
 where
     F: FnOnce(TaskContext) -> A,
