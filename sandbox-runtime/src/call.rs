@@ -114,7 +114,9 @@ where
         };
         let retry_possible = this.state.retry_possible_after(1);
         let begin = || this.function.begin(retry_possible);
-        match this.attempt.start_first(this.state.as_mut(), begin, cx) {
+        // The breaker is closed: not a probe.
+        let first = (None, this.state.first_polled());
+        match this.attempt.start(this.state.as_mut(), first, begin, cx) {
             Ok(outcome) => Ok(this.state.finish_first(admission, outcome)),
             Err(end) => {
                 this.state.note_first_attempt(admission);
@@ -166,7 +168,8 @@ where
             }
             let retry_possible = this.state.retry_possible();
             let begin = || this.function.begin(retry_possible);
-            match this.attempt.as_mut().start(this.state.as_mut(), begin, cx) {
+            let next = (this.state.probe_scope(), this.state.polled());
+            match this.attempt.as_mut().start(this.state.as_mut(), next, begin, cx) {
                 Ok(outcome) => {
                     *returned = Some(this.state.finish_successfully(outcome));
                     return;

@@ -220,3 +220,20 @@ async fn from_the_request_that_is_theirs() {
         assert_eq!(client.server.attempts.load(Relaxed), attempts, "{tool}");
     }
 }
+
+/// The compiler's message about parameters that attempts cannot have is about the type that their author can change.
+#[test]
+fn or_the_message_names_the_type_within() {
+    struct Query;
+    let query = Parameters(Query);
+    let probe = sandbox_runtime::private::parameter::<Parameters<Query>, _>(&query);
+    let parameter = probe.__sandboxed_parameter(None, query, |query| query);
+    let found = std::any::type_name_of_val(&parameter);
+    let [_, about, how] = found
+        .rsplitn(3, ", ")
+        .collect::<Vec<_>>()
+        .try_into()
+        .map(|[how, about, whole]: [&str; 3]| [whole, about, how])
+        .unwrap();
+    assert!(about.ends_with("::Query") && how.ends_with("Once>"), "{found}");
+}
