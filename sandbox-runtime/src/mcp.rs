@@ -199,6 +199,7 @@
 
 mod answer;
 mod connection;
+mod name;
 mod observer;
 pub(crate) mod outcome;
 mod outgoing;

@@ -24,6 +24,8 @@ pub struct ToolInfo {
     pub location: &'static Location<'static>,
     /// The policy as it was compiled.
     pub policy: Policy,
+    /// Whether it is, or may be, the tool of a server, which clients may know by another name.
+    pub is_served: bool,
 }
 
 impl ToolSite {
@@ -37,8 +39,15 @@ impl ToolSite {
                 module,
                 location: Location::caller(),
                 policy,
+                is_served: false,
             },
         }
+    }
+
+    /// The site of a function that is, or may be, the tool of a server.
+    pub const fn served(mut self) -> Self {
+        self.info.is_served = true;
+        self
     }
 
     /// The breaker of the function's own; disabled where the attribute names another, or none.
@@ -51,3 +60,11 @@ impl ToolSite {
 /// a call is `Send`.
 #[derive(Debug, Clone, Copy)]
 pub struct SiteRef(pub &'static ToolSite);
+
+impl SiteRef {
+    /// Tells whether a call of this function may be that of a client, which may know it by another name.
+    #[cfg(feature = "rmcp")]
+    pub(crate) fn is_served(self) -> bool {
+        self.0.info.is_served
+    }
+}

@@ -24,6 +24,7 @@ use crate::call::current::CallId;
 use crate::failure::{AttemptEnd, Decision, DelaySource, Failure, Refusal, Stop};
 use crate::gate;
 use crate::observe::{ObservedTool, Observer};
+use crate::site::SiteRef;
 use crate::verdict::Verdict;
 
 use observers::CallObservers;
@@ -110,6 +111,7 @@ pub(crate) type Cancelled = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
 )]
 pub(crate) struct Retry<'a> {
     pub(crate) tool: &'static str,
+    pub(crate) site: Option<SiteRef>,
     /// The attempt that has ended, counted from 1.
     pub(crate) attempt: u32,
     pub(crate) max_attempts: u32,
@@ -126,6 +128,7 @@ pub(crate) struct Retry<'a> {
 /// How a call ended.
 #[derive(Debug)]
 pub(crate) struct CallEnd<'a> {
+    pub(crate) site: Option<SiteRef>,
     pub(crate) attempts: u32,
     pub(crate) stop: Stop,
     /// Set when the breaker refused an attempt, the first or a further one, and by that ended the call.
@@ -310,6 +313,7 @@ impl Drop for Surroundings {
     fn drop(&mut self) {
         if !self.has_left {
             self.report(&CallEnd {
+                site: None,
                 attempts: self.attempts,
                 stop: Stop::Dropped,
                 refusal: None,

@@ -367,11 +367,6 @@ async fn errors_that_quote_a_failure_get_its_data() {
             "no report: timed out: no answer within 100 ms".to_owned(),
             "search",
         ),
-        (
-            "named_for_clients",
-            "no weather: timed out: no answer within 100 ms".to_owned(),
-            "named_for_us",
-        ),
     ] {
         check(tool, &[&words], about).await;
     }
@@ -381,6 +376,7 @@ async fn errors_that_quote_a_failure_get_its_data() {
 async fn what_the_tools_own_error_lacks_stands_below_it() {
     for (tool, words) in [
         ("has_words_of_its_own", "no weather: timed out: no answer within 100 ms"),
+        ("named_for_clients", "no weather: timed out: no answer within 100 ms"),
         ("tells_nothing", "unavailable"),
         (
             "fails_with_the_text_for_logs",

@@ -161,10 +161,12 @@ impl<S: Controls> CallState<S> {
         failure: Option<&Failure>,
     ) {
         let this = self.project();
+        let site = this.controls.site();
         if let Some(rare) = this.rare.take()
             && let Some(surroundings) = rare.surroundings
         {
             surroundings.leave(&CallEnd {
+                site,
                 attempts: *this.attempts,
                 stop,
                 refusal,

@@ -381,7 +381,8 @@ impl<S: Controls> CallState<S> {
 
     #[cold]
     fn report_retry(self: Pin<&mut Self>, end: AttemptEnd, delay: Duration, from: DelaySource) {
-        let (tool, policy, attempt) = (self.controls.name(), self.policy(), self.attempts);
+        let (tool, site) = (self.controls.name(), self.controls.site());
+        let (policy, attempt) = (self.policy(), self.attempts);
         if let Some(Rare {
             surroundings: Some(surroundings),
             earlier_error,
@@ -390,6 +391,7 @@ impl<S: Controls> CallState<S> {
         {
             surroundings.retry_scheduled(&Retry {
                 tool,
+                site,
                 attempt,
                 max_attempts: policy.max_attempts(),
                 end,

@@ -5,6 +5,7 @@ use rmcp::ErrorData;
 use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, MetaObject};
 use serde_json::Value;
 
+use super::name::Names;
 use super::{FAILURE, data};
 use crate::failure::{Failure, SandboxError};
 use crate::text::redacted;
@@ -22,8 +23,12 @@ pub(super) struct Observation {
 
 impl Observation {
     /// The answer as the client gets it.
-    pub(super) fn complete(&self, answer: Result<CallToolResponse, ErrorData>) -> Result<CallToolResponse, ErrorData> {
-        let mut answer = self.completed(answer);
+    pub(super) fn complete(
+        &self,
+        answer: Result<CallToolResponse, ErrorData>,
+        names: Option<&Names<'_>>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let mut answer = self.completed(answer, names);
         match &mut answer {
             Ok(CallToolResponse::Complete(result)) if is_error(result) => {
                 for content in &mut result.content {
@@ -43,7 +48,11 @@ impl Observation {
     }
 
     /// Completes the answer, if it reports a failure or should.
-    fn completed(&self, answer: Result<CallToolResponse, ErrorData>) -> Result<CallToolResponse, ErrorData> {
+    fn completed(
+        &self,
+        answer: Result<CallToolResponse, ErrorData>,
+        names: Option<&Names<'_>>,
+    ) -> Result<CallToolResponse, ErrorData> {
         if self.failures.is_empty() && self.unreported.is_none() {
             return answer;
         }
@@ -61,13 +70,33 @@ impl Observation {
             add_text(&mut result, failure);
             mark(&mut result, failure);
         }
-        if is_marked(&result) { Ok(result.into()) } else { answer }
+        if !is_marked(&result) {
+            return answer;
+        }
+        if let (Some(own), Some(names)) = (&self.own, names) {
+            rename(&mut result, own, names);
+        }
+        Ok(result.into())
     }
 
     /// The failure that a result reports; the last one if there are several.
     fn quoted_by(&self, result: &CallToolResult) -> Option<&Failure> {
         let quoted = |failure: &&Failure| is_only(result, failure) || (is_error(result) && quotes(result, failure));
         self.failures.iter().rfind(quoted)
+    }
+}
+
+/// Gives the tool that the client has called the client's name.
+fn rename(result: &mut CallToolResult, own: &Failure, names: &Names<'_>) {
+    for content in &mut result.content {
+        if let ContentBlock::Text(content) = content {
+            content.text = names.in_text(own.tool, &content.text).into_owned();
+        }
+    }
+    let failure = result.meta.as_mut().and_then(|meta| meta.0.get_mut(FAILURE));
+    let tool = failure.and_then(|failure| failure.get_mut("tool"));
+    if let Some(tool) = tool.filter(|tool| *tool == own.tool) {
+        *tool = names.called.into();
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::answer::Observation;
+use super::name::Names;
 use crate::failure::Failure;
 use crate::surroundings::report::Observed;
 use crate::surroundings::{self, CallEnd};
@@ -26,12 +27,14 @@ impl Observer {
         *locked(&self.unreported) = Some(failure);
     }
 
-    /// What was observed until now, with the failure of the tool that the client has called by this name.
-    pub(super) fn observation(&self, called: Option<&str>) -> Observation {
+    /// What was observed until now, with the failure of the tool that the client has called.
+    pub(super) fn observation(&self, names: Option<&Names<'_>>) -> Observation {
         let calls = std::mem::take(&mut *locked(&self.calls));
-        let own = calls.end.and_then(|call| call.failure);
+        let own = calls.end.and_then(|call| Some((call.failure?, call.site)));
+        let is_called = |names: &Names<'_>, (failure, site): &(Failure, _)| names.is_called(failure.tool, *site);
+        let own = own.filter(|own| names.is_some_and(|names| is_called(names, own)));
         Observation {
-            own: own.filter(|failure| Some(failure.tool) == called),
+            own: own.map(|(failure, _)| failure),
             failures: calls.failures,
             unreported: locked(&self.unreported).take(),
         }

@@ -9,18 +9,41 @@ use rmcp::model::{CancelledNotificationParam, ProgressNotificationParam, Request
 use rmcp::service::Peer;
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use super::name::Names;
+use crate::site::SiteRef;
+
 /// What is told.
 #[derive(Debug)]
 pub(super) enum Outgoing {
-    Progress(ProgressNotificationParam),
+    /// A function is called once more.
+    Retry {
+        function: &'static str,
+        site: Option<SiteRef>,
+        progress: ProgressNotificationParam,
+    },
     /// Nobody waits for the answer to this question any more.
     Withdrawal(RequestId),
 }
 
 impl Outgoing {
+    /// The same, in the words of its client.
+    fn for_client(mut self, names: &Names<'_>) -> Self {
+        if let Outgoing::Retry {
+            function,
+            site,
+            progress,
+        } = &mut self
+            && names.is_called(function, *site)
+        {
+            let message = progress.message.take();
+            progress.message = message.map(|message| names.in_text(function, &message).into_owned());
+        }
+        self
+    }
+
     async fn send(self, peer: Peer<RoleServer>) {
         let sent = match self {
-            Outgoing::Progress(progress) => peer.notify_progress(progress).await,
+            Outgoing::Retry { progress, .. } => peer.notify_progress(progress).await,
             Outgoing::Withdrawal(question) => {
                 let mut cancelled = CancelledNotificationParam::new(Some(question), None);
                 cancelled.reason = Some("the tool no longer waits for the answer".to_owned());
@@ -38,6 +61,7 @@ pub(super) async fn sending<F: Future>(
     call: F,
     messages: UnboundedReceiver<Outgoing>,
     peer: Peer<RoleServer>,
+    names: &Names<'_>,
 ) -> F::Output {
     let mut call = pin!(call);
     let mut output = None;
@@ -52,7 +76,7 @@ pub(super) async fn sending<F: Future>(
         {
             output = Some(ready);
         }
-        match queue.poll_send(cx) {
+        match queue.poll_send(names, cx) {
             Poll::Ready(()) => output.take().map_or(Poll::Pending, Poll::Ready),
             Poll::Pending => Poll::Pending,
         }
@@ -68,7 +92,7 @@ struct Queue {
 
 impl Queue {
     /// Sends one message after the other; ready when there are no more for now.
-    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_send(&mut self, names: &Names<'_>, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             if let Some(message) = &mut self.under_way {
                 ready!(message.as_mut().poll(cx));
@@ -77,7 +101,7 @@ impl Queue {
             let Poll::Ready(Some(message)) = self.messages.poll_recv(cx) else {
                 return Poll::Ready(());
             };
-            self.under_way = Some(Box::pin(message.send(self.peer.clone())));
+            self.under_way = Some(Box::pin(message.for_client(names).send(self.peer.clone())));
         }
     }
 }

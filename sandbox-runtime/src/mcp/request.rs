@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::Observation;
+use super::name::Names;
 use super::observer::{Observer, locked};
 use super::outgoing::Outgoing;
 use super::progress::{self, Progression};
@@ -80,8 +81,8 @@ impl Request {
     }
 
     /// What was observed until now.
-    pub(super) fn observation(&self) -> Observation {
-        self.observer.observation(Some(&self.tool))
+    pub(super) fn observation(&self, names: &Names<'_>) -> Observation {
+        self.observer.observation(Some(names))
     }
 
     /// Tells whether its client knows its progress by this token.
@@ -157,7 +158,11 @@ impl Attachment for Request {
         if let Some(token) = &self.progress_token {
             // Relaxed: a count by itself.
             let number = self.retries.fetch_add(1, Ordering::Relaxed) + 1;
-            self.send(Outgoing::Progress(progress::of_retry(token.clone(), number, retry)));
+            self.send(Outgoing::Retry {
+                function: retry.tool,
+                site: retry.site,
+                progress: progress::of_retry(token.clone(), number, retry),
+            });
         }
     }
 

@@ -15,6 +15,7 @@ use rmcp::{ErrorData, RoleServer, ServerHandler, serve_server};
 use tokio::sync::mpsc;
 
 use super::connection::{Connection, WatchedTransport};
+use super::name::Names;
 use super::outgoing::sending;
 use super::request::{Limits, Request};
 use crate::surroundings;
@@ -50,10 +51,10 @@ use crate::surroundings;
 /// Only answers to calls of tools change, and only if a sandboxed call ended with a failure of the engine during the request. (An
 /// error that the tool itself returned last is its own, and stays as it is.)
 ///
-/// - If the last call to end was that of the tool itself, under the name that the client called, and failed, an answer that is an
+/// - If the last call to end was that of the tool itself, and failed, an answer that is an
 ///   error gets the text and the data. The text of its own error type stays, in front. The empty answer of a tool that returns
 ///   `()` gets them too.
-/// - If another function failed, or the tool has another name for clients, an error that quotes the failure gets the data. It
+/// - If another function failed, an error that quotes the failure gets the data. It
 ///   quotes the text for the model, the text of the [`Failure`](crate::Failure), or that of its [`SandboxError`](crate::SandboxError).
 /// - A result that is the text for the model and nothing else, such as that of a tool that returns a `String`, is marked as an
 ///   error and gets the data.
@@ -167,8 +168,12 @@ impl<S: ServerHandler> ServerHandler for Sandboxed<S> {
         let tool = request.name.clone();
         let call = answered(&tool, self.server.call_tool(request, context));
         let call = surroundings::attach(observed.clone(), call);
-        let answer = sending(call, messages, peer).await;
-        observed.observation().complete(answer)
+        let names = Names {
+            called: &tool,
+            is_tool: &|name| self.server.get_tool(name).is_some(),
+        };
+        let answer = sending(call, messages, peer, &names).await;
+        observed.observation(&names).complete(answer, Some(&names))
     }
 
     forward! {

@@ -101,7 +101,7 @@ impl TaskCalls {
             Ok(CallToolResponse::Complete(result)) => result.is_error == Some(true),
             _ => true,
         };
-        let answer = self.observer.observation(None).complete(answer);
+        let answer = self.observer.observation(None).complete(answer, None);
         if self.context.is_cancel_requested() && has_failed(&answer) {
             return Err(TaskExit::Cancelled);
         }

@@ -9,6 +9,8 @@ use serde_json::Value;
 
 use super::{Attachment, CallEnd};
 use crate::failure::{Failure, Refusal, SandboxError, SandboxResult};
+#[cfg(feature = "rmcp")]
+use crate::site::SiteRef;
 use crate::surroundings;
 use crate::text::sanitized;
 
@@ -120,6 +122,8 @@ pub(crate) struct Observed {
 /// How a call ended, for a report.
 #[derive(Debug)]
 pub(crate) struct LastEnd {
+    #[cfg(feature = "rmcp")]
+    pub(crate) site: Option<SiteRef>,
     attempts: u32,
     refusal: Option<Refusal>,
     pub(crate) failure: Option<Failure>,
@@ -140,6 +144,8 @@ impl Observed {
     pub(crate) fn record(&mut self, end: &CallEnd<'_>, is_reported: bool) {
         if !is_reported {
             self.end = Some(LastEnd {
+                #[cfg(feature = "rmcp")]
+                site: end.site,
                 attempts: end.attempts,
                 refusal: end.refusal,
                 failure: end.failure.cloned(),
