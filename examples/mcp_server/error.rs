@@ -5,6 +5,7 @@ use std::io;
 use hyper::StatusCode;
 use hyper_util::client::legacy;
 use rmcp::model::{ContentBlock, IntoContents};
+use rmcp::service::ElicitationError;
 use sandbox_runtime::{ErrorVerdict, Failure, FromFailure};
 use thiserror::Error;
 
@@ -27,6 +28,9 @@ pub(crate) enum ToolError {
     Json(#[from] serde_json::Error),
     #[error("the disk: {0}")]
     Disk(#[from] io::Error),
+    #[error("not confirmed: {0}")]
+    #[verdict(source)]
+    NotConfirmed(#[from] ElicitationError),
     #[error("{}", .0.for_model())]
     Sandbox(Failure),
 }

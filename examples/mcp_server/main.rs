@@ -14,6 +14,8 @@
 //! - `ring`: rings a bell that hangs. It returns `()`, and the client still gets the failure: from the server, which is started
 //!   in `Sandboxed`.
 //! - `archive`: takes 20 seconds, unless its client cancels it. The tool has no part in that.
+//! - `delete_archive`: asks the user first. A "no" ends the call and leaves no mark on the breaker. A question that nobody answers
+//!   in time is withdrawn, and asked once more. Its limit is too short for people: raise it to answer by hand.
 //! - `status`: reports what the other tools have done.
 //!
 //! ```text
@@ -38,7 +40,8 @@ use hyper::{Request, body::Bytes};
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use rmcp::handler::server::wrapper::{Json, Parameters};
-use rmcp::{tool, tool_router, transport};
+use rmcp::service::{ElicitationError, Peer};
+use rmcp::{RoleServer, elicit_safe, tool, tool_router, transport};
 use sandbox_runtime::mcp::Sandboxed;
 use sandbox_runtime::{Attempt, CircuitBreaker, sandboxed};
 use schemars::JsonSchema;
@@ -88,6 +91,14 @@ struct Line {
     /// Counted from 0.
     number: usize,
 }
+
+#[derive(Deserialize, JsonSchema)]
+struct Consent {
+    /// What is deleted has to be copied again.
+    delete: bool,
+}
+
+elicit_safe!(Consent);
 
 #[derive(Serialize, JsonSchema)]
 struct Status {
@@ -164,6 +175,22 @@ impl Server {
             file.flush().await?;
         }
         Ok("1,000 parts".to_owned())
+    }
+
+    /// Deletes the copy of the archive, if the user agrees.
+    #[sandboxed(timeout_ms = 800, max_retries = 1, backoff_base_ms = 50)]
+    #[tool]
+    async fn delete_archive(&self, peer: Peer<RoleServer>) -> Result<String, ToolError> {
+        let archive = self.folder.join("archive");
+        let bytes = fs::metadata(&archive).await?.len();
+        let question = format!("Delete the copy of the archive ({bytes} bytes)?");
+        let consent = peer.elicit::<Consent>(question).await?;
+        if !consent.is_some_and(|consent| consent.delete) {
+            // An unchecked box is a "no", too.
+            return Err(ElicitationError::UserDeclined.into());
+        }
+        fs::remove_file(archive).await?;
+        Ok(format!("deleted {bytes} bytes"))
     }
 
     /// What the other tools have done.

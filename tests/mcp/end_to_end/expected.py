@@ -11,6 +11,7 @@ REQUEST_LIMIT_MS = 55_000
 
 DESCRIPTIONS = {
     "archive": "Copies the service's archive, part by part.",
+    "delete_archive": "Deletes the copy of the archive, if the user agrees.",
     "read_line": "One line of a note.",
     "ring": "Rings the bell at the door.",
     "send": "Sends a message.",
@@ -114,6 +115,23 @@ MAY_BE_SENT = failure(
     timeout_ms=300,
     idempotent=False,
 )
+
+DECLINED = error("not confirmed: User explicitly declined the request")
+
+UNANSWERED = failure(
+    "`delete_archive` timed out after 800 ms, in the last of 2 attempts. Calling it again does no harm, but the same request "
+    "is unlikely to be answered: ask for less, or go on without it.",
+    "delete_archive",
+    kind="timeout",
+    timeout_ms=800,
+    attempts=2,
+    max_attempts=2,
+)
+
+
+def question(bytes_archived):
+    """What `delete_archive` asks its user."""
+    return f"Delete the copy of the archive ({bytes_archived} bytes)?"
 
 
 def without_times(answer):

@@ -6,11 +6,41 @@ import time
 import anyio
 from mcp import ClientSession, MCPError, StdioServerParameters
 from mcp.client.stdio import stdio_client
+from mcp.types import ElicitResult
 
 import expected
 from checks import Checks
 
 checks = Checks()
+
+NO = ElicitResult(action="decline")
+
+
+def consent(delete):
+    return ElicitResult(action="accept", content={"delete": delete})
+
+
+class User:
+    """Gives one answer to all questions, or none."""
+
+    def says(self, answer):
+        self.answer = answer
+        self.questions = []
+        self.withdrawn = 0
+
+    async def asked(self, _, question):
+        self.questions.append(question.message)
+        if self.answer is None:
+            try:
+                await anyio.sleep_forever()
+            except anyio.get_cancelled_exc_class():
+                # This is how the package applies `notifications/cancelled`.
+                self.withdrawn += 1
+                raise
+        return self.answer
+
+
+user = User()
 
 
 async def call(session, tool, **arguments):
@@ -100,6 +130,38 @@ async def cancellation_stops_the_tool(session):
     await stopped("the client cancels the request")
 
 
+async def questions_are_withdrawn(session):
+    asked = expected.question((await status(session))["bytes_archived"])
+    user.says(None)
+    answer, times = await call(session, "delete_archive")
+    checks.equal("a question that nobody answers is a timeout", answer, expected.UNANSWERED)
+    checks.true("after two attempts of 800 ms", 1_600 <= times["elapsed_ms"] < 2_500, times)
+    checks.equal("each attempt asks", user.questions, [asked] * 2)
+    await anyio.sleep(0.1)
+    checks.equal("and its question is withdrawn", user.withdrawn, 2)
+
+
+async def a_no_is_the_users(session):
+    kept = (await status(session))["bytes_archived"]
+    questions = []
+    for _ in range(6):
+        user.says(NO)
+        answer, _ = await call(session, "delete_archive")
+        questions.append(user.questions)
+    checks.equal("the answer to a question that the user declines names the no", answer, expected.DECLINED)
+    checks.equal("six of these are asked once each", questions, [[expected.question(kept)]] * 6)
+    user.says(consent(delete=False))
+    answer, _ = await call(session, "delete_archive")
+    checks.equal("an unchecked box is a no, too", answer, expected.DECLINED)
+    checks.equal("and nothing is deleted", (await status(session))["bytes_archived"], kept)
+
+    user.says(consent(delete=True))
+    answer, _ = await call(session, "delete_archive")
+    checks.equal("after all of these the tool still works", answer, expected.text(f"deleted {kept} bytes"))
+    checks.equal("a question that the user accepts is asked once", user.questions, [expected.question(kept)])
+    checks.equal("and the archive is deleted", (await status(session))["bytes_archived"], 0)
+
+
 async def calls_run_side_by_side(session):
     answers = [None] * 20
 
@@ -125,13 +187,15 @@ PROMISES = [
     messages_are_sent_once,
     what_returns_nothing_reports,
     cancellation_stops_the_tool,
+    questions_are_withdrawn,
+    a_no_is_the_users,
     calls_run_side_by_side,
 ]
 
 
 async def main(server):
     async with stdio_client(StdioServerParameters(command=server)) as streams:
-        async with ClientSession(*streams) as session:
+        async with ClientSession(*streams, elicitation_callback=user.asked) as session:
             await session.initialize()
             for promise in PROMISES:
                 try:

@@ -2,6 +2,7 @@
 // done it for long, and once as the revision of the protocol has it that knows no session.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
@@ -25,7 +26,7 @@ async function promise(what, check) {
 async function toolsAreListed(client) {
   const { tools } = await client.listTools();
   const names = tools.map((tool) => tool.name).sort();
-  assert.deepEqual(names, ["archive", "read_line", "ring", "send", "status", "visitors", "weather"]);
+  assert.deepEqual(names, ["archive", "delete_archive", "read_line", "ring", "send", "status", "visitors", "weather"]);
   const schemas = tools.filter((tool) => tool.outputSchema).map((tool) => tool.name);
   assert.deepEqual(schemas.sort(), ["status", "visitors", "weather"], "tools with an output schema");
 }
@@ -101,27 +102,84 @@ async function callersFaultsAreTheToolsOwn(client) {
   assert.equal(answer._meta?.["sandboxed/failure"], undefined);
 }
 
+async function archived(client) {
+  const { structuredContent } = await client.callTool({ name: "status", arguments: {} });
+  return structuredContent.bytes_archived;
+}
+
 async function cancellingEndsTheTool(client) {
   const cancelling = new AbortController();
   const call = client.callTool({ name: "archive", arguments: {} }, { signal: cancelling.signal });
   const rejected = assert.rejects(call);
-  const archived = async () => {
-    const { structuredContent } = await client.callTool({ name: "status", arguments: {} });
-    return structuredContent.bytes_archived;
-  };
   await sleep(300);
-  const early = await archived();
+  const early = await archived(client);
   await sleep(200);
-  assert.ok((await archived()) > early, "the tool works until it is cancelled");
+  assert.ok((await archived(client)) > early, "the tool works until it is cancelled");
   cancelling.abort("the user has changed her mind");
   await rejected;
-  const atOnce = await archived();
+  const atOnce = await archived(client);
   await sleep(500);
-  assert.equal(await archived(), atOnce, "the tool stops");
+  assert.equal(await archived(client), atOnce, "the tool stops");
+}
+
+/** Calls the tool that asks its user. `user` gets a signal that the question is withdrawn, and returns what the user says. */
+async function deleteArchive(client, user) {
+  const questions = [];
+  client.setRequestHandler("elicitation/create", ({ params }, { mcpReq }) => {
+    questions.push(params.message);
+    return user(mcpReq.signal);
+  });
+  const answer = await client.callTool({ name: "delete_archive", arguments: {} });
+  return { answer, questions };
+}
+
+async function unansweredQuestionsAreWithdrawn(client) {
+  let withdrawn = 0;
+  const { answer, questions } = await deleteArchive(client, async (signal) => {
+    await once(signal, "abort");
+    withdrawn += 1;
+  });
+  assert.equal(answer.isError, true);
+  assert.equal(answer._meta["sandboxed/failure"].kind, "timeout");
+  assert.equal(questions.length, 2, "one for each attempt");
+  await sleep(100);
+  assert.equal(withdrawn, 2);
+}
+
+async function declinedQuestionsAreAskedOnce(client) {
+  const kept = await archived(client);
+  for (let call = 0; call < 6; call += 1) {
+    const { answer, questions } = await deleteArchive(client, () => ({ action: "decline" }));
+    assert.deepEqual(questions, [`Delete the copy of the archive (${kept} bytes)?`]);
+    assert.deepEqual(answer.content, [{ type: "text", text: "not confirmed: User explicitly declined the request" }]);
+    assert.equal(answer.isError, true);
+    assert.equal(answer._meta?.["sandboxed/failure"], undefined);
+  }
+  assert.equal(await archived(client), kept);
+}
+
+async function acceptedQuestionsAreAskedOnce(client) {
+  const kept = await archived(client);
+  const { answer, questions } = await deleteArchive(client, () => ({ action: "accept", content: { delete: true } }));
+  assert.deepEqual(answer.content, [{ type: "text", text: `deleted ${kept} bytes` }]);
+  assert.equal(questions.length, 1);
+  assert.equal(await archived(client), 0);
+}
+
+async function unaskedQuestionsAreErrors(client) {
+  const kept = await archived(client);
+  for (let call = 0; call < 6; call += 1) {
+    const { answer, questions } = await deleteArchive(client, () => ({ action: "accept", content: { delete: true } }));
+    assert.equal(questions.length, 0);
+    assert.match(answer.content[0].text, /^not confirmed: /);
+    assert.equal(answer.isError, true);
+  }
+  assert.equal(await archived(client), kept);
 }
 
 for (const mode of ["legacy", { pin: "2026-07-28" }]) {
-  const client = new Client({ name: "end-to-end", version: "0" }, { versionNegotiation: { mode } });
+  const capabilities = { elicitation: { form: {} } };
+  const client = new Client({ name: "end-to-end", version: "0" }, { capabilities, versionNegotiation: { mode } });
   await client.connect(new StdioClientTransport({ command: server }));
   console.log(`protocol ${client.getNegotiatedProtocolVersion()}`);
   await promise("tools are listed", () => toolsAreListed(client));
@@ -133,6 +191,14 @@ for (const mode of ["legacy", { pin: "2026-07-28" }]) {
   await promise("a tool that returns nothing reports a timeout", () => emptyAnswersReport(client));
   await promise("an error that is the caller's fault is the tool's own", () => callersFaultsAreTheToolsOwn(client));
   await promise("cancelling a request ends the tool", () => cancellingEndsTheTool(client));
+  if (mode === "legacy") {
+    await promise("a question that nobody answers is withdrawn", () => unansweredQuestionsAreWithdrawn(client));
+    await promise("one that the user declines is asked once, and leaves no mark", () => declinedQuestionsAreAskedOnce(client));
+    await promise("one that the user accepts is asked once, and the tool goes on", () => acceptedQuestionsAreAskedOnce(client));
+  } else {
+    // This revision has no requests from a server to its client, and rmcp sends none.
+    await promise("a question that cannot be asked is an error, and leaves no mark", () => unaskedQuestionsAreErrors(client));
+  }
   await client.close();
 }
 console.log(`${passed} passed, ${failed} failed`);
