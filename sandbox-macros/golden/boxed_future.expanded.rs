@@ -4,11 +4,12 @@ fn read<'a>(
 ) -> Pin<Box<dyn Future<Output = Result<String, Error>> + Send + 'a>> {
     const __SANDBOXED_POLICY: ::sandbox_runtime::private::Policy = ::sandbox_runtime::private::Policy::new();
     static __SANDBOXED_SITE: ::sandbox_runtime::private::ToolSite = ::sandbox_runtime::private::ToolSite::new(
-        "read",
-        ::sandbox_runtime::private::module_path!(),
-        __SANDBOXED_POLICY,
-        ::sandbox_runtime::private::breaker(),
-    );
+            "read",
+            ::sandbox_runtime::private::module_path!(),
+            __SANDBOXED_POLICY,
+            ::sandbox_runtime::private::breaker(),
+        )
+        .served();
     ::sandbox_runtime::private::inventory::submit!(
         ::sandbox_runtime::private::SiteRef(& __SANDBOXED_SITE)
     );

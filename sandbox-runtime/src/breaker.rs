@@ -264,6 +264,12 @@ impl CircuitBreaker {
         self.on_transition(self.machine.succeed(admission, clock::now));
     }
 
+    /// The same for one that was admitted by [`request_if_closed`](Self::request_if_closed).
+    #[inline]
+    pub(crate) fn succeed_if_closed(&self, admission: Admission) {
+        self.on_transition(self.machine.succeed_if_closed(admission, clock::now));
+    }
+
     /// Takes the failure of an admitted attempt.
     // The machine's part is inlined here, so that a failure without a transition pays nothing for returning none.
     #[cold]

@@ -10,6 +10,8 @@ mod end;
 mod lent;
 mod marks;
 mod nested;
+mod owed;
+mod recording;
 mod retry;
 mod state;
 
@@ -109,7 +111,7 @@ where
         if this.state.as_mut().poll_cancelled(cx).is_ready() {
             return Err(PollEnd::Cancelled);
         }
-        let Some(admission) = this.state.as_mut().admit_if_simple() else {
+        let Some(owed) = this.state.as_mut().admit_if_simple() else {
             return Err(PollEnd::NotAdmitted);
         };
         let retry_possible = this.state.retry_possible_after(1);
@@ -117,9 +119,9 @@ where
         // The breaker is closed: not a probe.
         let first = (None, this.state.first_polled());
         match this.attempt.start(this.state.as_mut(), first, begin, cx) {
-            Ok(outcome) => Ok(this.state.finish_first(admission, outcome)),
+            Ok(outcome) => Ok(this.state.finish_first(owed, outcome)),
             Err(end) => {
-                this.state.note_first_attempt(admission);
+                this.state.note_first_attempt(owed);
                 Err(end)
             }
         }

@@ -15,6 +15,9 @@ pub(crate) const SCOPES: u32 = 1;
 /// Observers of the whole process: set and cleared, rarely.
 pub(crate) const OBSERVERS: u32 = 2;
 
+/// Records of annotated functions. Stays set once somebody has asked for one.
+pub(crate) const RECORDS: u32 = 4;
+
 /// Tells whether a call has to look for surroundings.
 #[inline]
 pub(crate) fn is_open() -> bool {
@@ -32,6 +35,12 @@ pub(crate) fn open(kind: u32) {
 /// Closes the gate for a kind of which nothing is left.
 pub(crate) fn close(kind: u32) {
     OPEN.fetch_and(!kind, Ordering::Relaxed);
+}
+
+/// All kinds of which something exists.
+#[inline]
+pub(crate) fn all_open() -> u32 {
+    OPEN.load(Ordering::Relaxed)
 }
 
 /// Tells whether something of a kind exists.

@@ -64,6 +64,7 @@ pub mod observe;
 mod policy;
 #[doc(hidden)]
 pub mod private;
+mod record;
 mod registry;
 #[cfg(feature = "rig")]
 pub mod rig;
@@ -83,6 +84,7 @@ pub use config::SandboxConfig;
 pub use execute::execute_with_controls;
 pub use failure::{Failure, FailureKind, Refusal, SandboxError, SandboxResult};
 pub use policy::{Jitter, Policy, PolicyError};
+pub use record::{BreakerTimes, Counters, LastChange, LastFailure};
 pub use registry::{BreakerStatus, ToolHandle, ToolStatus, Tools, tool, tools};
 pub use surroundings::budget::Budget;
 pub use surroundings::report::ToolExecutionResult;

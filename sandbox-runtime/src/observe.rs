@@ -13,6 +13,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use crate::call::current::CallId;
 use crate::failure::{Failure, FailureKind};
 use crate::gate;
 use crate::registry::{ToolHandle, tool_of_breaker};
+use crate::site::SiteRef;
 use crate::surroundings::{self, Attachment};
 
 pub use crate::breaker::{BreakerCause, BreakerPhase};
@@ -54,7 +56,8 @@ pub use crate::failure::{DelaySource, Stop};
 /// No argument and no result of a tool is in any event. The texts of errors are in the [`Failure`], redacted by
 /// [`text::redact`](crate::text::redact).
 pub trait Observer: Send + Sync + 'static {
-    /// Tells whether it wants to know of calls of this tool. Asked at each call.
+    /// Tells whether it wants to know of calls of this tool. Default: of all. Asked when a function under `#[sandboxed]` is first
+    /// called, and once more when another observer is attached or detached; in [`observe_in`] and of tools made by hand, at each call.
     fn wants(&self, tool: &ObservedTool) -> bool {
         let _ = tool;
         true
@@ -63,12 +66,22 @@ pub trait Observer: Send + Sync + 'static {
     /// Takes note of an event.
     fn on_event(&self, event: &Event<'_>);
 
-    /// What encloses every poll of a call, and takes note of its events beside the observer.
+    /// What encloses every poll of a call, and takes note of its events beside the observer. Of several observers that have such a
+    /// thing, only the first is told of a call.
     #[doc(hidden)]
-    fn enclose(&self, tool: &ObservedTool, call_id: CallId) -> Option<Box<dyn Enclosure>> {
-        let _ = (tool, call_id);
+    fn encloser(&self) -> Option<&dyn Enclose> {
         None
     }
+}
+
+/// Puts something around calls.
+#[doc(hidden)]
+pub trait Enclose {
+    /// What encloses every poll of a call.
+    fn enclose(&self, tool: &ObservedTool, call_id: CallId) -> Box<dyn Enclosure>;
+
+    /// Tells whether it would be of use now.
+    fn is_awake(&self) -> bool;
 }
 
 /// Something around the polls of a call, such as a span.
@@ -154,6 +167,13 @@ pub enum Happened<'a> {
         /// What the engine returned for the tool, if it did.
         failure: Option<&'a Failure>,
     },
+    /// One poll of a call took longer than 100 ms, mostly because its tool blocks the thread: other tasks did not run meanwhile, and
+    /// no time limit was looked at. What blocks belongs into `spawn_blocking`. Of calls within calls, each is told of.
+    #[non_exhaustive]
+    ThreadBlocked {
+        /// How long it took.
+        elapsed: Duration,
+    },
     /// A breaker has changed its state.
     #[non_exhaustive]
     BreakerChanged {
@@ -186,6 +206,21 @@ pub enum AttemptOutcome {
     Left,
 }
 
+impl AttemptOutcome {
+    /// The outcome in lower case, with underscores: for data.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            AttemptOutcome::Succeeded => "succeeded",
+            AttemptOutcome::Failed => "failed",
+            AttemptOutcome::Ignored => "ignored",
+            AttemptOutcome::TimedOut => "timed_out",
+            AttemptOutcome::Panicked => "panicked",
+            AttemptOutcome::Left => "left",
+        }
+    }
+}
+
 /// `error.type` of OpenTelemetry for a call that ended like this: `timeout`, `deadline_exceeded`, `circuit_breaker_open`,
 /// `cancelled`, `panic` or `tool_error`; `None` if it succeeded. Never the text of an error.
 #[must_use]
@@ -206,7 +241,95 @@ pub const fn error_type(stop: Stop, failure: Option<&Failure>) -> Option<&'stati
     }
 }
 
+/// The same for one attempt.
+#[cfg(any(feature = "metrics", feature = "opentelemetry", feature = "tracing"))]
+const fn error_of_attempt(outcome: AttemptOutcome) -> Option<&'static str> {
+    match outcome {
+        AttemptOutcome::Succeeded => None,
+        AttemptOutcome::Failed | AttemptOutcome::Ignored => Some("tool_error"),
+        AttemptOutcome::TimedOut => Some("timeout"),
+        AttemptOutcome::Panicked => Some("panic"),
+        AttemptOutcome::Left => Some("cancelled"),
+    }
+}
+
 static OBSERVERS: RwLock<Vec<Arc<dyn Observer>>> = RwLock::new(Vec::new());
+
+/// Changes whenever the observers do: the bits that [`Interest`] leaves.
+static GENERATION: AtomicU32 = AtomicU32::new(Interest::GENERATION);
+
+/// What the observers of the process want to know of one function, as of one generation of them.
+#[derive(Debug)]
+pub(crate) struct Interest(AtomicU32);
+
+impl Interest {
+    /// Of one that encloses calls, which may sleep.
+    const OF_ENCLOSER: u32 = 1;
+    const OF_ANOTHER: u32 = 2;
+    const GENERATION: u32 = 4;
+
+    pub(crate) const fn unknown() -> Self {
+        Interest(AtomicU32::new(0))
+    }
+}
+
+/// Tells whether an observer of the process wants to know of a call, if that has been asked of this generation of observers.
+#[inline]
+pub(crate) fn known_interest(site: Option<SiteRef>) -> Option<bool> {
+    let Some(site) = site else {
+        // Of a tool made by hand, nobody remembers.
+        return Some(true);
+    };
+    // Relaxed: whoever attaches an observer and hands a call to this thread orders the two.
+    let interest = site.0.interest.0.load(Ordering::Relaxed);
+    let is_current = interest & !(Interest::GENERATION - 1) == GENERATION.load(Ordering::Relaxed);
+    is_current.then(|| is_interest(interest))
+}
+
+/// Asks the observers of the process, and remembers their answer.
+pub(crate) fn ask_for_interest(site: Option<SiteRef>) -> bool {
+    let Some(site) = site else {
+        return true;
+    };
+    // Before the observers: if one is attached meanwhile, the answer is outdated, and it is known to be.
+    let generation = GENERATION.load(Ordering::Relaxed);
+    let interest = generation | ask(site);
+    site.0.interest.0.store(interest, Ordering::Relaxed);
+    is_interest(interest)
+}
+
+#[inline]
+fn is_interest(interest: u32) -> bool {
+    interest & Interest::OF_ANOTHER != 0 || interest & Interest::OF_ENCLOSER != 0 && is_encloser_awake()
+}
+
+#[cfg(feature = "tracing")]
+use self::tracing::is_awake as is_encloser_awake;
+
+/// Only spans enclose calls.
+#[cfg(not(feature = "tracing"))]
+fn is_encloser_awake() -> bool {
+    false
+}
+
+#[cold]
+fn ask(site: SiteRef) -> u32 {
+    let tool = ObservedTool::new(site.0.info.name, Some(site.into()));
+    let interested = of_process().into_iter().filter(|observer| wants(observer, &tool));
+    let kinds = interested.map(|observer| match observer.encloser() {
+        Some(_) => Interest::OF_ENCLOSER,
+        None => Interest::OF_ANOTHER,
+    });
+    kinds.fold(0, |interest, kind| interest | kind)
+}
+
+fn of_process() -> Vec<Arc<dyn Observer>> {
+    OBSERVERS.read().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+fn wants(observer: &Arc<dyn Observer>, tool: &ObservedTool) -> bool {
+    within_observer(|| observer.wants(tool)).unwrap_or_default()
+}
 
 thread_local! {
     /// Whether this thread is within an observer.
@@ -218,6 +341,7 @@ pub fn observe(observer: impl Observer) -> Observing {
     let observer: Arc<dyn Observer> = Arc::new(observer);
     let mut observers = OBSERVERS.write().unwrap_or_else(PoisonError::into_inner);
     observers.push(Arc::clone(&observer));
+    GENERATION.fetch_add(Interest::GENERATION, Ordering::Relaxed);
     gate::open(gate::OBSERVERS);
     Observing(observer)
 }
@@ -249,6 +373,7 @@ impl Drop for Observing {
     fn drop(&mut self) {
         let mut observers = OBSERVERS.write().unwrap_or_else(PoisonError::into_inner);
         observers.retain(|other| !Arc::ptr_eq(other, &self.0));
+        GENERATION.fetch_add(Interest::GENERATION, Ordering::Relaxed);
         if observers.is_empty() {
             // Under the lock, as it is opened: the gate is open while there is an observer.
             gate::close(gate::OBSERVERS);
@@ -271,7 +396,7 @@ impl Attachment for AroundCalls {
     }
 }
 
-/// The observers of the process that want to know of a tool. None within an observer.
+/// The observers around a call and of the process that want to know of it. None within an observer.
 pub(crate) fn observers_of(
     tool: &ObservedTool,
     around: impl Iterator<Item = Arc<dyn Observer>>,
@@ -279,12 +404,13 @@ pub(crate) fn observers_of(
     if NOTIFYING.get() {
         return Vec::new();
     }
-    let of_process = OBSERVERS.read().unwrap_or_else(PoisonError::into_inner).clone();
-    let wants = |observer: &Arc<dyn Observer>| {
-        let asked = within_observer(|| observer.wants(tool));
-        asked.unwrap_or_default()
+    let mut is_enclosed = false;
+    let mut is_told = |observer: &Arc<dyn Observer>| match observer.encloser() {
+        Some(encloser) => encloser.is_awake() && !std::mem::replace(&mut is_enclosed, true),
+        None => true,
     };
-    around.chain(of_process).filter(wants).collect()
+    let interested = around.chain(of_process()).filter(|observer| wants(observer, tool));
+    interested.filter(|observer| is_told(observer)).collect()
 }
 
 /// Notifies observers, one after the other.
@@ -294,23 +420,19 @@ pub(crate) fn notify(observers: &[Arc<dyn Observer>], event: &Event<'_>) {
     }
 }
 
-/// [`within_observer`] for what encloses a call.
-pub(crate) fn notify_enclosures(enclosures: &[Box<dyn Enclosure>], tell: impl Fn(&dyn Enclosure)) {
-    for enclosure in enclosures {
-        let _ = within_observer(|| tell(&**enclosure));
-    }
+/// Notifies what encloses a call.
+pub(crate) fn notify_enclosure(enclosure: &dyn Enclosure, tell: impl FnOnce(&dyn Enclosure)) {
+    let _ = within_observer(|| tell(enclosure));
 }
 
-/// What the observers have around a call.
-pub(crate) fn enclosures_of(
+/// What one of the observers has around a call.
+pub(crate) fn enclosure_of(
     observers: &[Arc<dyn Observer>],
     tool: &ObservedTool,
     call_id: CallId,
-) -> Vec<Box<dyn Enclosure>> {
-    let made = observers
-        .iter()
-        .map(|observer| within_observer(|| observer.enclose(tool, call_id)));
-    made.flatten().flatten().collect()
+) -> Option<Box<dyn Enclosure>> {
+    let encloser = observers.iter().find_map(|observer| observer.encloser())?;
+    within_observer(|| encloser.enclose(tool, call_id))
 }
 
 /// Runs code of an observer: it learns nothing of what it does itself, and a panic in it is its own.
@@ -326,6 +448,9 @@ fn within_observer<T>(code: impl FnOnce() -> T) -> Option<T> {
 #[cold]
 pub(crate) fn breaker_changed(address: usize, transition: Transition) {
     let handle = tool_of_breaker(address);
+    if let Some(handle) = handle {
+        handle.record().breaker_changed(transition);
+    }
     let tool = ObservedTool::new(handle.map_or("breaker", |handle| handle.name()), handle);
     let around = surroundings::observers_around();
     let observers = observers_of(&tool, around.into_iter());

@@ -3,16 +3,23 @@
 use std::fmt;
 use std::ops::Deref;
 use std::panic::Location;
+#[cfg(any(feature = "metrics", feature = "opentelemetry"))]
+use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use crate::breaker::{BreakerState, CircuitBreaker};
+use crate::breaker::{BreakerPhase, BreakerState, CircuitBreaker};
+use crate::failure::millis;
 use crate::policy::Policy;
+use crate::record::{BreakerTimes, Counters, LastChange, LastFailure, Record, begin_to_record};
 use crate::site::{SiteRef, ToolSite};
 
 inventory::collect!(SiteRef);
 
 /// Every function of the program under `#[sandboxed]`, also before its first call: in the order of their paths.
+///
+/// From the first call of this or of [`tool`] on, the program records what happens to its tools: see [`ToolStatus`]. What was before
+/// is not known: a program that wants to know all calls this where it begins.
 ///
 /// Each is there once, whatever its type parameters. A function of a dependency is there if the linker has kept it: one of a
 /// library that nothing in the program refers to may not be. Naming anything of that library keeps all of it.
@@ -33,6 +40,7 @@ inventory::collect!(SiteRef);
 /// ```
 #[must_use]
 pub fn tools() -> Tools {
+    begin_to_record();
     let mut tools: Vec<_> = inventory::iter::<SiteRef>().map(|site| ToolHandle(site.0)).collect();
     tools.sort_by_key(|tool| {
         let place = tool.location();
@@ -80,15 +88,14 @@ impl Serialize for Tools {
 impl fmt::Display for Tools {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rows: Vec<_> = self.0.iter().map(|tool| tool.status().cells()).collect();
-        let header = ["tool", "breaker", "limit", "attempts", "place"].map(str::to_owned);
+        let header = ToolStatus::COLUMNS.map(str::to_owned);
         let rows = || std::iter::once(&header).chain(&rows);
         let width = |column: usize| rows().map(|row| row[column].chars().count()).max().unwrap_or_default();
-        let widths = [0, 1, 2, 3].map(width);
+        let widths: Vec<_> = (0..header.len()).map(width).collect();
         for row in rows() {
-            for (cell, width) in row.iter().zip(widths) {
-                write!(f, "{cell:width$}  ")?;
-            }
-            writeln!(f, "{}", row[4])?;
+            let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+            let line = cells.collect::<Vec<_>>().join("  ");
+            writeln!(f, "{}", line.trim_end())?;
         }
         Ok(())
     }
@@ -101,6 +108,7 @@ impl fmt::Display for Tools {
 /// function's own name is known.
 #[must_use]
 pub fn tool(name: &str) -> Option<ToolHandle> {
+    begin_to_record();
     let is_meant = |tool: &ToolHandle| match name.rsplit_once("::") {
         Some((module, name)) => tool.module() == module && tool.name() == name,
         None => tool.name() == name,
@@ -168,6 +176,23 @@ impl ToolHandle {
         }
     }
 
+    pub(crate) fn record(&self) -> &'static Record {
+        &self.0.record
+    }
+
+    /// How long its breaker has been in each state, if it has one of its own.
+    #[cfg(any(feature = "metrics", feature = "opentelemetry"))]
+    pub(crate) fn breaker_times(&self) -> Option<[(BreakerPhase, Duration); 4]> {
+        let times = self.record().breaker_times(self.breaker()?.state().into());
+        let in_phase = |phase, millis| (phase, Duration::from_millis(millis));
+        Some([
+            in_phase(BreakerPhase::Closed, times.closed_ms),
+            in_phase(BreakerPhase::Open, times.open_ms),
+            in_phase(BreakerPhase::HalfOpen, times.half_open_ms),
+            in_phase(BreakerPhase::ForcedOpen, times.forced_open_ms),
+        ])
+    }
+
     /// How it is now, as data and as a line.
     #[must_use]
     pub fn status(&self) -> ToolStatus {
@@ -178,7 +203,9 @@ impl ToolHandle {
             file: location.file(),
             line: location.line(),
             policy: self.policy(),
-            breaker: self.breaker().map(BreakerStatus::of),
+            breaker: self.breaker().map(|breaker| BreakerStatus::of(breaker, self.record())),
+            counters: self.record().counters(),
+            last_failure: self.record().last_failure(),
         }
     }
 }
@@ -208,6 +235,10 @@ pub struct ToolStatus {
     pub policy: Policy,
     /// Its breaker, if it has one of its own.
     pub breaker: Option<BreakerStatus>,
+    /// Its calls since somebody asked for them.
+    pub counters: Counters,
+    /// The last call since then that failed by the tool: no refusal, nothing that its caller did.
+    pub last_failure: Option<LastFailure>,
 }
 
 /// How a breaker is at a moment.
@@ -222,21 +253,27 @@ pub struct BreakerStatus {
     pub threshold: u32,
     /// The rest of the cooldown in milliseconds, rounded up; `None` unless it is open.
     pub retry_after_ms: Option<u64>,
+    /// Its last change since somebody asked for the tool.
+    pub last_change: Option<LastChange>,
+    /// How long it has been in each state since then.
+    pub times: BreakerTimes,
 }
 
 impl BreakerStatus {
-    fn of(breaker: &CircuitBreaker) -> BreakerStatus {
-        let (state, retry_after_ms) = match breaker.state() {
-            BreakerState::Closed => ("closed", None),
-            BreakerState::Open { retry_after } => ("open", Some(crate::failure::millis(retry_after))),
-            BreakerState::HalfOpen => ("half_open", None),
-            BreakerState::ForcedOpen => ("forced_open", None),
+    fn of(breaker: &CircuitBreaker, record: &Record) -> BreakerStatus {
+        let state = breaker.state();
+        let retry_after_ms = match state {
+            BreakerState::Open { retry_after } => Some(millis(retry_after)),
+            _ => None,
         };
+        let phase = BreakerPhase::from(state);
         BreakerStatus {
-            state,
+            state: phase.as_str(),
             failures: breaker.failure_count(),
             threshold: breaker.threshold(),
             retry_after_ms,
+            last_change: record.last_change(),
+            times: record.breaker_times(phase),
         }
     }
 }
@@ -249,7 +286,19 @@ impl fmt::Display for ToolStatus {
 }
 
 impl ToolStatus {
-    fn cells(&self) -> [String; 5] {
+    const COLUMNS: [&str; 9] = [
+        "tool",
+        "breaker",
+        "calls",
+        "failed",
+        "refused",
+        "limit",
+        "attempts",
+        "place",
+        "last failure",
+    ];
+
+    fn cells(&self) -> [String; 9] {
         let breaker = self
             .breaker
             .as_ref()
@@ -261,9 +310,16 @@ impl ToolStatus {
         [
             format!("{}::{}", self.module, self.name),
             breaker,
+            self.counters.calls.to_string(),
+            self.counters.failed().to_string(),
+            self.counters.refused().to_string(),
             limit,
             self.policy.max_attempts().to_string(),
             format!("{}:{}", self.file, self.line),
+            self.last_failure
+                .as_ref()
+                .map(LastFailure::to_string)
+                .unwrap_or_default(),
         ]
     }
 }
@@ -275,6 +331,7 @@ impl fmt::Display for BreakerStatus {
             failures,
             threshold,
             retry_after_ms,
+            ..
         } = self;
         match retry_after_ms {
             Some(millis) => write!(f, "{state} for {millis} ms"),

@@ -3,13 +3,17 @@
 use std::panic::Location;
 
 use crate::breaker::CircuitBreaker;
+use crate::observe::Interest;
 use crate::policy::Policy;
+use crate::record::Record;
 
 /// An annotated function, for as long as the program runs. There is one for every function, whatever its breaker.
 #[derive(Debug)]
 pub struct ToolSite {
     // First: its words are the ones that calls read and write.
     pub(crate) breaker: CircuitBreaker,
+    pub(crate) interest: Interest,
+    pub(crate) record: Record,
     pub(crate) info: ToolInfo,
 }
 
@@ -34,6 +38,8 @@ impl ToolSite {
     pub const fn new(name: &'static str, module: &'static str, policy: Policy, breaker: CircuitBreaker) -> Self {
         ToolSite {
             breaker,
+            interest: Interest::unknown(),
+            record: Record::new(),
             info: ToolInfo {
                 name,
                 module,

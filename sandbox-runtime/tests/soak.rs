@@ -12,7 +12,9 @@ use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::future::{join_all, select_all, try_join_all};
-use sandbox_runtime::{BreakerState, CircuitBreaker, Policy, Tool, Verdict, execute_with_controls};
+use sandbox_runtime::{
+    BreakerState, CircuitBreaker, Failure, Policy, Tool, Verdict, execute_with_controls, sandboxed, tool,
+};
 use tokio::task::JoinSet;
 
 const THREADS: u64 = 4;
@@ -79,22 +81,26 @@ async fn attempt(counts: &Counts, fault: u64) -> Result<(), String> {
     }
 }
 
+fn verdict(result: &Result<(), String>) -> Verdict {
+    match result {
+        Ok(()) => Verdict::Success,
+        Err(text) if text == "ignored" => Verdict::Ignore,
+        Err(_) => Verdict::RETRY,
+    }
+}
+
+fn failed(counts: &Counts, failure: &Failure) -> Result<(), String> {
+    if failure.attempts == 0 {
+        counts.refused.fetch_add(1, Ordering::Relaxed);
+    }
+    Err(String::new())
+}
+
 /// Ends with an error unless the call succeeds or its attempt is ignored.
+#[sandboxed(policy = policy, breaker = breaker, classify = verdict, on_failure = |failure| failed(counts, &failure))]
 async fn call(policy: Policy, breaker: &CircuitBreaker, counts: &Counts, faults: [u64; 3]) -> Result<(), String> {
-    let mut next = faults.into_iter();
-    let tool = Tool::new("soaked", || attempt(counts, next.next().unwrap_or(0)))
-        .classify(|result| match result {
-            Ok(()) => Verdict::Success,
-            Err(text) if text == "ignored" => Verdict::Ignore,
-            Err(_) => Verdict::RETRY,
-        })
-        .on_failure(|failure| {
-            if failure.attempts == 0 {
-                counts.refused.fetch_add(1, Ordering::Relaxed);
-            }
-            Err(String::new())
-        });
-    execute_with_controls(policy, breaker, tool).await
+    let number = sandbox_runtime::Attempt::current().unwrap().number() as usize;
+    attempt(counts, faults[number - 1]).await
 }
 
 /// Polls `future` a few times at most, then drops it.
@@ -148,6 +154,7 @@ async fn calls(breaker: &CircuitBreaker, counts: &Counts, seed: u64) {
 
 fn soak(breaker: &'static CircuitBreaker) {
     let counts = Counts::default();
+    let recorded_before = tool("call").unwrap().status().counters;
     let seed = RandomState::new().hash_one(0);
     println!("seed {seed}");
     std::thread::scope(|scope| {
@@ -163,7 +170,19 @@ fn soak(breaker: &'static CircuitBreaker) {
         }
     });
     println!("{counts:?}, {breaker:?}");
+    let recorded = tool("call").unwrap().status().counters;
+    let ended: u64 = recorded.ends.values().sum();
+    let is_whole = recorded.active == 0 && recorded.calls == ended;
+    assert!(
+        is_whole,
+        "calls were recorded that have not ended (seed {seed}): {recorded:?}"
+    );
     let (begun, ended) = (counts.begun.into_inner(), counts.ended.into_inner());
+    assert_eq!(
+        recorded.attempts - recorded_before.attempts,
+        begun,
+        "attempts began that were not recorded, or recorded twice (seed {seed})"
+    );
     assert_eq!(
         begun, ended,
         "attempts began and did not end, or ended twice (seed {seed})"

@@ -75,9 +75,15 @@ impl<W: Word> Machine<W> {
         if admission.is_probe() {
             self.succeed_probe(generation)
         } else {
-            // Whether its generation is over is checked only where the success changes something: mostly it does not.
-            self.count_success(generation, now)
+            self.succeed_if_closed(admission, now)
         }
+    }
+
+    /// The same for an attempt that is known not to be a probe.
+    #[inline]
+    pub(super) fn succeed_if_closed(&self, admission: Admission, now: impl Fn() -> Reading) -> Option<Transition> {
+        // Whether its generation is over is checked only where the success changes something: mostly it does not.
+        self.count_success(admission.generation(), now)
     }
 
     #[cold]

@@ -1,6 +1,9 @@
 //! [`Transition`]: a change of the breaker's state, and what made it.
 
+use serde::{Serialize, Serializer};
+
 use super::packed::State;
+use super::state::BreakerState;
 
 /// The states of a breaker, without what belongs to them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +38,17 @@ impl From<State> for BreakerPhase {
             State::Open => BreakerPhase::Open,
             State::HalfOpen => BreakerPhase::HalfOpen,
             State::ForcedOpen => BreakerPhase::ForcedOpen,
+        }
+    }
+}
+
+impl From<BreakerState> for BreakerPhase {
+    fn from(state: BreakerState) -> Self {
+        match state {
+            BreakerState::Closed => BreakerPhase::Closed,
+            BreakerState::Open { .. } => BreakerPhase::Open,
+            BreakerState::HalfOpen => BreakerPhase::HalfOpen,
+            BreakerState::ForcedOpen => BreakerPhase::ForcedOpen,
         }
     }
 }
@@ -78,6 +92,35 @@ pub enum BreakerCause {
     Reset,
     /// Somebody forced the breaker open.
     ForcedOpen,
+}
+
+impl BreakerCause {
+    /// The cause in lower case, with underscores: for data.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            BreakerCause::ThresholdReached => "threshold_reached",
+            BreakerCause::CooldownOver => "cooldown_over",
+            BreakerCause::ProbeFailed => "probe_failed",
+            BreakerCause::ProbesSucceeded => "probes_succeeded",
+            BreakerCause::ProbeSlotsLost => "probe_slots_lost",
+            BreakerCause::RecordedByHand => "recorded_by_hand",
+            BreakerCause::Reset => "reset",
+            BreakerCause::ForcedOpen => "forced_open",
+        }
+    }
+}
+
+impl Serialize for BreakerCause {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl Serialize for BreakerPhase {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
 }
 
 const _: () = assert!(size_of::<Option<Transition>>() == size_of::<u64>());

@@ -2,22 +2,23 @@
 
 use std::pin::Pin;
 
+use super::owed::Owed;
 use super::{CallState, Controls, Returned, nested};
-use crate::breaker::Admission;
 use crate::failure::{Failure, FailureKind, PanicMessage, Refusal, Stop, millis};
 use crate::surroundings::CallEnd;
 use crate::tool::Handler;
 use crate::tool::keep::{Keeps, Last};
 
 impl<S: Controls> CallState<S> {
-    /// Ends the call with a success of the first attempt, which was not written down as [begun](Self::begin_attempt).
+    /// Ends the call with a success of the first attempt, which was not written down as [begun](Self::begin_attempt), and
+    /// which the record has counted as one.
     #[inline]
-    pub(super) fn finish_first<R>(self: Pin<&mut Self>, admission: Admission, outcome: R) -> Returned<S, R>
+    pub(super) fn finish_first<R>(self: Pin<&mut Self>, owed: Owed, outcome: R) -> Returned<S, R>
     where
         S::Handler: Handler<R>,
     {
         let this = self.project();
-        this.controls.breaker().succeed(admission);
+        this.controls.breaker().succeed_if_closed(owed.held_admission());
         this.controls.handler().finish(1, Ok(outcome), None)
     }
 
@@ -27,9 +28,11 @@ impl<S: Controls> CallState<S> {
     where
         S::Handler: Handler<R>,
     {
-        let this = self.as_mut().project();
-        if let Some(admission) = this.admission.take() {
-            this.controls.breaker().succeed(admission);
+        if let Some(owed) = self.as_mut().project().owed.take() {
+            if let Some(admission) = owed.admission() {
+                self.controls.breaker().succeed(admission);
+            }
+            self.count_end(owed, Stop::Succeeded);
         }
         if self.rare.is_some() {
             self.as_mut().leave_surroundings(Stop::Succeeded, None, None);
@@ -104,6 +107,7 @@ impl<S: Controls> CallState<S> {
         if let Err(failure) = &mut last {
             self.as_mut().complete(failure);
         }
+        self.as_mut().record_end(stop, last.as_ref());
         if self.rare.is_some() {
             self.as_mut().leave_surroundings(stop, refusal, last.as_ref().err());
         }
@@ -117,6 +121,7 @@ impl<S: Controls> CallState<S> {
         S::Handler: Handler<R>,
     {
         nested::note_end();
+        self.as_mut().record_refusal();
         if self.rare.is_some() {
             let failure = self.failure_of(refusal);
             self.as_mut()

@@ -11,6 +11,7 @@ use tokio::time::{Instant, Sleep};
 use super::attempt::guard;
 use super::current::{CallId, Limit, Polled};
 use super::marks::{Circumstances, Mark, mark};
+use super::owed::Owed;
 use super::retry::{Situation, decide};
 use super::{Controls, Returned};
 use crate::breaker::{Admission, ProbeScope};
@@ -19,8 +20,10 @@ use crate::failure::{AttemptEnd, Decision, DelaySource, Refusal, Stop};
 use crate::gate;
 use crate::observe::ObservedTool;
 use crate::policy::Policy;
+use crate::record::Shard;
 use crate::registry::ToolHandle;
-use crate::surroundings::{self, Retry, Surroundings};
+use crate::site::SiteRef;
+use crate::surroundings::{self, Concern, Retry, Surroundings};
 use crate::tool::Handler;
 use crate::tool::keep::Last;
 use crate::verdict::Verdict;
@@ -31,8 +34,8 @@ pin_project! {
     pub struct CallState<S> where S: Controls {
         #[pin]
         pub(super) controls: S,
-        // For the attempt under way, or for the one that is about to begin.
-        pub(super) admission: Option<Admission>,
+        // The admission is that of the attempt under way, or of the one that is about to begin.
+        pub(super) owed: Option<Owed>,
         // Attempts begun.
         pub(super) attempts: u32,
         // When the call began, if it has a deadline; otherwise when it first had to wait. A call without a deadline whose
@@ -47,8 +50,8 @@ pin_project! {
 
     impl<S: Controls> PinnedDrop for CallState<S> {
         fn drop(this: Pin<&mut Self>) {
-            if this.admission.is_some() {
-                this.release();
+            if this.owed.is_some() {
+                this.drop_owing();
             }
         }
     }
@@ -75,7 +78,7 @@ impl<S: Controls> CallState<S> {
     pub(crate) fn new(controls: S) -> Self {
         CallState {
             controls,
-            admission: None,
+            owed: None,
             attempts: 0,
             started: None,
             timer: None,
@@ -83,9 +86,27 @@ impl<S: Controls> CallState<S> {
         }
     }
 
+    #[inline]
+    pub(super) fn admission(&self) -> Option<Admission> {
+        self.owed?.admission()
+    }
+
+    #[inline]
+    fn set_admission(self: Pin<&mut Self>, admission: Option<Admission>) {
+        let is_recorded = self.is_recorded();
+        *self.project().owed = Owed::new(admission, is_recorded);
+    }
+
+    #[inline]
+    fn take_admission(self: Pin<&mut Self>) -> Option<Admission> {
+        let admission = self.admission();
+        self.set_admission(None);
+        admission
+    }
+
     /// Tells whether the attempt that is about to begin has been admitted.
     pub(super) fn is_admitted(&self) -> bool {
-        self.admission.is_some()
+        self.admission().is_some()
     }
 
     /// Resolves when the call has been cancelled.
@@ -108,13 +129,45 @@ impl<S: Controls> CallState<S> {
     /// Asks a closed breaker for the first attempt of a call that nothing surrounds, and leaves it to the caller to
     /// [write it down](Self::note_first_attempt).
     #[inline]
-    pub(super) fn admit_if_simple(mut self: Pin<&mut Self>) -> Option<Admission> {
-        if gate::is_open() && self.as_mut().find_surroundings() {
-            return None;
+    pub(super) fn admit_if_simple(self: Pin<&mut Self>) -> Option<Owed> {
+        if gate::is_open() {
+            return match self.concern() {
+                Concern::Nothing => self.admit_unconcerned(),
+                concern => self.admit_concerned(concern),
+            };
         }
+        self.admit_unconcerned()
+    }
+
+    #[inline(always)]
+    fn admit_unconcerned(self: Pin<&mut Self>) -> Option<Owed> {
         let admission = self.controls.breaker().request_if_closed()?;
         self.start_clock();
-        Some(admission)
+        Some(Owed::of(admission))
+    }
+
+    #[inline(always)]
+    fn concern(&self) -> Concern {
+        // It may have been handed here from where something surrounded it.
+        match self.rare {
+            Some(_) => Concern::Surroundings,
+            None => surroundings::concern_of_caller(self.site_of_this_name()),
+        }
+    }
+
+    /// The same where something concerns the call.
+    #[cold]
+    #[inline(never)]
+    fn admit_concerned(mut self: Pin<&mut Self>, concern: Concern) -> Option<Owed> {
+        if concern == Concern::Surroundings {
+            let is_new = self.as_mut().enters_new_surroundings();
+            if is_new || surroundings_in(self.as_mut().project().rare).is_some() {
+                return None;
+            }
+        }
+        let admission = self.controls.breaker().request_if_closed()?;
+        self.as_mut().start_clock();
+        Some(self.record_ready(Owed::of(admission)))
     }
 
     /// Asks what surrounds the call for leave to make an attempt; ready at once where nothing does.
@@ -161,17 +214,23 @@ impl<S: Controls> CallState<S> {
 
     /// Writes down the first attempt of a call that nothing surrounds.
     #[inline]
-    pub(super) fn note_first_attempt(self: Pin<&mut Self>, admission: Admission) {
-        let this = self.project();
-        *this.admission = Some(admission);
+    pub(super) fn note_first_attempt(mut self: Pin<&mut Self>, owed: Owed) {
+        let this = self.as_mut().project();
+        *this.owed = Some(owed);
         *this.attempts = 1;
+        if owed.is_recorded() {
+            self.count(Shard::not_ready);
+        }
     }
 
     /// Begins the attempt that has been admitted.
     #[inline]
-    fn begin_attempt(self: Pin<&mut Self>, admission: Admission) {
+    fn begin_attempt(mut self: Pin<&mut Self>, admission: Admission) {
+        self.as_mut().set_admission(Some(admission));
+        if self.is_recorded() {
+            self.count(Shard::attempted);
+        }
         let this = self.project();
-        *this.admission = Some(admission);
         // Cannot overflow: there are at most `max_attempts`.
         *this.attempts += 1;
         if let Some(surroundings) = surroundings_in(this.rare) {
@@ -182,7 +241,7 @@ impl<S: Controls> CallState<S> {
     /// Encloses a poll of the tool, if the attempt under way is a probe.
     #[inline]
     pub(super) fn probe_scope(&self) -> Option<ProbeScope> {
-        self.controls.breaker().probe_scope(self.admission)
+        self.controls.breaker().probe_scope(self.admission())
     }
 
     /// What the tool may know of the first attempt of a call that nothing surrounds.
@@ -262,8 +321,8 @@ impl<S: Controls> CallState<S> {
     /// Reports the end of the attempt under way, which was not a success, to the breaker. An error that may be retried keeps its
     /// admission: should the call end with it, it counts for the state in which it was admitted.
     #[inline]
-    pub(super) fn settle(self: Pin<&mut Self>, end: AttemptEnd, counts_attempts: bool) {
-        let Some(admission) = self.admission else {
+    pub(super) fn settle(mut self: Pin<&mut Self>, end: AttemptEnd, counts_attempts: bool) {
+        let Some(admission) = self.admission() else {
             return;
         };
         let circumstances = Circumstances {
@@ -271,30 +330,28 @@ impl<S: Controls> CallState<S> {
             counts_attempts,
             is_run_over: end == AttemptEnd::TimedOut && self.is_run_over(),
         };
-        let this = self.project();
+        let this = self.as_mut().project();
         match mark(end, circumstances) {
             Mark::Now => this.controls.breaker().fail(admission),
             Mark::Never => this.controls.breaker().release(admission),
             Mark::AtTheEnd => return,
         }
-        *this.admission = None;
+        self.set_admission(None);
     }
 
     /// Leaves the mark of the error with which the call ends, if it has not been left yet.
     #[inline]
-    pub(super) fn settle_last(self: Pin<&mut Self>) {
-        let this = self.project();
-        if let Some(admission) = this.admission.take() {
-            this.controls.breaker().fail(admission);
+    pub(super) fn settle_last(mut self: Pin<&mut Self>) {
+        if let Some(admission) = self.as_mut().take_admission() {
+            self.controls.breaker().fail(admission);
         }
     }
 
     /// Frees the slot of a probe whose attempt came to nothing: nothing is counted.
     #[cold]
-    pub(super) fn release(self: Pin<&mut Self>) {
-        let this = self.project();
-        if let Some(admission) = this.admission.take() {
-            this.controls.breaker().release(admission);
+    pub(super) fn release(mut self: Pin<&mut Self>) {
+        if let Some(admission) = self.as_mut().take_admission() {
+            self.controls.breaker().release(admission);
         }
     }
 
@@ -403,13 +460,10 @@ impl<S: Controls> CallState<S> {
         }
     }
 
-    /// Looks up what surrounds the call, and tells whether something does.
-    #[cold]
-    fn find_surroundings(mut self: Pin<&mut Self>) -> bool {
-        if self.rare.is_none() && !surroundings::may_concern_caller() {
-            return false;
-        }
-        self.as_mut().enters_new_surroundings() || surroundings_in(self.project().rare).is_some()
+    /// The annotated function, if it has one name in all calls.
+    fn site_of_this_name(&self) -> Option<SiteRef> {
+        let site = self.controls.site()?;
+        std::ptr::eq(site.0.info.name, self.controls.name()).then_some(site)
     }
 
     /// Looks up what surrounds a call that has entered nothing yet, and tells whether that was found just now.
@@ -436,7 +490,7 @@ impl<S: Controls> CallState<S> {
     /// The same at a later poll: the call may have been handed into a scope since.
     #[inline]
     pub(super) fn enters_surroundings(self: Pin<&mut Self>) -> bool {
-        gate::is_open() && self.enters_new_surroundings()
+        gate::is_open_for(gate::SCOPES) && self.enters_new_surroundings()
     }
 }
 

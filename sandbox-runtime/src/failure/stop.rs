@@ -52,6 +52,25 @@ pub enum Stop {
 }
 
 impl Stop {
+    /// All of them, in the order of their declaration.
+    pub(crate) const ALL: [Stop; 15] = [
+        Stop::Succeeded,
+        Stop::AttemptsExhausted,
+        Stop::NotRetryable,
+        Stop::Ignored,
+        Stop::NotIdempotent,
+        Stop::ArgumentsConsumed,
+        Stop::HintTooLong,
+        Stop::NoTimeLeft,
+        Stop::RetryBudgetSpent,
+        Stop::BreakerOpened,
+        Stop::Refused,
+        Stop::DeadlineExceeded,
+        Stop::Panicked,
+        Stop::Cancelled,
+        Stop::Dropped,
+    ];
+
     /// The reason in lower case, with underscores: for data.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -84,9 +103,33 @@ pub enum DelaySource {
     Hint,
 }
 
+impl DelaySource {
+    /// The source in lower case: for data.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            DelaySource::Backoff => "backoff",
+            DelaySource::Hint => "hint",
+        }
+    }
+}
+
 /// What follows an attempt that did not succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Decision {
     Retry { delay: Duration, from: DelaySource },
     Stop(Stop),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Stop;
+
+    #[test]
+    fn each_is_at_its_own_place() {
+        for (place, stop) in Stop::ALL.into_iter().enumerate() {
+            assert_eq!(stop as usize, place, "{stop:?}");
+        }
+        assert_eq!(Stop::Dropped as usize + 1, Stop::ALL.len(), "the last one");
+    }
 }

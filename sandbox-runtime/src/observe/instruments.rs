@@ -7,7 +7,8 @@
 
 use std::time::Duration;
 
-use super::{AttemptOutcome, BreakerPhase, Event, Happened, Observer, error_type};
+use super::{BreakerPhase, Event, Happened, Observer, error_of_attempt, error_type};
+use crate::registry::{ToolHandle, tools};
 
 /// An instrument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,12 +51,18 @@ pub(super) const BREAKER_REJECTIONS: Instrument = instrument(
     "Calls whose first attempt the breaker refused.",
 );
 
-/// The bounds of [`CALL_DURATION`]'s buckets, in seconds.
+pub(super) const BREAKER_STATE_TIME: Instrument = instrument(
+    "sandboxed.breaker.state.time",
+    "s",
+    "How long breakers have been in each state.",
+);
+
+/// The bounds of the buckets for lengths of time, those that the conventions have for [`CALL_DURATION`], in seconds.
 #[cfg_attr(
     not(feature = "opentelemetry"),
     expect(dead_code, reason = "the crate metrics leaves them to the exporter")
 )]
-pub(super) const CALL_DURATION_BUCKETS: [f64; 14] = [
+pub(super) const DURATION_BUCKETS: [f64; 14] = [
     0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0,
 ];
 
@@ -66,9 +73,24 @@ const ATTEMPT_TYPE: &str = "sandboxed.attempt.type";
 const STOP: &str = "sandboxed.stop";
 const FROM: &str = "sandboxed.breaker.from";
 const TO: &str = "sandboxed.breaker.to";
+const STATE: &str = "resilience.circuit_breaker.state";
 
 /// An attribute of a measurement. All values are words of this crate, or names of tools.
 pub(super) type Attribute = (&'static str, &'static str);
+
+/// Lets the times begin that will be told.
+pub(super) fn begin_breaker_times() {
+    for tool in &tools() {
+        let _ = tool.breaker_times();
+    }
+}
+
+/// How long the breaker of a tool has been in each state, with the attributes of each.
+pub(super) fn breaker_times(tool: &ToolHandle) -> impl Iterator<Item = ([Attribute; 2], Duration)> + use<> {
+    let name = tool.name();
+    let times = tool.breaker_times().into_iter().flatten();
+    times.map(move |(phase, time)| ([(TOOL, name), (STATE, phase.as_str())], time))
+}
 
 /// Records measurements.
 pub(super) trait Recorder: Send + Sync + 'static {
@@ -78,11 +100,23 @@ pub(super) trait Recorder: Send + Sync + 'static {
     fn count(&self, instrument: Instrument, attributes: &[Attribute]);
     /// Changes a number that goes up and down.
     fn change(&self, instrument: Instrument, by: i8, attributes: &[Attribute]);
+    /// Something has happened to a tool of which times are known: for a library that does not ask for them by itself.
+    fn times_may_be_told(&self, tool: &ToolHandle) {
+        let _ = tool;
+    }
 }
 
 /// Measures what it observes.
 #[derive(Debug)]
 pub(super) struct Instruments<R>(pub(super) R);
+
+impl<R: Recorder> Instruments<R> {
+    fn tell_times(&self, event: &Event<'_>) {
+        if let Some(tool) = &event.tool.handle {
+            self.0.times_may_be_told(tool);
+        }
+    }
+}
 
 impl<R: Recorder> Observer for Instruments<R> {
     fn on_event(&self, event: &Event<'_>) {
@@ -109,6 +143,7 @@ impl<R: Recorder> Observer for Instruments<R> {
                 failure,
                 ..
             } => {
+                self.tell_times(event);
                 let error = error_type(stop, failure);
                 let mut attributes = vec![OPERATION, tool];
                 attributes.extend(error.map(|error| (ERROR, error)));
@@ -120,20 +155,11 @@ impl<R: Recorder> Observer for Instruments<R> {
                 }
             }
             Happened::BreakerChanged { from, to, .. } => {
+                self.tell_times(event);
                 let phase = |key, phase: BreakerPhase| (key, phase.as_str());
                 recorder.count(BREAKER_TRANSITIONS, &[tool, phase(FROM, from), phase(TO, to)]);
             }
-            Happened::AttemptStarted { .. } => {}
+            Happened::AttemptStarted { .. } | Happened::ThreadBlocked { .. } => {}
         }
-    }
-}
-
-const fn error_of_attempt(outcome: AttemptOutcome) -> Option<&'static str> {
-    match outcome {
-        AttemptOutcome::Succeeded => None,
-        AttemptOutcome::Failed | AttemptOutcome::Ignored => Some("tool_error"),
-        AttemptOutcome::TimedOut => Some("timeout"),
-        AttemptOutcome::Panicked => Some("panic"),
-        AttemptOutcome::Left => Some("cancelled"),
     }
 }

@@ -18,18 +18,25 @@
 //! | `sandboxed.call.stops` | counter, calls | `sandboxed.stop`: [why](super::Stop) no further attempt was made |
 //! | `sandboxed.breaker.transitions` | counter | `sandboxed.breaker.from`, `sandboxed.breaker.to` |
 //! | `sandboxed.breaker.rejections` | counter, calls | |
+//! | `sandboxed.breaker.state.time` | counter, s | `resilience.circuit_breaker.state`: `closed`, `open`, `half_open`, `forced_open` |
+//!
+//! The times of a breaker's states are those of the breakers that the attribute has made, in whole seconds, and as of the last call
+//! of their tool: the library does not ask for them by itself.
 //!
 //! `error.type` is there if something failed: see [`error_type`](super::error_type).
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ::metrics::{Label, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 use super::Observer;
 use super::instruments::{
-    ATTEMPT_DURATION, Attribute, BREAKER_REJECTIONS, BREAKER_TRANSITIONS, CALL_DURATION, CALL_STOPS, CALLS_ACTIVE,
-    Instrument, Instruments, RETRY_DELAY, Recorder,
+    ATTEMPT_DURATION, Attribute, BREAKER_REJECTIONS, BREAKER_STATE_TIME, BREAKER_TRANSITIONS, CALL_DURATION,
+    CALL_STOPS, CALLS_ACTIVE, Instrument, Instruments, RETRY_DELAY, Recorder, begin_breaker_times, breaker_times,
 };
+use crate::registry::ToolHandle;
 
 /// An observer that measures calls by the crate `metrics`, with the recorder that the program has installed. See
 /// [the module](self).
@@ -42,11 +49,16 @@ pub fn metrics() -> impl Observer {
     for instrument in [CALL_STOPS, BREAKER_TRANSITIONS, BREAKER_REJECTIONS] {
         describe_counter!(instrument.name, Unit::Count, instrument.description);
     }
-    Instruments(ByMetrics)
+    describe_counter!(BREAKER_STATE_TIME.name, Unit::Seconds, BREAKER_STATE_TIME.description);
+    begin_breaker_times();
+    Instruments(ByMetrics::default())
 }
 
-#[derive(Debug)]
-struct ByMetrics;
+#[derive(Debug, Default)]
+struct ByMetrics {
+    /// The seconds that have been told of each tool and state: the library has no counters of parts of a second.
+    told: Mutex<HashMap<(&'static str, [Attribute; 2]), u64>>,
+}
 
 fn labels(attributes: &[Attribute]) -> Vec<Label> {
     let labels = attributes
@@ -66,5 +78,17 @@ impl Recorder for ByMetrics {
 
     fn change(&self, instrument: Instrument, by: i8, attributes: &[Attribute]) {
         gauge!(instrument.name, labels(attributes)).increment(f64::from(by));
+    }
+
+    fn times_may_be_told(&self, tool: &ToolHandle) {
+        // Nothing panics while it is locked.
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        for (attributes, time) in breaker_times(tool) {
+            let told = told.entry((tool.module(), attributes)).or_default();
+            let (seconds, before) = (time.as_secs(), std::mem::replace(told, time.as_secs()));
+            if seconds > before {
+                counter!(BREAKER_STATE_TIME.name, labels(&attributes)).increment(seconds - before);
+            }
+        }
     }
 }

@@ -19,9 +19,13 @@
 //! | `sandboxed.call.stops` | counter, `{call}` | `sandboxed.stop`: [why](super::Stop) no further attempt was made |
 //! | `sandboxed.breaker.transitions` | counter, `{transition}` | `sandboxed.breaker.from`, `sandboxed.breaker.to` |
 //! | `sandboxed.breaker.rejections` | counter, `{call}` | |
+//! | `sandboxed.breaker.state.time` | counter, `s` | `resilience.circuit_breaker.state`: `closed`, `open`, `half_open`, `forced_open` |
+//!
+//! The times of a breaker's states are those of the breakers that the attribute has made, from when this is called.
 //!
 //! `error.type` is there if something failed: see [`error_type`](super::error_type).
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use ::opentelemetry::KeyValue;
@@ -29,16 +33,20 @@ use ::opentelemetry::metrics::{Counter, Histogram, Meter, UpDownCounter};
 
 use super::Observer;
 use super::instruments::{
-    ATTEMPT_DURATION, Attribute, BREAKER_REJECTIONS, BREAKER_TRANSITIONS, CALL_DURATION, CALL_DURATION_BUCKETS,
-    CALL_STOPS, CALLS_ACTIVE, Instrument, Instruments, RETRY_DELAY, Recorder,
+    ATTEMPT_DURATION, Attribute, BREAKER_REJECTIONS, BREAKER_STATE_TIME, BREAKER_TRANSITIONS, CALL_DURATION,
+    CALL_STOPS, CALLS_ACTIVE, DURATION_BUCKETS, Instrument, Instruments, RETRY_DELAY, Recorder, begin_breaker_times,
+    breaker_times,
 };
+use crate::registry::tools;
 
 /// An observer that measures calls with instruments of `meter`. See [the module](self).
 #[must_use]
 pub fn instruments(meter: &Meter) -> impl Observer + use<> {
+    begin_breaker_times();
     let duration = |instrument: Instrument| {
         let histogram = meter.f64_histogram(instrument.name).with_unit(instrument.unit);
-        histogram.with_description(instrument.description)
+        let histogram = histogram.with_boundaries(DURATION_BUCKETS.to_vec());
+        (instrument, histogram.with_description(instrument.description).build())
     };
     let count = |instrument: Instrument| {
         let counter = meter.u64_counter(instrument.name).with_unit(instrument.unit);
@@ -47,16 +55,33 @@ pub fn instruments(meter: &Meter) -> impl Observer + use<> {
     let active = meter
         .i64_up_down_counter(CALLS_ACTIVE.name)
         .with_unit(CALLS_ACTIVE.unit);
-    let of_calls = duration(CALL_DURATION).with_boundaries(CALL_DURATION_BUCKETS.to_vec());
+    observe_breaker_times(meter);
     Instruments(ByMeter {
-        durations: [
-            (CALL_DURATION, of_calls.build()),
-            (ATTEMPT_DURATION, duration(ATTEMPT_DURATION).build()),
-            (RETRY_DELAY, duration(RETRY_DELAY).build()),
-        ],
+        durations: [CALL_DURATION, ATTEMPT_DURATION, RETRY_DELAY].map(duration),
         counts: [CALL_STOPS, BREAKER_TRANSITIONS, BREAKER_REJECTIONS].map(count),
         active: active.with_description(CALLS_ACTIVE.description).build(),
     })
+}
+
+/// Lets the meter ask for the times when it collects, so that they grow also while nothing is called.
+fn observe_breaker_times(meter: &Meter) {
+    let counter = meter
+        .f64_observable_counter(BREAKER_STATE_TIME.name)
+        .with_unit(BREAKER_STATE_TIME.unit)
+        .with_description(BREAKER_STATE_TIME.description);
+    // The meter keeps it.
+    let _ = counter
+        .with_callback(|meter| {
+            // Tools of one name are one series, and one observation of it.
+            let mut sums = HashMap::<[Attribute; 2], f64>::new();
+            for (attributes, time) in tools().iter().flat_map(breaker_times) {
+                *sums.entry(attributes).or_default() += time.as_secs_f64();
+            }
+            for (attributes, seconds) in sums {
+                meter.observe(seconds, &key_values(&attributes));
+            }
+        })
+        .build();
 }
 
 #[derive(Debug)]

@@ -5,7 +5,7 @@
 //!
 //! # fn main() {
 //! // Beside the subscriber, at the beginning of the program.
-//! observe(Spans).forever();
+//! observe(Spans::new()).forever();
 //! # }
 //! ```
 //!
@@ -18,14 +18,16 @@
 //! | `otel.name`, `otel.kind` | `execute_tool NAME`, `internal` |
 //! | `gen_ai.operation.name`, `gen_ai.tool.type` | `execute_tool`, `function` |
 //! | `gen_ai.tool.name`, `gen_ai.tool.call.id` | the tool's name, and [`CallId`] |
-//! | `error.type`, `otel.status_code`, `otel.status_description` | if the call failed: [the kind](super::error_type), `ERROR`, and why it ended |
+//! | `error.type` | if the call failed: [the kind](super::error_type) |
+//! | `otel.status_code`, `otel.status_description` | if that is not its caller's doing or fault: `ERROR`, and why it ended |
+//! | `sandboxed.stop`, `sandboxed.attempts` | why it [ended](super::Stop), and how many attempts were begun |
 //!
 //! | event | level |
 //! |---|---|
 //! | an attempt starts or succeeds | TRACE |
 //! | an attempt failed and is retried; a call was refused, cancelled, dropped, or is the caller's fault | DEBUG |
 //! | a breaker is half-open or closed | INFO |
-//! | a call failed; a breaker opened | WARN |
+//! | a call failed; a breaker opened; a poll took longer than 100 ms | WARN |
 //!
 //! A call that succeeds at its first attempt has only events at TRACE. No argument and no result is recorded.
 //!
@@ -33,33 +35,67 @@
 //!
 //! [conventions]: https://github.com/open-telemetry/semantic-conventions-genai
 
-use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tracing::field::Empty;
 use tracing::{Level, Span, debug, field, info, level_enabled, span, trace, warn};
 
-use super::{AttemptOutcome, BreakerPhase, Enclosure, Event, Happened, ObservedTool, Observer, Stop, error_type};
+use super::{
+    AttemptOutcome, BreakerPhase, Enclose, Enclosure, Event, Happened, ObservedTool, Observer, Stop, error_of_attempt,
+    error_type,
+};
 use crate::call::current::CallId;
 use crate::failure::Failure;
 
-/// An [`Observer`] that traces calls. See [the module](self).
+/// An [`Observer`] that traces calls. See [the module](self). If several are attached, the first makes the span, and the others are
+/// not told of the call.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Spans;
+pub struct Spans {
+    spans_of_attempts: bool,
+}
 
-impl Observer for Spans {
-    fn wants(&self, _: &ObservedTool) -> bool {
-        // Without a subscriber, and with one for errors alone, a call is as if nobody observed it.
-        level_enabled!(Level::WARN)
+impl Spans {
+    /// One span for a call, in which its attempts are events.
+    #[must_use]
+    pub const fn new() -> Spans {
+        Spans {
+            spans_of_attempts: false,
+        }
     }
 
+    /// A span for each attempt, too, inside that of the call: `attempt`, at INFO, with its number, and with `error.type` and
+    /// `otel.status_code` if it failed. What the tool traces is in it.
+    #[must_use]
+    pub const fn with_attempts(mut self) -> Spans {
+        self.spans_of_attempts = true;
+        self
+    }
+}
+
+/// Tells whether somebody listens. Without a subscriber, and with one for errors alone, a call is as if nobody observed it.
+pub(super) fn is_awake() -> bool {
+    level_enabled!(Level::WARN)
+}
+
+impl Observer for Spans {
     fn on_event(&self, event: &Event<'_>) {
         if let Happened::BreakerChanged { .. } = event.happened {
             breaker_changed(event);
         }
     }
 
-    fn enclose(&self, tool: &ObservedTool, call_id: CallId) -> Option<Box<dyn Enclosure>> {
+    fn encloser(&self) -> Option<&dyn Enclose> {
+        Some(self)
+    }
+}
+
+impl Enclose for Spans {
+    fn is_awake(&self) -> bool {
+        is_awake()
+    }
+
+    fn enclose(&self, tool: &ObservedTool, call_id: CallId) -> Box<dyn Enclosure> {
         let span = span!(
             target: TARGET,
             Level::INFO,
@@ -73,33 +109,65 @@ impl Observer for Spans {
             gen_ai.tool.r#type = "function",
             gen_ai.tool.call.id = field::display(call_id),
             error.r#type = Empty,
+            sandboxed.stop = Empty,
+            sandboxed.attempts = Empty,
         );
-        Some(Box::new(CallSpan(span)))
+        Box::new(CallSpan {
+            call: span,
+            attempt: self.spans_of_attempts.then(Mutex::default),
+        })
     }
 }
 
 const TARGET: &str = "sandbox_runtime";
 
 /// The span of one call.
-struct CallSpan(Span);
+#[derive(Debug)]
+struct CallSpan {
+    call: Span,
+    /// That of the attempt under way, where attempts have spans.
+    attempt: Option<Mutex<Option<AttemptSpan>>>,
+}
 
-impl fmt::Debug for CallSpan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+#[derive(Debug)]
+struct AttemptSpan {
+    span: Span,
+    is_entered: bool,
+}
+
+impl AttemptSpan {
+    fn enter(&mut self) {
+        if !std::mem::replace(&mut self.is_entered, true) {
+            enter(&self.span);
+        }
+    }
+
+    /// An attempt that is dropped between polls has left its span before.
+    fn exit(&mut self) {
+        if std::mem::take(&mut self.is_entered) {
+            exit(&self.span);
+        }
     }
 }
 
 impl Enclosure for CallSpan {
     fn poll_began(&self) {
-        self.0.with_subscriber(|(id, subscriber)| subscriber.enter(id));
+        enter(&self.call);
+        self.with_attempt(AttemptSpan::enter);
     }
 
     fn poll_ended(&self) {
-        self.0.with_subscriber(|(id, subscriber)| subscriber.exit(id));
+        self.with_attempt(AttemptSpan::exit);
+        exit(&self.call);
     }
 
     fn on_event(&self, event: &Event<'_>) {
-        self.0.in_scope(|| match event.happened {
+        match event.happened {
+            Happened::AttemptStarted { attempt, .. } => self.attempt_started(attempt),
+            Happened::AttemptEnded { outcome, .. } => self.attempt_ended(outcome),
+            _ => {}
+        }
+        self.call.in_scope(|| match event.happened {
             Happened::AttemptStarted { attempt, .. } => trace!(target: TARGET, attempt, "attempt started"),
             Happened::AttemptEnded {
                 attempt,
@@ -112,10 +180,13 @@ impl Enclosure for CallSpan {
                 outcome,
                 elapsed,
                 ..
-            } => debug!(target: TARGET, attempt, ?outcome, elapsed_ms = millis(elapsed), "attempt ended"),
+            } => debug!(target: TARGET, attempt, outcome = outcome.as_str(), elapsed_ms = millis(elapsed), "attempt ended"),
             Happened::RetryScheduled {
                 attempt, delay, from, ..
-            } => debug!(target: TARGET, attempt, delay_ms = millis(delay), ?from, "attempt is retried"),
+            } => debug!(target: TARGET, attempt, delay_ms = millis(delay), from = from.as_str(), "attempt is retried"),
+            Happened::ThreadBlocked { elapsed } => {
+                warn!(target: TARGET, elapsed_ms = millis(elapsed), "thread blocked");
+            }
             Happened::CallEnded {
                 stop,
                 attempts,
@@ -129,14 +200,62 @@ impl Enclosure for CallSpan {
 }
 
 impl CallSpan {
+    fn attempt_started(&self, attempt: u32) {
+        let Some(current) = &self.attempt else {
+            return;
+        };
+        let span = span!(
+            target: TARGET,
+            parent: &self.call,
+            Level::INFO,
+            "attempt",
+            otel.kind = "internal",
+            otel.status_code = Empty,
+            attempt,
+            error.r#type = Empty,
+        );
+        let mut attempt = AttemptSpan {
+            span,
+            is_entered: false,
+        };
+        // An attempt begins within a poll.
+        attempt.enter();
+        *locked(current) = Some(attempt);
+    }
+
+    fn attempt_ended(&self, outcome: AttemptOutcome) {
+        let ended = self.attempt.as_ref().and_then(|current| locked(current).take());
+        if let Some(mut ended) = ended {
+            if let Some(error) = error_of_attempt(outcome) {
+                ended.span.record("error.type", error);
+                ended.span.record("otel.status_code", "ERROR");
+            }
+            ended.exit();
+        }
+    }
+
+    fn with_attempt(&self, act: impl FnOnce(&mut AttemptSpan)) {
+        if let Some(current) = &self.attempt
+            && let Some(attempt) = &mut *locked(current)
+        {
+            act(attempt);
+        }
+    }
+
     fn call_ended(&self, stop: Stop, attempts: u32, elapsed: Duration, failure: Option<&Failure>) {
         let elapsed_ms = millis(elapsed);
+        self.call.record("sandboxed.stop", stop.as_str());
+        self.call.record("sandboxed.attempts", attempts);
         let Some(error) = error_type(stop, failure) else {
             return;
         };
-        self.0.record("error.type", error);
-        self.0.record("otel.status_code", "ERROR");
-        self.0.record("otel.status_description", stop.as_str());
+        self.call.record("error.type", error);
+        // What its caller did, or what is the caller's fault, is no fault of the tool: as a server says of a request that it
+        // cannot understand.
+        if !matches!(stop, Stop::Ignored | Stop::Cancelled | Stop::Dropped) {
+            self.call.record("otel.status_code", "ERROR");
+            self.call.record("otel.status_description", stop.as_str());
+        }
         let stop = stop.as_str();
         let failure = failure.map(field::display);
         match error {
@@ -150,6 +269,18 @@ impl CallSpan {
     }
 }
 
+fn locked<T>(current: &Mutex<T>) -> MutexGuard<'_, T> {
+    current.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn enter(span: &Span) {
+    span.with_subscriber(|(id, subscriber)| subscriber.enter(id));
+}
+
+fn exit(span: &Span) {
+    span.with_subscriber(|(id, subscriber)| subscriber.exit(id));
+}
+
 fn breaker_changed(event: &Event<'_>) {
     let Happened::BreakerChanged {
         from,
@@ -161,13 +292,14 @@ fn breaker_changed(event: &Event<'_>) {
     else {
         return;
     };
-    let (tool, from, state) = (event.tool.name, from.as_str(), to.as_str());
+    let (tool, cause) = (event.tool.name, cause.as_str());
+    let (from, state) = (from.as_str(), to.as_str());
     match to {
         BreakerPhase::Open | BreakerPhase::ForcedOpen => {
-            warn!(target: TARGET, { gen_ai.tool.name = tool, breaker.from = from, breaker.state = state, ?cause, failures }, "breaker changed");
+            warn!(target: TARGET, { gen_ai.tool.name = tool, breaker.from = from, breaker.state = state, cause, failures }, "breaker changed");
         }
         BreakerPhase::HalfOpen | BreakerPhase::Closed => {
-            info!(target: TARGET, { gen_ai.tool.name = tool, breaker.from = from, breaker.state = state, ?cause, failures }, "breaker changed");
+            info!(target: TARGET, { gen_ai.tool.name = tool, breaker.from = from, breaker.state = state, cause, failures }, "breaker changed");
         }
     }
 }

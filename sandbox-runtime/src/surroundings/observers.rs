@@ -1,8 +1,7 @@
 //! [`CallObservers`]: reports what happens to one call to those who observe it.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -12,7 +11,7 @@ use crate::call::current::CallId;
 use crate::failure::AttemptEnd;
 use crate::gate;
 use crate::observe::{
-    AttemptOutcome, Enclosure, Event, Happened, ObservedTool, Observer, enclosures_of, notify, notify_enclosures,
+    AttemptOutcome, Enclosure, Event, Happened, ObservedTool, Observer, enclosure_of, notify, notify_enclosure,
     observers_of,
 };
 use crate::verdict::Verdict;
@@ -22,12 +21,21 @@ pub(crate) struct CallObservers {
     tool: ObservedTool,
     pub(super) call_id: CallId,
     observers: Vec<Arc<dyn Observer>>,
-    enclosures: Vec<Box<dyn Enclosure>>,
-    /// Whether a poll is under way.
-    is_polled: AtomicBool,
+    enclosure: Option<Box<dyn Enclosure>>,
     began: Instant,
-    attempt_began: Mutex<Instant>,
+    times: Mutex<Times>,
 }
+
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    attempt_began: Instant,
+    /// Set while a poll is under way.
+    poll_began: Option<Instant>,
+}
+
+/// How long a poll may take before it is said to block its thread: a thousand times what is usual between two awaits, 10 to 100 µs
+/// by the rule of thumb in ["Async: What is blocking?"](https://ryhl.io/blog/async-what-is-blocking/).
+const BLOCKED: Duration = Duration::from_millis(100);
 
 impl CallObservers {
     /// Those around a call of this tool and those of the process, if one of them wants to know.
@@ -57,11 +65,13 @@ impl CallObservers {
         CallObservers {
             tool,
             call_id,
-            enclosures: enclosures_of(&observers, &tool, call_id),
-            is_polled: AtomicBool::new(false),
+            enclosure: enclosure_of(&observers, &tool, call_id),
             observers,
             began: now,
-            attempt_began: Mutex::new(now),
+            times: Mutex::new(Times {
+                attempt_began: now,
+                poll_began: None,
+            }),
         }
     }
 
@@ -71,15 +81,34 @@ impl CallObservers {
             call_id: Some(self.call_id),
             happened,
         };
-        notify_enclosures(&self.enclosures, |enclosure| enclosure.on_event(&event));
+        self.tell_enclosure(|enclosure| enclosure.on_event(&event));
         notify(&self.observers, &event);
     }
 
-    /// Leaves what encloses the poll, if one is under way: the innermost first.
+    fn tell_enclosure(&self, tell: impl FnOnce(&dyn Enclosure)) {
+        if let Some(enclosure) = &self.enclosure {
+            notify_enclosure(&**enclosure, tell);
+        }
+    }
+
+    fn times(&self) -> MutexGuard<'_, Times> {
+        // Nothing panics while it is locked.
+        self.times.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells, at the end of the poll under way, if it has blocked its thread.
+    fn notice_blocking(&self) {
+        let began = self.times().poll_began;
+        if let Some(elapsed) = began.map(since).filter(|elapsed| *elapsed > BLOCKED) {
+            self.notify(Happened::ThreadBlocked { elapsed });
+        }
+    }
+
+    /// Leaves what encloses the poll, if one is under way.
     fn leave_poll(&self) {
-        // Relaxed: a call is polled by one thread at a time, and handed over by what orders more than this.
-        if !self.enclosures.is_empty() && self.is_polled.swap(false, Ordering::Relaxed) {
-            notify_enclosures(&self.enclosures, |enclosure| enclosure.poll_ended());
+        let was_polled = self.times().poll_began.take();
+        if was_polled.is_some() {
+            self.tell_enclosure(|enclosure| enclosure.poll_ended());
         }
     }
 }
@@ -95,23 +124,22 @@ impl fmt::Debug for CallObservers {
 
 impl Attachment for CallObservers {
     fn poll_began(&self) {
-        if !self.enclosures.is_empty() {
-            self.is_polled.store(true, Ordering::Relaxed);
-            notify_enclosures(&self.enclosures, |enclosure| enclosure.poll_began());
-        }
+        self.times().poll_began = Some(Instant::now());
+        self.tell_enclosure(|enclosure| enclosure.poll_began());
     }
 
     fn poll_ended(&self) {
+        self.notice_blocking();
         self.leave_poll();
     }
 
     fn attempt_began(&self, attempt: u32) {
-        *self.attempt_began.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        self.times().attempt_began = Instant::now();
         self.notify(Happened::AttemptStarted { attempt });
     }
 
     fn attempt_ended(&self, attempt: u32, end: Option<AttemptEnd>) {
-        let began = *self.attempt_began.lock().unwrap_or_else(PoisonError::into_inner);
+        let began = self.times().attempt_began;
         self.notify(Happened::AttemptEnded {
             attempt,
             outcome: outcome_of(end),
@@ -128,6 +156,7 @@ impl Attachment for CallObservers {
     }
 
     fn call_ended(&self, end: &CallEnd<'_>, is_reported: bool) -> bool {
+        self.notice_blocking();
         self.notify(Happened::CallEnded {
             stop: end.stop,
             attempts: end.attempts,

@@ -10,16 +10,22 @@ use crate::breaker::transition::{BreakerCause, Transition};
 use crate::clock::{Reading, Tick};
 use crate::failure::Refusal;
 
-/// The right to make one attempt, and what its result will count for: generation (17 bits), whether it is a probe (1), and a
-/// one, so that a call's future stores an `Option` of it in four bytes.
+/// The right to make one attempt, and what its result will count for: generation (the upper 17 bits), whether it is a probe (1),
+/// and a one, so that a call's future stores an `Option` of it in four bytes. The bits between are [free](Self::FREE_BIT).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Admission(NonZeroU32);
 
 impl Admission {
+    /// A bit that it does not look at: its holder may use it.
+    pub(crate) const FREE_BIT: u32 = 4;
+
+    /// The generation is at the top, so that it takes one shift to read it, whatever the holder has done with its bit.
+    const GENERATION: u32 = u32::BITS - Generation::BITS;
+
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "a generation has 17 bits")]
     fn new(generation: Generation, is_probe: bool) -> Admission {
-        let bits = (generation.bits() as u32) << 2 | u32::from(is_probe) << 1;
+        let bits = (generation.bits() as u32) << Self::GENERATION | u32::from(is_probe) << 1;
         Admission(NonZeroU32::MIN | bits)
     }
 
@@ -30,8 +36,25 @@ impl Admission {
     }
 
     #[inline]
+    pub(crate) fn bits(self) -> NonZeroU32 {
+        self.0
+    }
+
+    /// The admission of these bits; `None` of no bits.
+    #[inline]
+    pub(crate) fn from_bits(bits: u32) -> Option<Admission> {
+        NonZeroU32::new(bits).map(Admission)
+    }
+
+    /// The admission of bits that have been one; the free bit may be set.
+    #[inline]
+    pub(crate) fn from_bits_of_one(bits: NonZeroU32) -> Admission {
+        Admission(bits)
+    }
+
+    #[inline]
     pub(in crate::breaker) fn generation(self) -> Generation {
-        Generation::from_bits(u64::from(self.0.get() >> 2))
+        Generation::from_bits(u64::from(self.0.get() >> Self::GENERATION))
     }
 
     #[inline]

@@ -1,0 +1,119 @@
+//! What a call adds to the record of its tool, once somebody has asked for records.
+
+use std::pin::Pin;
+
+use super::attempt::guard;
+use super::owed::Owed;
+use super::{CallState, Controls};
+use crate::failure::{Failure, Stop};
+use crate::gate;
+use crate::record::{Failed, Record, Shard, is_failure};
+use crate::tool::Handler;
+
+impl<S: Controls> CallState<S> {
+    /// The record that the call belongs into, if it is one of an annotated function and somebody wants to know.
+    pub(super) fn record(&self) -> Option<&'static Record> {
+        if !gate::is_open_for(gate::RECORDS) {
+            return None;
+        }
+        Some(&self.controls.site()?.0.record)
+    }
+
+    /// Tells whether the record has the beginning of the call, and owes it an end.
+    #[inline]
+    pub(super) fn is_recorded(&self) -> bool {
+        self.owed.is_some_and(Owed::is_recorded)
+    }
+
+    /// Records a call that is expected to succeed at once.
+    #[inline]
+    pub(super) fn record_ready(&self, owed: Owed) -> Owed {
+        match self.record() {
+            None => owed,
+            Some(record) => {
+                record.shard().ready();
+                owed.recorded()
+            }
+        }
+    }
+
+    #[cold]
+    pub(super) fn count(&self, step: impl FnOnce(&Shard)) {
+        if let Some(site) = self.controls.site() {
+            step(site.0.record.shard());
+        }
+    }
+
+    /// Records that the call begins, unless that is recorded.
+    #[inline]
+    pub(super) fn record_beginning(self: Pin<&mut Self>) {
+        if gate::is_open() && !self.is_recorded() {
+            self.record_new_beginning();
+        }
+    }
+
+    #[cold]
+    fn record_new_beginning(self: Pin<&mut Self>) {
+        if let Some(record) = self.record() {
+            record.shard().begun();
+            let admission = self.admission();
+            *self.project().owed = Owed::new(admission, true);
+        }
+    }
+
+    #[inline]
+    pub(super) fn count_end(&self, owed: Owed, stop: Stop) {
+        if owed.is_recorded() {
+            self.count(|shard| shard.ended(stop));
+        }
+    }
+
+    /// Records that the call has ended, and how if its tool has failed. The admission is settled by now.
+    #[inline]
+    pub(super) fn record_end<R>(mut self: Pin<&mut Self>, stop: Stop, last: Result<&R, &Failure>)
+    where
+        S::Handler: Handler<R>,
+    {
+        let Some(owed) = self.as_mut().project().owed.take() else {
+            return;
+        };
+        self.count_end(owed, stop);
+        if owed.is_recorded() && is_failure(stop) {
+            let error = match last {
+                // Code of the user; what it has to say about a panic of its own, nobody needs.
+                Ok(outcome) => guard(|| self.controls.handler().text(outcome)).unwrap_or_default(),
+                Err(failure) => Some(failure.to_string()),
+            };
+            self.record_failure(stop, error, last.err());
+        }
+    }
+
+    #[cold]
+    fn record_failure(&self, stop: Stop, error: Option<String>, failure: Option<&Failure>) {
+        if let Some(record) = self.record() {
+            record.failed(Failed {
+                stop,
+                error,
+                call_id: failure.map_or_else(|| self.call_id(), |failure| failure.call_id),
+                attempts: self.attempts,
+            });
+        }
+    }
+
+    /// Ends the record of a call that is refused.
+    #[inline]
+    pub(super) fn record_refusal(mut self: Pin<&mut Self>) {
+        if let Some(owed) = self.as_mut().project().owed.take() {
+            self.count_end(owed, Stop::Refused);
+        }
+    }
+
+    /// Gives back what a call owes that is dropped before its end.
+    #[cold]
+    pub(super) fn drop_owing(mut self: Pin<&mut Self>) {
+        self.as_mut().release();
+        if let Some(owed) = self.as_mut().project().owed.take() {
+            self.count_end(owed, Stop::Dropped);
+        }
+    }
+}
