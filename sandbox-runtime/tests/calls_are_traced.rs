@@ -51,6 +51,10 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Traced {
         attributes.record(&mut Visitor(&mut fields));
         fields.insert("target".to_owned(), attributes.metadata().target().to_owned());
         fields.insert("level".to_owned(), attributes.metadata().level().to_string());
+        let parent = context
+            .span(id)
+            .and_then(|span| Some(span.parent()?.extensions().get::<Place>()?.0));
+        fields.extend(parent.map(|parent| ("parent".to_owned(), parent.to_string())));
         let spans = &mut self.0.lock().unwrap().0;
         context.span(id).unwrap().extensions_mut().insert(Place(spans.len()));
         spans.push(fields);
@@ -75,8 +79,12 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Traced {
 }
 
 /// Traces a call whose attempts end like this, one after the other.
-async fn trace(
-    name: &'static str,
+async fn trace(breaker: &CircuitBreaker, ends: &[&'static str]) -> (Vec<Fields>, Vec<String>, Option<String>) {
+    trace_by(Spans::new(), breaker, ends).await
+}
+
+async fn trace_by(
+    spans: Spans,
     breaker: &CircuitBreaker,
     ends: &[&'static str],
 ) -> (Vec<Fields>, Vec<String>, Option<String>) {
@@ -85,7 +93,7 @@ async fn trace(
     let _subscriber = tracing::subscriber::set_default(subscriber);
     let attempts = AtomicU32::new(0);
     let id = Mutex::new(None);
-    let tool = Tool::new(name, async || {
+    let tool = Tool::new("search", async || {
         *id.lock().unwrap() = Attempt::current().map(|attempt| attempt.call_id().to_string());
         tracing::info!("the tool runs");
         yield_now().await;
@@ -97,7 +105,9 @@ async fn trace(
             other => Err(other.to_owned()),
         }
     });
-    let _ = observe_in(Spans, execute_with_controls(POLICY, breaker, tool)).await;
+    let call = execute_with_controls(POLICY, breaker, tool);
+    // A second one makes no second span.
+    let _ = observe_in(Spans::new(), observe_in(spans, call)).await;
     tracing::info!("after the call");
     let (spans, events) = std::mem::take(&mut *traced.0.lock().unwrap());
     (spans, events, id.into_inner().unwrap())
@@ -113,7 +123,7 @@ fn fields(pairs: &[(&str, &str)]) -> Fields {
 #[tokio::test(start_paused = true)]
 async fn by_one_span_with_all_attempts() {
     let breaker = CircuitBreaker::new(1).cooldown(Duration::from_secs(1));
-    let (spans, events, id) = trace("search", &breaker, &["fails", "hangs", "hangs"]).await;
+    let (spans, events, id) = trace(&breaker, &["fails", "hangs", "hangs"]).await;
     let expected = fields(&[
         ("target", "sandbox_runtime"),
         ("level", "INFO"),
@@ -126,6 +136,8 @@ async fn by_one_span_with_all_attempts() {
         ("gen_ai.tool.type", "function"),
         ("gen_ai.tool.call.id", &id.unwrap()),
         ("error.type", "timeout"),
+        ("sandboxed.stop", "breaker_opened"),
+        ("sandboxed.attempts", "2"),
     ]);
     assert_eq!(spans, [expected]);
     assert_eq!(
@@ -145,14 +157,14 @@ async fn by_one_span_with_all_attempts() {
             "INFO after the call in nothing",
         ]
     );
-    let (spans, events, _) = trace("search", &breaker, &[]).await;
+    let (spans, events, _) = trace(&breaker, &[]).await;
     assert_eq!(spans[0]["error.type"], "circuit_breaker_open");
     assert_eq!(events, ["DEBUG call refused in 0", "INFO after the call in nothing"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn without_a_word_above_trace_about_a_success() {
-    let (spans, events, _) = trace("search", &CircuitBreaker::disabled(), &["works"]).await;
+    let (spans, events, _) = trace(&CircuitBreaker::disabled(), &["works"]).await;
     assert_eq!(spans.len(), 1);
     assert_eq!(spans[0].get("error.type"), None, "{spans:?}");
     let of_engine = events
@@ -164,7 +176,81 @@ async fn without_a_word_above_trace_about_a_success() {
 
 #[tokio::test(start_paused = true)]
 async fn and_tells_no_secret_of_a_panic_in_its_type() {
-    let (spans, _, _) = trace("search", &CircuitBreaker::disabled(), &["panics"]).await;
+    let (spans, _, _) = trace(&CircuitBreaker::disabled(), &["panics"]).await;
     assert_eq!(spans[0]["error.type"], "panic");
     assert!(!format!("{spans:?}").contains("a secret"), "{spans:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_spans_of_attempts_where_they_are_asked_for() {
+    let breaker = CircuitBreaker::disabled();
+    let (spans, events, _) = trace_by(Spans::new().with_attempts(), &breaker, &["fails", "hangs", "works"]).await;
+    let names: Vec<_> = spans
+        .iter()
+        .map(|span| span.get("attempt").map(String::as_str))
+        .collect();
+    assert_eq!(
+        names,
+        [None, Some("1"), Some("2"), Some("3")],
+        "the call, and its attempts"
+    );
+    let errors: Vec<_> = spans
+        .iter()
+        .map(|span| span.get("error.type").map(String::as_str))
+        .collect();
+    assert_eq!(errors, [None, Some("tool_error"), Some("timeout"), None], "{spans:?}");
+    let parents: Vec<_> = spans
+        .iter()
+        .map(|span| span.get("parent").map(String::as_str))
+        .collect();
+    assert_eq!(
+        parents,
+        [None, Some("0"), Some("0"), Some("0")],
+        "attempts are in the call"
+    );
+    assert_eq!(
+        events,
+        [
+            "TRACE attempt started in 1",
+            "INFO the tool runs in 1",
+            "INFO the tool goes on in 1",
+            "DEBUG attempt ended in 0",
+            "DEBUG attempt is retried in 0",
+            "TRACE attempt started in 2",
+            "INFO the tool runs in 2",
+            "INFO the tool goes on in 2",
+            "DEBUG attempt ended in 0",
+            "DEBUG attempt is retried in 0",
+            "TRACE attempt started in 3",
+            "INFO the tool runs in 3",
+            "INFO the tool goes on in 3",
+            "TRACE attempt succeeded in 0",
+            "INFO after the call in nothing",
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn and_leaves_no_span_behind_when_a_call_is_dropped() {
+    let traced = Traced::default();
+    let _subscriber = tracing::subscriber::set_default(tracing_subscriber::registry().with(traced.clone()));
+    let breaker = CircuitBreaker::disabled();
+    let tool = Tool::new("search", pending::<Result<(), String>>);
+    let mut call = Box::pin(observe_in(
+        Spans::new().with_attempts(),
+        execute_with_controls(POLICY, &breaker, tool),
+    ));
+    let poll = std::future::poll_fn(|cx| std::task::Poll::Ready(call.as_mut().poll(cx)));
+    assert!(poll.await.is_pending());
+    tracing::info!("between two polls");
+    drop(call);
+    tracing::info!("after the drop");
+    let (spans, events) = std::mem::take(&mut *traced.0.lock().unwrap());
+    assert_eq!(spans[1]["error.type"], "cancelled");
+    let outside: Vec<_> = events.iter().filter(|event| event.ends_with("nothing")).collect();
+    assert_eq!(
+        outside,
+        ["INFO between two polls in nothing", "INFO after the drop in nothing"],
+        "{events:?}"
+    );
 }

@@ -270,6 +270,74 @@ async fn of_calls_that_begin_from_now_on() {
     assert_eq!(diary.read(), Vec::<String>::new(), "it does not want to know");
 }
 
+/// Wants to know of no tool, and counts how often it is asked.
+struct Uninterested(Arc<AtomicU32>);
+
+impl Observer for Uninterested {
+    fn wants(&self, tool: &ObservedTool) -> bool {
+        if tool.name == "observed_tool" {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+        false
+    }
+
+    fn on_event(&self, event: &Event<'_>) {
+        panic!("not wanted: {event:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn and_are_asked_for_their_interest_when_observers_change() {
+    let _alone = alone().await;
+    let asked = Arc::new(AtomicU32::new(0));
+    let observing = observe(Uninterested(Arc::clone(&asked)));
+    let asked = || asked.load(Ordering::Relaxed);
+    for _ in 0..3 {
+        observed_tool(false).await.unwrap();
+    }
+    assert_eq!(asked(), 1, "once for all calls of a function");
+    let diary = Diary::default();
+    let other = observe(diary.clone());
+    observed_tool(false).await.unwrap();
+    assert_eq!(
+        diary.read().last().unwrap(),
+        "observed_tool: succeeded after 1 in 0 ms: None",
+        "one that is attached later learns of the next call"
+    );
+    let before = asked();
+    drop(other);
+    observed_tool(false).await.unwrap();
+    assert_eq!(asked(), before + 1, "once more, because another is detached");
+    assert_eq!(diary.read(), Vec::<String>::new(), "and that one learns no more");
+    drop(observing);
+    observed_tool(false).await.unwrap();
+    assert_eq!(asked(), before + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_thread_that_is_blocked() {
+    for (millis, is_told) in [(100, false), (101, true)] {
+        let diary = Diary::default();
+        let blocks = Tool::new("search", async || {
+            // Within one poll: the clock is set, and then the task lets others run.
+            tokio::time::advance(Duration::from_millis(millis)).await;
+            Ok::<_, String>(())
+        });
+        let policy = POLICY.timeout(Duration::from_secs(1));
+        let breaker = CircuitBreaker::disabled();
+        observe_in(diary.clone(), execute_with_controls(policy, &breaker, blocks))
+            .await
+            .unwrap();
+        let told: Vec<_> = diary
+            .read()
+            .into_iter()
+            .filter(|line| line.contains("Blocked"))
+            .collect();
+        let expected = format!("search: ThreadBlocked {{ elapsed: {millis}ms }}");
+        assert_eq!(told, Vec::from_iter(is_told.then_some(expected)), "{millis} ms");
+    }
+}
+
 /// Panics, and calls tools.
 struct Wild;
 

@@ -1,12 +1,13 @@
 //! Parameters that are not `Clone` reach a second attempt all the same: they are read again from the request. Where there is no
 //! request, there is one attempt.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex};
 
 use rmcp::handler::server::wrapper::Parameters;
 use rmcp::{tool, tool_router};
 use sandbox_runtime::mcp::Sandboxed;
+use sandbox_runtime::observe::{Event, Happened, Observer, error_type, observe_in};
 use sandbox_runtime::sandboxed;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -137,6 +138,51 @@ async fn but_once_in_a_call_from_rust() {
     };
     assert_eq!(above.whole(Parameters(order)).await, Err("[7] for nobody".to_owned()));
     assert_eq!(client.server.attempts.load(Relaxed), 1);
+}
+
+/// Notes how calls begin and end. It asserts nothing: a panic in an observer is caught.
+#[derive(Clone, Default)]
+struct Notes(Arc<Mutex<Vec<String>>>);
+
+impl Observer for Notes {
+    fn on_event(&self, event: &Event<'_>) {
+        let told = match event.happened {
+            Happened::CallStarted => "started".to_owned(),
+            Happened::CallEnded {
+                stop,
+                attempts,
+                failure,
+                ..
+            } => format!("{} after {attempts}: {:?}", stop.as_str(), error_type(stop, failure)),
+            _ => return,
+        };
+        self.0.lock().unwrap().push(told);
+    }
+}
+
+/// The row that `sandbox-runtime/tests/every_end_is_told.rs` cannot have.
+#[tokio::test(start_paused = true)]
+async fn and_an_observer_is_told_so() {
+    let order = || {
+        Parameters(Order {
+            items: Vec::new(),
+            customer: nobody(),
+        })
+    };
+    let client = Client::of(Above).await;
+    let [above, below] = [Notes::default(), Notes::default()];
+    let call_above = Above(Arc::clone(&client.server));
+    observe_in(above.clone(), call_above.whole(order())).await.unwrap_err();
+    client.server.attempts.store(0, Relaxed);
+    let call_below = Below(Arc::clone(&client.server));
+    observe_in(below.clone(), call_below.whole(order())).await.unwrap_err();
+    for (notes, place) in [(above, "above"), (below, "below")] {
+        assert_eq!(
+            *notes.0.lock().unwrap(),
+            ["started", "arguments_consumed after 1: Some(\"tool_error\")"],
+            "`arguments_consumed`, {place} `#[tool]`: the observer was told something else"
+        );
+    }
 }
 
 /// Tools that call others: the request is that of the tool that the client has called, and of no other.
