@@ -209,6 +209,7 @@ mod server;
 #[cfg(feature = "rmcp-http")]
 mod sessions;
 mod task;
+mod trace;
 
 use rmcp::ErrorData;
 use rmcp::handler::server::tool::IntoCallToolResult;

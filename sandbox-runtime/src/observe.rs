@@ -77,11 +77,27 @@ pub trait Observer: Send + Sync + 'static {
 /// Puts something around calls.
 #[doc(hidden)]
 pub trait Enclose {
-    /// What encloses every poll of a call.
-    fn enclose(&self, tool: &ObservedTool, call_id: CallId) -> Box<dyn Enclosure>;
+    /// What encloses every poll of a call, which may be what a client has asked for.
+    fn enclose(&self, tool: &ObservedTool, call_id: CallId, request: Option<&ServedRequest>) -> Box<dyn Enclosure>;
 
     /// Tells whether it would be of use now.
     fn is_awake(&self) -> bool;
+}
+
+/// The request of an MCP client that a call answers.
+#[doc(hidden)]
+#[derive(Debug, Clone)]
+pub struct ServedRequest {
+    /// The tool, by the name that the client knows.
+    pub tool: String,
+    /// The id of the request.
+    pub id: String,
+    /// The session, over HTTP.
+    pub session: Option<String>,
+    /// The version of the protocol.
+    pub protocol: Option<String>,
+    /// `tcp` or `pipe`.
+    pub transport: &'static str,
 }
 
 /// Something around the polls of a call, such as a span.
@@ -430,9 +446,10 @@ pub(crate) fn enclosure_of(
     observers: &[Arc<dyn Observer>],
     tool: &ObservedTool,
     call_id: CallId,
+    request: impl FnOnce() -> Option<ServedRequest>,
 ) -> Option<Box<dyn Enclosure>> {
     let encloser = observers.iter().find_map(|observer| observer.encloser())?;
-    within_observer(|| encloser.enclose(tool, call_id))
+    within_observer(|| encloser.enclose(tool, call_id, request().as_ref()))
 }
 
 /// Runs code of an observer: it learns nothing of what it does itself, and a panic in it is its own.

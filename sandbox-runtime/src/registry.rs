@@ -176,6 +176,10 @@ impl ToolHandle {
         }
     }
 
+    pub(crate) const fn is_served(&self) -> bool {
+        self.0.info.is_served
+    }
+
     pub(crate) fn record(&self) -> &'static Record {
         &self.0.record
     }

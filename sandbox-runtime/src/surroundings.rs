@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use crate::call::current::CallId;
 use crate::failure::{AttemptEnd, Decision, DelaySource, Failure, Refusal, Stop};
 use crate::gate;
-use crate::observe::{self, ObservedTool, Observer};
+use crate::observe::{self, ObservedTool, Observer, ServedRequest};
 use crate::site::SiteRef;
 use crate::verdict::Verdict;
 
@@ -59,6 +59,11 @@ pub(crate) trait Attachment: Debug + Send + Sync {
 
     /// An observer of the calls inside.
     fn observer(&self) -> Option<&Arc<dyn Observer>> {
+        None
+    }
+
+    /// The request of a client that a call of this function answers, for its span: once, because there is one such call.
+    fn claim_request(&self, _function: &str, _is_served: bool) -> Option<ServedRequest> {
         None
     }
 

@@ -17,8 +17,10 @@ use super::name::Names;
 use super::observer::{Observer, locked};
 use super::outgoing::Outgoing;
 use super::progress::{self, Progression};
+use super::trace;
 use crate::clock::saturating_add;
 use crate::failure::{AttemptEnd, Failure};
+use crate::observe::ServedRequest;
 use crate::surroundings::{Attachment, CallEnd, Cancelled, Retry};
 
 /// A request, as the calls in it see it.
@@ -44,6 +46,8 @@ pub(super) struct Request {
     questions: Mutex<Vec<RequestId>>,
     /// Whether the user has said no since the tool was polled.
     is_declined: AtomicBool,
+    /// What a span says of the request; taken by the first call that answers it.
+    traced: Mutex<Option<ServedRequest>>,
 }
 
 /// How long the sandboxed calls of a request may take together.
@@ -77,6 +81,7 @@ impl Request {
             attempts_under_way: AtomicU32::new(0),
             questions: Mutex::default(),
             is_declined: AtomicBool::new(false),
+            traced: Mutex::new(trace::wanted().then(|| trace::served(params, context))),
         })
     }
 
@@ -152,6 +157,11 @@ impl Attachment for Request {
 
     fn is_to_blame(&self) -> bool {
         self.is_declined.load(Ordering::SeqCst)
+    }
+
+    fn claim_request(&self, function: &str, is_served: bool) -> Option<ServedRequest> {
+        let mut traced = locked(&self.traced);
+        (is_served || self.tool == function).then(|| traced.take()).flatten()
     }
 
     fn retry_scheduled(&self, retry: &Retry<'_>) {

@@ -18,6 +18,7 @@ use super::connection::{Connection, WatchedTransport};
 use super::name::Names;
 use super::outgoing::sending;
 use super::request::{Limits, Request};
+use super::trace::TraceOfClient;
 use crate::surroundings;
 
 /// Wraps a server, so that its answers report all failures in the same way, whatever its tools return: `isError: true`, the text
@@ -166,8 +167,9 @@ impl<S: ServerHandler> ServerHandler for Sandboxed<S> {
         let _answering = connection.map(|connection| connection.begin(context.id.clone(), observed.clone()));
         let peer = context.peer.clone();
         let tool = request.name.clone();
+        let trace = TraceOfClient::of(&context);
         let call = answered(&tool, self.server.call_tool(request, context));
-        let call = surroundings::attach(observed.clone(), call);
+        let call = trace.around(surroundings::attach(observed.clone(), call));
         let names = Names {
             called: &tool,
             is_tool: &|name| self.server.get_tool(name).is_some(),

@@ -22,6 +22,13 @@
 //! | `otel.status_code`, `otel.status_description` | if that is not its caller's doing or fault: `ERROR`, and why it ended |
 //! | `sandboxed.stop`, `sandboxed.attempts` | why it [ended](super::Stop), and how many attempts were begun |
 //!
+//! In an MCP server in [`Sandboxed`](crate::mcp::Sandboxed), the call that answers a client's request and the request are one span:
+//! `tools/call`, named `tools/call NAME`, of kind `server`, with `mcp.method.name`, `mcp.session.id` (over HTTP, with the feature
+//! `rmcp-http`), `mcp.protocol.version`, `jsonrpc.request.id` and `network.transport` beside the fields above. If the span around it
+//! has a field `mcp.method.name`, the request is traced already: the fields are recorded there, as far as it declares them, and no
+//! second span is made. With the feature `opentelemetry`, the span is in the trace that the client has begun (`traceparent` in
+//! `_meta`, read by the global propagator): below what the client was doing, or below a span around it in the same trace.
+//!
 //! | event | level |
 //! |---|---|
 //! | an attempt starts or succeeds | TRACE |
@@ -42,8 +49,8 @@ use tracing::field::Empty;
 use tracing::{Level, Span, debug, field, info, level_enabled, span, trace, warn};
 
 use super::{
-    AttemptOutcome, BreakerPhase, Enclose, Enclosure, Event, Happened, ObservedTool, Observer, Stop, error_of_attempt,
-    error_type,
+    AttemptOutcome, BreakerPhase, Enclose, Enclosure, Event, Happened, ObservedTool, Observer, ServedRequest, Stop,
+    error_of_attempt, error_type,
 };
 use crate::call::current::CallId;
 use crate::failure::Failure;
@@ -95,8 +102,19 @@ impl Enclose for Spans {
         is_awake()
     }
 
-    fn enclose(&self, tool: &ObservedTool, call_id: CallId) -> Box<dyn Enclosure> {
-        let span = span!(
+    fn enclose(&self, tool: &ObservedTool, call_id: CallId, request: Option<&ServedRequest>) -> Box<dyn Enclosure> {
+        Box::new(CallSpan {
+            call: span_of_call(tool, call_id, request),
+            attempt: self.spans_of_attempts.then(Mutex::default),
+        })
+    }
+}
+
+const TARGET: &str = "sandbox_runtime";
+
+fn span_of_call(tool: &ObservedTool, call_id: CallId, request: Option<&ServedRequest>) -> Span {
+    match request {
+        None => span!(
             target: TARGET,
             Level::INFO,
             "execute_tool",
@@ -111,15 +129,48 @@ impl Enclose for Spans {
             error.r#type = Empty,
             sandboxed.stop = Empty,
             sandboxed.attempts = Empty,
-        );
-        Box::new(CallSpan {
-            call: span,
-            attempt: self.spans_of_attempts.then(Mutex::default),
-        })
+        ),
+        Some(request) => traced_request(request, call_id).unwrap_or_else(|| span_of_request(request, call_id)),
     }
 }
 
-const TARGET: &str = "sandbox_runtime";
+/// The span around, if it is that of the request: it gets what the span of the call would have.
+fn traced_request(request: &ServedRequest, call_id: CallId) -> Option<Span> {
+    let span = Span::current();
+    if !span.has_field("mcp.method.name") {
+        return None;
+    }
+    span.record("gen_ai.operation.name", "execute_tool");
+    span.record("gen_ai.tool.name", &*request.tool);
+    span.record("gen_ai.tool.type", "function");
+    span.record("gen_ai.tool.call.id", field::display(call_id));
+    Some(span)
+}
+
+/// A request to an MCP server and the call that answers it are one span, of the server.
+fn span_of_request(request: &ServedRequest, call_id: CallId) -> Span {
+    span!(
+        target: TARGET,
+        Level::INFO,
+        "tools/call",
+        otel.name = field::display(format_args!("tools/call {}", request.tool)),
+        otel.kind = "server",
+        otel.status_code = Empty,
+        otel.status_description = Empty,
+        mcp.method.name = "tools/call",
+        mcp.session.id = request.session.as_deref(),
+        mcp.protocol.version = request.protocol.as_deref(),
+        jsonrpc.request.id = &*request.id,
+        network.transport = request.transport,
+        gen_ai.operation.name = "execute_tool",
+        gen_ai.tool.name = &*request.tool,
+        gen_ai.tool.r#type = "function",
+        gen_ai.tool.call.id = field::display(call_id),
+        error.r#type = Empty,
+        sandboxed.stop = Empty,
+        sandboxed.attempts = Empty,
+    )
+}
 
 /// The span of one call.
 #[derive(Debug)]

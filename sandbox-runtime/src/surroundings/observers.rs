@@ -11,8 +11,8 @@ use crate::call::current::CallId;
 use crate::failure::AttemptEnd;
 use crate::gate;
 use crate::observe::{
-    AttemptOutcome, Enclosure, Event, Happened, ObservedTool, Observer, enclosure_of, notify, notify_enclosure,
-    observers_of,
+    AttemptOutcome, Enclosure, Event, Happened, ObservedTool, Observer, ServedRequest, enclosure_of, notify,
+    notify_enclosure, observers_of,
 };
 use crate::verdict::Verdict;
 
@@ -54,18 +54,27 @@ impl CallObservers {
         if observers.is_empty() {
             return None;
         }
-        let call = CallObservers::new(tool, observers);
+        let request = || {
+            let is_served = tool.handle.is_some_and(|handle| handle.is_served());
+            let mut attachments = scope.iter().flat_map(|scope| scope.attachments());
+            attachments.find_map(|attachment| attachment.claim_request(tool.name, is_served))
+        };
+        let call = CallObservers::new(tool, observers, request);
         call.notify(Happened::CallStarted);
         Some(call)
     }
 
-    fn new(tool: ObservedTool, observers: Vec<Arc<dyn Observer>>) -> Self {
+    fn new(
+        tool: ObservedTool,
+        observers: Vec<Arc<dyn Observer>>,
+        request: impl FnOnce() -> Option<ServedRequest>,
+    ) -> Self {
         let now = Instant::now();
         let call_id = CallId::new();
         CallObservers {
             tool,
             call_id,
-            enclosure: enclosure_of(&observers, &tool, call_id),
+            enclosure: enclosure_of(&observers, &tool, call_id, request),
             observers,
             began: now,
             times: Mutex::new(Times {
