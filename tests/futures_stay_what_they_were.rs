@@ -7,7 +7,7 @@ use std::panic::UnwindSafe;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use sandbox_runtime::{SandboxError, sandboxed};
+use sandbox_runtime::{CircuitBreaker, SandboxError, sandboxed};
 use tokio::time::{Duration, sleep};
 
 fn send<T: Send>(future: T) -> T {
@@ -119,6 +119,28 @@ async fn an_answer_that_is_not_send_is_lost_in_a_delay() {
     let lost = lost.unwrap_err().0;
     assert!(lost.contains("cancelled"), "{}", lost);
     assert_eq!(kept, Err("down".into()));
+}
+
+#[sandboxed(backoff_base_ms = 10, breaker = breaker, on_failure = |failure| Err(Own(failure.for_model().into())))]
+async fn refused_after_a_delay(breaker: &CircuitBreaker) -> Result<(), Own> {
+    Err(Own("down".into()))
+}
+
+/// Where a breaker that has opened in the delay is told in place of the error, the words do not say that nothing was called.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_after_such_an_answer_does_not_deny_the_call() {
+    let breaker = CircuitBreaker::new(1);
+    let opens = async {
+        sleep(Duration::from_millis(5)).await;
+        breaker.record_failure();
+    };
+    let (lost, ()) = tokio::join!(refused_after_a_delay(&breaker), opens);
+    let lost = lost.unwrap_err().0;
+    assert_eq!(
+        &*lost,
+        "`refused_after_a_delay` is unavailable after repeated failures (circuit breaker open) and was not called again. An \
+         earlier attempt failed: down. Do not call it again for 30 s; go on without it."
+    );
 }
 
 #[sandboxed]

@@ -75,7 +75,8 @@ pub(crate) struct PanicMessage(pub(crate) String);
 pub enum FailureKind {
     /// The last attempt did not end within its limit.
     Timeout,
-    /// The breaker refused the first attempt. [`Failure::retry_after_ms`] tells when to come back.
+    /// The breaker refused the first attempt; or a further one, if the error before it is of a type that cannot be sent to another
+    /// thread, and so was not kept during the delay. [`Failure::retry_after_ms`] tells when to come back.
     #[non_exhaustive]
     CircuitBreakerOpen {
         /// The failures that the breaker has counted.
@@ -116,6 +117,11 @@ impl Failure {
         self.panic_message.as_deref().map(|message| message.0.as_str())
     }
 
+    /// A refusal before a retry is reported only where the error of the attempt before could not be kept.
+    const fn again(&self) -> &'static str {
+        if self.attempts == 0 { "" } else { " again" }
+    }
+
     /// The refusal that the failure reports.
     fn refusal(&self, consecutive_failures: u32, threshold: u32) -> Refusal {
         Refusal::new(consecutive_failures, threshold, self.retry_after_ms)
@@ -147,7 +153,8 @@ impl fmt::Display for Failure {
                 ..
             } => {
                 let refusal = self.refusal(consecutive_failures, threshold);
-                write!(f, "`{tool}` was not called: its circuit breaker is {refusal}")
+                let again = self.again();
+                write!(f, "`{tool}` was not called{again}: its circuit breaker is {refusal}")
             }
             FailureKind::DeadlineExceeded if *attempts == 0 => write!(f, "`{tool}` was not called: no time was left"),
             FailureKind::DeadlineExceeded => {

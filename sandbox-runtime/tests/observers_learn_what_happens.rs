@@ -10,7 +10,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use sandbox_runtime::observe::{Event, Happened, ObservedTool, Observer, observe, observe_in};
-use sandbox_runtime::{Attempt, CircuitBreaker, Policy, Tool, Verdict, execute_with_controls, sandboxed};
+use sandbox_runtime::{Attempt, CircuitBreaker, Policy, SandboxError, Tool, Verdict, execute_with_controls, sandboxed};
 use tokio::time::sleep;
 
 const POLICY: Policy = Policy::new()
@@ -392,4 +392,19 @@ async fn that_are_attached_while_a_call_is_dropped() {
     let _ = tokio::time::timeout(Duration::from_millis(1), call_to_drop).await;
     call(&breaker, &["works"]).await;
     assert_eq!(diary.read().last().unwrap(), "search: succeeded after 1 in 0 ms: None");
+}
+
+/// A closure that answers with JSON returns the refusal of a further attempt; what its last attempt has left, nobody gets.
+#[tokio::test(start_paused = true)]
+async fn of_the_failure_that_the_caller_gets() {
+    let breaker = CircuitBreaker::new(1);
+    let diary = Diary::default();
+    let call = execute_with_controls(POLICY, &breaker, async || {
+        pending::<Result<serde_json::Value, String>>().await
+    });
+    let error = observe_in(diary.clone(), call).await.unwrap_err();
+    assert!(matches!(error, SandboxError::CircuitBreakerOpen { .. }), "{error}");
+    let end = diary.read().pop().unwrap();
+    let failure = "was not called again: its circuit breaker is open after 1 failure; try again in 30000 ms";
+    assert!(end.contains(failure), "{end}");
 }

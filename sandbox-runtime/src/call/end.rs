@@ -109,7 +109,10 @@ impl<S: Controls> CallState<S> {
         }
         self.as_mut().record_end(stop, last.as_ref());
         if self.rare.is_some() {
-            self.as_mut().leave_surroundings(stop, refusal, last.as_ref().err());
+            let returned = refusal.filter(|_| self.controls.handler().returns_refusals());
+            let returned = returned.map(|refusal| self.failure_of(refusal));
+            let failure = returned.as_ref().or(last.as_ref().err());
+            self.as_mut().leave_surroundings(stop, refusal, failure);
         }
         self.controls.handler().finish(self.attempts, last, refusal)
     }

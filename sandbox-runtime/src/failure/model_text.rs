@@ -35,7 +35,7 @@ impl Failure {
     }
 
     fn happened(&self) -> String {
-        let tool = self.tool;
+        let (tool, again) = (self.tool, self.again());
         match self.kind {
             FailureKind::Timeout => {
                 let limit = HumanMillis(self.timeout_ms);
@@ -45,13 +45,15 @@ impl Failure {
                 }
             }
             FailureKind::CircuitBreakerOpen { is_probing: true, .. } => {
-                format!("`{tool}` was not called: it has failed before, and is being tried now by another call.")
+                format!("`{tool}` was not called{again}: it has failed before, and is being tried now by another call.")
             }
             FailureKind::CircuitBreakerOpen { .. } if self.retry_after_ms.is_none() => {
-                format!("`{tool}` is switched off (its circuit breaker is held open) and was not called.")
+                format!("`{tool}` is switched off (its circuit breaker is held open) and was not called{again}.")
             }
             FailureKind::CircuitBreakerOpen { .. } => {
-                format!("`{tool}` is unavailable after repeated failures (circuit breaker open) and was not called.")
+                format!(
+                    "`{tool}` is unavailable after repeated failures (circuit breaker open) and was not called{again}."
+                )
             }
             FailureKind::DeadlineExceeded if self.attempts == 0 => {
                 format!("`{tool}` was not called: there is no time left.")
@@ -73,6 +75,12 @@ impl Failure {
             false => "",
         };
         match (self.kind, self.retry_after_ms) {
+            (FailureKind::CircuitBreakerOpen { .. }, Some(millis)) if may_have_taken_effect => {
+                let wait = wait(millis);
+                format!(
+                    "It may have taken effect in the attempt before: check that, and do not call it again for {wait}."
+                )
+            }
             (FailureKind::CircuitBreakerOpen { is_probing: true, .. }, _) => "Try again shortly.".to_owned(),
             (FailureKind::CircuitBreakerOpen { .. }, Some(millis)) => {
                 format!("Do not call it again for {}; go on without it.", wait(millis))

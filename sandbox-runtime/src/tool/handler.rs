@@ -40,6 +40,11 @@ pub trait Handler<R>: Keeps {
     /// instead. `refusal` is set when a further attempt was due and the breaker refused it.
     fn finish(&self, attempts: u32, last: Result<R, Failure>, refusal: Option<Refusal>) -> Self::Returned;
 
+    /// Tells whether the caller gets the refusal of a further attempt, and not what the last one has left.
+    fn returns_refusals(&self) -> bool {
+        false
+    }
+
     /// What the caller gets of a call whose first attempt was refused. `failure` knows more than `refusal` and costs more to
     /// make.
     fn reject(&self, refusal: Refusal, failure: impl FnOnce() -> Failure) -> Self::Returned;
@@ -83,6 +88,10 @@ impl Handler<Result<Value, String>> for JsonHandler {
             Some(refusal) => Err(refusal.into()),
             None => Ok(ToolExecutionResult::new(attempts, last?)),
         }
+    }
+
+    fn returns_refusals(&self) -> bool {
+        true
     }
 
     fn reject(&self, refusal: Refusal, _: impl FnOnce() -> Failure) -> Self::Returned {
