@@ -2,6 +2,7 @@
 //!
 //! Outer to inner: cancellation and deadline, retry, breaker, time limit, tool.
 
+mod admitting;
 mod attempt;
 mod controls;
 pub(crate) mod current;

@@ -8,22 +8,17 @@ use std::time::Duration;
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep};
 
+use super::Controls;
 use super::attempt::guard;
 use super::current::{CallId, Limit, Polled};
 use super::marks::{Circumstances, Mark, mark};
 use super::owed::Owed;
 use super::retry::{Situation, decide};
-use super::{Controls, Returned};
 use crate::breaker::{Admission, ProbeScope};
 use crate::clock::Moment;
 use crate::failure::{AttemptEnd, Decision, DelaySource, Refusal, Stop};
-use crate::gate;
-use crate::observe::ObservedTool;
 use crate::policy::Policy;
-use crate::record::Shard;
-use crate::registry::ToolHandle;
-use crate::site::SiteRef;
-use crate::surroundings::{self, Concern, Retry, Surroundings};
+use crate::surroundings::{Retry, Surroundings};
 use crate::tool::Handler;
 use crate::tool::keep::Last;
 use crate::verdict::Verdict;
@@ -92,7 +87,7 @@ impl<S: Controls> CallState<S> {
     }
 
     #[inline]
-    fn set_admission(self: Pin<&mut Self>, admission: Option<Admission>) {
+    pub(super) fn set_admission(self: Pin<&mut Self>, admission: Option<Admission>) {
         let is_recorded = self.is_recorded();
         *self.project().owed = Owed::new(admission, is_recorded);
     }
@@ -123,118 +118,6 @@ impl<S: Controls> CallState<S> {
         match surroundings_in(self.project().rare) {
             Some(surroundings) => surroundings.poll_cancelled(cx),
             None => Poll::Pending,
-        }
-    }
-
-    /// Asks a closed breaker for the first attempt of a call that nothing surrounds, and leaves it to the caller to
-    /// [write it down](Self::note_first_attempt).
-    #[inline]
-    pub(super) fn admit_if_simple(self: Pin<&mut Self>) -> Option<Owed> {
-        if gate::is_open() {
-            return match self.concern() {
-                Concern::Nothing => self.admit_unconcerned(),
-                concern => self.admit_concerned(concern),
-            };
-        }
-        self.admit_unconcerned()
-    }
-
-    #[inline(always)]
-    fn admit_unconcerned(self: Pin<&mut Self>) -> Option<Owed> {
-        let admission = self.controls.breaker().request_if_closed()?;
-        self.start_clock();
-        Some(Owed::of(admission))
-    }
-
-    #[inline(always)]
-    fn concern(&self) -> Concern {
-        // It may have been handed here from where something surrounded it.
-        match self.rare {
-            Some(_) => Concern::Surroundings,
-            None => surroundings::concern_of_caller(self.site_of_this_name()),
-        }
-    }
-
-    /// The same where something concerns the call.
-    #[cold]
-    #[inline(never)]
-    fn admit_concerned(mut self: Pin<&mut Self>, concern: Concern) -> Option<Owed> {
-        if concern == Concern::Surroundings {
-            let is_new = self.as_mut().enters_new_surroundings();
-            if is_new || surroundings_in(self.as_mut().project().rare).is_some() {
-                return None;
-            }
-        }
-        let admission = self.controls.breaker().request_if_closed()?;
-        self.as_mut().start_clock();
-        Some(self.record_ready(Owed::of(admission)))
-    }
-
-    /// Asks what surrounds the call for leave to make an attempt; ready at once where nothing does.
-    #[inline]
-    pub(super) fn poll_admission(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
-        let this = self.project();
-        match surroundings_in(this.rare) {
-            Some(surroundings) => surroundings.poll_admission(*this.attempts, cx),
-            None => Poll::Ready(Ok(())),
-        }
-    }
-
-    /// Asks the breaker for the first attempt. Further ones have been asked for when their delay was over.
-    pub(super) fn admit<R>(self: Pin<&mut Self>) -> Result<(), Returned<S, R>>
-    where
-        S::Handler: Handler<R>,
-    {
-        match self.controls.breaker().request(self.policy().timeout) {
-            Ok(admission) => {
-                self.begin_attempt(admission);
-                Ok(())
-            }
-            Err(refusal) => Err(self.reject(refusal)),
-        }
-    }
-
-    /// Asks the breaker for a further attempt; `last` is what the one before has left.
-    pub(super) fn admit_retry<R>(self: Pin<&mut Self>, last: Last<R>) -> Result<(), Returned<S, R>>
-    where
-        S::Handler: Handler<R>,
-    {
-        // A timer may wake late, and an attempt that would be cut at its first wait is better not begun.
-        if self.time_left().is_some_and(|left| left.is_zero()) {
-            return Err(self.finish_with(Stop::NoTimeLeft, last, None));
-        }
-        match self.controls.breaker().request(self.policy().timeout) {
-            Ok(admission) => {
-                self.begin_attempt(admission);
-                Ok(())
-            }
-            Err(refusal) => Err(self.finish_with(Stop::BreakerOpened, last, Some(refusal))),
-        }
-    }
-
-    /// Writes down the first attempt of a call that nothing surrounds.
-    #[inline]
-    pub(super) fn note_first_attempt(mut self: Pin<&mut Self>, owed: Owed) {
-        let this = self.as_mut().project();
-        *this.owed = Some(owed);
-        *this.attempts = 1;
-        if owed.is_recorded() {
-            self.count(Shard::not_ready);
-        }
-    }
-
-    /// Begins the attempt that has been admitted.
-    #[inline]
-    fn begin_attempt(mut self: Pin<&mut Self>, admission: Admission) {
-        self.as_mut().set_admission(Some(admission));
-        if self.is_recorded() {
-            self.count(Shard::attempted);
-        }
-        let this = self.project();
-        // Cannot overflow: there are at most `max_attempts`.
-        *this.attempts += 1;
-        if let Some(surroundings) = surroundings_in(this.rare) {
-            surroundings.attempt_began(*this.attempts);
         }
     }
 
@@ -459,43 +342,10 @@ impl<S: Controls> CallState<S> {
             });
         }
     }
-
-    /// The annotated function, if it has one name in all calls.
-    fn site_of_this_name(&self) -> Option<SiteRef> {
-        let site = self.controls.site()?;
-        std::ptr::eq(site.0.info.name, self.controls.name()).then_some(site)
-    }
-
-    /// Looks up what surrounds a call that has entered nothing yet, and tells whether that was found just now.
-    #[cold]
-    fn enters_new_surroundings(mut self: Pin<&mut Self>) -> bool {
-        let this = self.as_mut().project();
-        if surroundings_in(this.rare).is_some() {
-            return false;
-        }
-        let tool = || ObservedTool::new(this.controls.name(), this.controls.site().map(ToolHandle::from));
-        // Who observes a call does so from its beginning.
-        let begins = *this.attempts == 0;
-        let Some(found) = Surroundings::enter(begins.then_some(tool)) else {
-            return false;
-        };
-        let rare = this.rare.get_or_insert_default();
-        // By this id observers know the call. One that has asked for its own has run its tool, and nobody observes it.
-        rare.call_id = rare.call_id.or(found.call_id());
-        rare.surroundings = Some(found);
-        self.note_start();
-        true
-    }
-
-    /// The same at a later poll: the call may have been handed into a scope since.
-    #[inline]
-    pub(super) fn enters_surroundings(self: Pin<&mut Self>) -> bool {
-        gate::is_open_for(gate::SCOPES) && self.enters_new_surroundings()
-    }
 }
 
 /// The surroundings in what few calls have.
 #[inline]
-fn surroundings_in(rare: &mut Option<Box<Rare>>) -> Option<&mut Surroundings> {
+pub(super) fn surroundings_in(rare: &mut Option<Box<Rare>>) -> Option<&mut Surroundings> {
     rare.as_mut()?.surroundings.as_mut()
 }

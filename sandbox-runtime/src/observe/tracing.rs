@@ -301,8 +301,8 @@ impl CallSpan {
             return;
         };
         self.call.record("error.type", error);
-        // What its caller did, or what is the caller's fault, is no fault of the tool: as a server says of a request that it
-        // cannot understand.
+        // What its caller did, or what is the caller's fault, does not make it an error of the tool: a server treats requests that
+        // it cannot understand in the same way.
         if !matches!(stop, Stop::Ignored | Stop::Cancelled | Stop::Dropped) {
             self.call.record("otel.status_code", "ERROR");
             self.call.record("otel.status_description", stop.as_str());
