@@ -9,7 +9,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use allocation_counter::measure;
-use sandbox_runtime::{CircuitBreaker, Policy, Tool, execute_with_controls, sandboxed};
+use sandbox_runtime::observe::{Event, Observer, observe_in};
+use sandbox_runtime::{Budget, CircuitBreaker, Policy, Tool, execute_with_controls, sandboxed};
 use tokio::runtime::{Builder, Runtime};
 
 /// A sandboxed future may be larger than its tool's by the timer (112 bytes), the call (breaker, admission, count and start:
@@ -25,6 +26,24 @@ async fn tool(number: u64) -> Result<u64, String> {
 async fn sandboxed_tool(number: u64) -> Result<u64, String> {
     tokio::task::yield_now().await;
     Ok(number)
+}
+
+/// Scopes are put into each other: of a run, of an observer, of a request. Each adds what it is, and not the future once more.
+#[test]
+fn a_scope_is_not_larger_than_what_is_in_it_by_more_than_this() {
+    struct Silent;
+    impl Observer for Silent {
+        fn on_event(&self, _: &Event<'_>) {}
+    }
+    let large = async {
+        let kept = [0_u8; 10_000];
+        tokio::task::yield_now().await;
+        kept
+    };
+    let alone = size_of_val(&large);
+    let within = Budget::new().scope(observe_in(Silent, Budget::inherit(large)));
+    let added = size_of_val(&within) - alone;
+    assert!(added <= 256, "three scopes add {added} bytes");
 }
 
 #[test]

@@ -28,7 +28,7 @@ use crate::site::SiteRef;
 use crate::verdict::Verdict;
 
 use observers::CallObservers;
-pub(crate) use scope::{Scope, attach, current};
+pub(crate) use scope::{InScope, Scope, attach, current, inherit};
 
 /// Something that surrounds calls and takes part in them. Every method has a default: an attachment implements those that
 /// concern it. None of them may block, and none is called while a lock of the engine is held.

@@ -69,7 +69,7 @@ impl Observer for Diary {
     }
 }
 
-/// Tests that observe the whole process, one at a time: they would see each other's calls.
+/// One test at a time: those that observe the whole process would see the calls of the others.
 async fn alone() -> tokio::sync::MutexGuard<'static, ()> {
     static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
     ALONE.lock().await
@@ -105,6 +105,7 @@ async fn story_of(ends: &[&'static str]) -> Vec<String> {
 
 #[tokio::test(start_paused = true)]
 async fn around_a_future() {
+    let _alone = alone().await;
     assert_eq!(
         story_of(&["works"]).await,
         [
@@ -151,6 +152,7 @@ async fn around_a_future() {
 
 #[tokio::test(start_paused = true)]
 async fn of_a_call_that_is_dropped() {
+    let _alone = alone().await;
     let diary = Diary::default();
     let breaker = CircuitBreaker::disabled();
     let call = call(&breaker, &["hangs"]);
@@ -316,6 +318,7 @@ async fn and_are_asked_for_their_interest_when_observers_change() {
 
 #[tokio::test(start_paused = true)]
 async fn of_a_thread_that_is_blocked() {
+    let _alone = alone().await;
     for (millis, is_told) in [(100, false), (101, true)] {
         let diary = Diary::default();
         let blocks = Tool::new("search", async || {
@@ -397,6 +400,7 @@ async fn that_are_attached_while_a_call_is_dropped() {
 /// A closure that answers with JSON returns the refusal of a further attempt; what its last attempt has left, nobody gets.
 #[tokio::test(start_paused = true)]
 async fn of_the_failure_that_the_caller_gets() {
+    let _alone = alone().await;
     let breaker = CircuitBreaker::new(1);
     let diary = Diary::default();
     let call = execute_with_controls(POLICY, &breaker, async || {

@@ -108,8 +108,8 @@ pub fn observe(observer: impl Observer) -> Observing {
 
 /// Attaches an observer to the calls in `future`, beside those for the whole process. Calls in spawned tasks are outside, unless
 /// [`Budget::inherit`](crate::Budget::inherit) takes them along.
-pub async fn observe_in<F: Future>(observer: impl Observer, future: F) -> F::Output {
-    surroundings::attach(Arc::new(AroundCalls(Arc::new(observer))), future).await
+pub fn observe_in<F: Future>(observer: impl Observer, future: F) -> impl Future<Output = F::Output> {
+    surroundings::attach(Arc::new(AroundCalls(Arc::new(observer))), future)
 }
 
 /// Detaches its observer when it is dropped. Calls that are under way keep it until they end.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Attachment, CallEnd};
+use super::{Attachment, CallEnd, InScope};
 use crate::clock::saturating_add;
 use crate::failure::Stop;
 use crate::surroundings;
@@ -86,19 +86,13 @@ impl Budget {
     }
 
     /// Runs `run` with this budget. The future is `Send` when `run` is.
-    pub async fn scope<F: Future>(self, run: F) -> F::Output {
-        surroundings::attach(Arc::new(RunLimits::starting_now(self)), run).await
+    pub fn scope<F: Future>(self, run: F) -> impl Future<Output = F::Output> {
+        InScope::new(move || vec![Arc::new(RunLimits::starting_now(self)) as _], run)
     }
 
     /// Keeps `future` in the scope that this is called in, for a task of its own.
     pub fn inherit<F: Future>(future: F) -> impl Future<Output = F::Output> {
-        let scope = surroundings::current();
-        async move {
-            match scope {
-                Some(scope) => scope.around(future).await,
-                None => future.await,
-            }
-        }
+        surroundings::inherit(future)
     }
 }
 

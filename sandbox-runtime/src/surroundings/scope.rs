@@ -1,11 +1,14 @@
 //! [`Scope`]: what is attached around a future, and to which task the future belongs.
 
 use std::cell::Cell;
-use std::future::{Future, poll_fn};
-use std::pin::pin;
-use std::sync::Arc;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
 
+use pin_project_lite::pin_project;
 use tokio::task;
+use tokio::task::futures::TaskLocalFuture;
 use tokio::time::Instant;
 
 use super::Attachment;
@@ -35,24 +38,25 @@ impl Entered {
 /// Attachments that surround the same calls.
 #[derive(Debug)]
 pub(crate) struct Scope {
-    /// From the closest to the outermost.
-    attachments: Box<[Arc<dyn Attachment>]>,
+    /// From the closest to the outermost; set when the scope is entered.
+    attachments: OnceLock<Box<[Arc<dyn Attachment>]>>,
 }
 
 impl Scope {
-    fn new(attachments: Box<[Arc<dyn Attachment>]>) -> Arc<Scope> {
-        Arc::new(Scope { attachments })
+    /// Enters it with these attachments, and around them those of `outer` that are not among them already.
+    fn enter(&self, own: Vec<Arc<dyn Attachment>>, outer: Option<Arc<Scope>>) {
+        let mut all = own;
+        for attachment in outer.iter().flat_map(|outer| outer.all()) {
+            if !all.iter().any(|own| Arc::ptr_eq(own, attachment)) {
+                all.push(Arc::clone(attachment));
+            }
+        }
+        // It is entered once.
+        let _ = self.attachments.set(all.into());
     }
 
-    /// These attachments, and around them those of `outer` that are not among them already.
-    fn within(self: Arc<Scope>, outer: Option<Arc<Scope>>) -> Arc<Scope> {
-        let Some(outer) = outer else { return self };
-        let is_here = |other: &Arc<dyn Attachment>| self.attachments.iter().any(|own| Arc::ptr_eq(own, other));
-        if outer.attachments.iter().all(is_here) {
-            return self;
-        }
-        let others = outer.attachments.iter().filter(|other| !is_here(other));
-        Scope::new(self.attachments.iter().chain(others).cloned().collect())
+    fn all(&self) -> &[Arc<dyn Attachment>] {
+        self.attachments.get().map_or(&[], |attachments| &**attachments)
     }
 
     /// The earliest end of them.
@@ -62,33 +66,126 @@ impl Scope {
 
     /// From the closest to the outermost.
     pub(super) fn attachments(&self) -> impl Iterator<Item = &dyn Attachment> {
-        self.attachments.iter().map(|attachment| &**attachment)
+        self.all().iter().map(|attachment| &**attachment)
     }
+}
 
-    /// Runs `future` in this scope, and in the one that it is polled in first.
-    pub(crate) async fn around<F: Future>(self: Arc<Self>, future: F) -> F::Output {
+pin_project! {
+    /// A future in a scope, and in the one that it is polled in first.
+    // By hand, because each `async` function that a future is given to keeps it twice: as it was given it, and where it awaits
+    // it. Scopes are put into each other.
+    pub(crate) struct InScope<M, F> {
+        scope: Arc<Scope>,
+        // Makes what is attached; taken at the first poll.
+        make: Option<M>,
+        #[pin]
+        future: TaskLocalFuture<Entered, OfTask<F>>,
+    }
+}
+
+impl<M, F> InScope<M, F>
+where
+    M: FnOnce() -> Vec<Arc<dyn Attachment>>,
+    F: Future,
+{
+    /// Runs `future` with what `make` makes when it is first polled.
+    pub(crate) fn new(make: M, future: F) -> Self {
+        let scope = Arc::new(Scope {
+            attachments: OnceLock::new(),
+        });
         let entered = Entered {
-            scope: self.within(current()),
+            scope: Arc::clone(&scope),
             task: Cell::new(None),
         };
-        CURRENT
-            .scope(entered, async {
-                let mut future = pin!(future);
-                poll_fn(|cx| {
-                    // At every poll: a future may be handed from one task to another.
-                    CURRENT.with(|entered| entered.task.set(task::try_id()));
-                    future.as_mut().poll(cx)
-                })
-                .await
-            })
-            .await
+        InScope {
+            scope,
+            make: Some(make),
+            future: CURRENT.scope(entered, OfTask { future }),
+        }
+    }
+}
+
+impl<M, F> Future for InScope<M, F>
+where
+    M: FnOnce() -> Vec<Arc<dyn Attachment>>,
+    F: Future,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        if let Some(make) = this.make.take() {
+            gate::open(gate::SCOPES);
+            this.scope.enter(make(), current());
+        }
+        this.future.poll(cx)
+    }
+}
+
+pin_project! {
+    /// The future in a scope, which notes the task that polls it.
+    struct OfTask<F> {
+        #[pin]
+        future: F,
+    }
+}
+
+impl<F: Future> Future for OfTask<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        // At every poll: a future may be handed from one task to another.
+        CURRENT.with(|entered| entered.task.set(task::try_id()));
+        self.project().future.poll(cx)
     }
 }
 
 /// Runs `future` with `attachment` around all calls in it.
-pub(crate) async fn attach<F: Future>(attachment: Arc<dyn Attachment>, future: F) -> F::Output {
-    gate::open(gate::SCOPES);
-    Scope::new(Box::new([attachment])).around(future).await
+pub(crate) fn attach<F: Future>(
+    attachment: Arc<dyn Attachment>,
+    future: F,
+) -> InScope<impl FnOnce() -> Vec<Arc<dyn Attachment>>, F> {
+    InScope::new(|| vec![attachment], future)
+}
+
+pin_project! {
+    /// A future in the scope that it was made in, or in none.
+    #[project = InheritedProjection]
+    pub(crate) enum Inherited<M, F> {
+        Within {
+            #[pin]
+            future: InScope<M, F>,
+        },
+        Outside {
+            #[pin]
+            future: F,
+        },
+    }
+}
+
+/// Keeps `future` in the scope that this is called in.
+pub(crate) fn inherit<F: Future>(future: F) -> Inherited<impl FnOnce() -> Vec<Arc<dyn Attachment>>, F> {
+    match current() {
+        Some(scope) => Inherited::Within {
+            future: InScope::new(move || scope.all().to_vec(), future),
+        },
+        None => Inherited::Outside { future },
+    }
+}
+
+impl<M, F> Future for Inherited<M, F>
+where
+    M: FnOnce() -> Vec<Arc<dyn Attachment>>,
+    F: Future,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        match self.project() {
+            InheritedProjection::Within { future } => future.poll(cx),
+            InheritedProjection::Outside { future } => future.poll(cx),
+        }
+    }
 }
 
 /// The scope that the caller runs in.
