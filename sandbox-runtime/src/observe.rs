@@ -22,7 +22,7 @@ use crate::surroundings;
 pub use crate::breaker::{BreakerCause, BreakerPhase};
 pub use crate::failure::{DelaySource, Stop};
 pub(crate) use attached::{
-    Interest, ask_for_interest, enclosure_of, known_interest, notify, notify_enclosure, observers_of,
+    Interest, enclosure_of, interests, is_of_no_interest, notify, notify_enclosure, observers_of,
 };
 pub use attached::{Observing, observe, observe_in};
 

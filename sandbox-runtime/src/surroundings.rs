@@ -329,60 +329,40 @@ impl Drop for Surroundings {
     }
 }
 
-/// What a call finds behind the gate.
+/// What may concern a call, as far as that can be told by a look at a few words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Concern {
-    /// Nothing that concerns this call.
     Nothing,
-    /// Nothing but the record of its tool.
+    /// The record of its tool, and nothing else.
     Record,
-    /// Maybe something to enter.
+    /// Maybe a scope or an observer.
     Surroundings,
 }
 
-/// Looks what may concern a call that the caller makes, of this function if it is an annotated one.
-// One function for all tools, all of whose calls are in the place of its return: so it saves no registers, and where nobody is
-// interested it takes as few instructions as it has conditions.
-#[cold]
-#[inline(never)]
-pub(crate) fn concern_of_caller(site: Option<SiteRef>) -> Concern {
+/// Tells what may concern a call of this function, if it is an annotated one.
+#[inline(always)]
+pub(crate) fn concern_of(site: Option<SiteRef>) -> Concern {
     let open = gate::all_open();
-    if open & gate::OBSERVERS != 0 {
-        match observe::known_interest(site) {
-            None => return concern_of_asked_observers(site),
-            Some(true) => return Concern::Surroundings,
-            Some(false) => {}
-        }
-    }
-    if open & gate::SCOPES != 0 {
-        return concern_of_scopes();
-    }
-    concern_of_records(open)
-}
-
-#[cold]
-fn concern_of_asked_observers(site: Option<SiteRef>) -> Concern {
-    if observe::ask_for_interest(site) {
+    let may_be_observed = open & gate::OBSERVERS != 0 && !observe::is_of_no_interest(site);
+    if may_be_observed || is_scope_polled() {
         return Concern::Surroundings;
     }
-    concern_of_scopes()
-}
-
-#[inline(never)]
-fn concern_of_scopes() -> Concern {
-    if scope::is_within_one() {
-        return Concern::Surroundings;
+    match open & gate::RECORDS {
+        0 => Concern::Nothing,
+        _ => Concern::Record,
     }
-    concern_of_records(gate::all_open())
 }
 
+/// Tells whether the caller may run in a scope.
 #[inline]
-fn concern_of_records(open: u32) -> Concern {
-    if open & gate::RECORDS != 0 {
-        Concern::Record
-    } else {
-        Concern::Nothing
-    }
+pub(crate) fn is_scope_polled() -> bool {
+    gate::is_open_for(gate::SCOPES) && scope::is_one_polled()
+}
+
+/// Asks whoever has to be asked whether something surrounds a call of this function.
+pub(crate) fn may_surround_caller(site: Option<SiteRef>) -> bool {
+    (gate::is_open_for(gate::OBSERVERS) && observe::interests(site))
+        || (gate::is_open_for(gate::SCOPES) && scope::is_within_one())
 }
 
 /// Leaves a failure to what surrounds the caller, for a tool whose return type cannot hold it; gives it back if nothing there

@@ -21,20 +21,20 @@ use sandbox_runtime::{Budget, CircuitBreaker, Permit, SandboxError, sandboxed, t
 /// x86-64: room for what the compiler decides otherwise, and not for another reading of a clock, another atomic word or an
 /// allocation. Lower the limits when the counts fall.
 mod limit {
-    /// Takes 119. Two looks at the breaker, one at the gate, a guard against panics, a future made and dropped; neither clock
+    /// Takes 117. Two looks at the breaker, one at the gate, a guard against panics, a future made and dropped; neither clock
     /// nor timer. Six of them let the tool know its attempt.
     pub(super) const READY_CALL: u64 = 123;
-    /// Takes 171. The same outside of every scope, in a program that has entered one: one look for what surrounds the call.
-    pub(super) const READY_CALL_BESIDE_SCOPES: u64 = 178;
-    /// Takes 170. In a program that records its tools: one atomic addition, on a cache line that few threads share.
-    pub(super) const READY_CALL_RECORDED: u64 = 178;
-    /// Takes 148. Beside an observer that does not want to know of this tool, and has said so before.
-    pub(super) const READY_CALL_OF_NO_INTEREST: u64 = 154;
-    /// Takes 517. One reading of the clock, and an error with the time until the next try; no text is written. Some 30 of them are
+    /// Takes 143. The same outside of every scope, in a program that has entered one: one look for a scope on this thread.
+    pub(super) const READY_CALL_BESIDE_SCOPES: u64 = 148;
+    /// Takes 161. In a program that records its tools: one atomic addition, on a cache line that few threads share.
+    pub(super) const READY_CALL_RECORDED: u64 = 167;
+    /// Takes 145. Beside an observer that does not want to know of this tool, and has said so before.
+    pub(super) const READY_CALL_OF_NO_INTEREST: u64 = 147;
+    /// Takes 512. One reading of the clock, and an error with the time until the next try; no text is written. Some 30 of them are
     /// the turn in the cooperative budget, without which a loop over refusals would keep its thread, and some 20 compare what is
     /// left of the last millisecond, without which a cooldown would be shorter than asked.
     pub(super) const REFUSED_CALL: u64 = 520;
-    /// Takes 981. Two attempts; an error that a retry follows is not counted; neither clock nor timer. Some 280 keep the text of
+    /// Takes 977. Two attempts; an error that a retry follows is not counted; neither clock nor timer. Some 280 keep the text of
     /// the first error, for the failure that may follow: an allocation, and what it displays. Some 100 let the tool know its
     /// attempt, and look for what surrounds the call.
     pub(super) const RETRIED_CALL: u64 = 1_000;

@@ -23,10 +23,7 @@ impl<S: Controls> CallState<S> {
     #[inline]
     pub(super) fn admit_if_simple(self: Pin<&mut Self>) -> Option<Owed> {
         if gate::is_open() {
-            return match self.concern() {
-                Concern::Nothing => self.admit_unconcerned(),
-                concern => self.admit_concerned(concern),
-            };
+            return self.admit_behind_gate();
         }
         self.admit_unconcerned()
     }
@@ -38,28 +35,48 @@ impl<S: Controls> CallState<S> {
         Some(Owed::of(admission))
     }
 
+    /// The same where something may concern the call.
+    // Every other function is called in the place of the return: so this one saves no registers, and takes few instructions where
+    // nobody is interested.
+    #[cold]
+    #[inline(never)]
+    fn admit_behind_gate(self: Pin<&mut Self>) -> Option<Owed> {
+        match self.concern() {
+            Concern::Nothing => self.admit_unconcerned(),
+            Concern::Record => self.admit_recorded(),
+            Concern::Surroundings => self.admit_surrounded(),
+        }
+    }
+
     #[inline(always)]
     fn concern(&self) -> Concern {
         // It may have been handed here from where something surrounded it.
         match self.rare {
             Some(_) => Concern::Surroundings,
-            None => surroundings::concern_of_caller(self.site_of_this_name()),
+            None => surroundings::concern_of(self.site_of_this_name()),
         }
     }
 
-    /// The same where something concerns the call.
     #[cold]
     #[inline(never)]
-    fn admit_concerned(mut self: Pin<&mut Self>, concern: Concern) -> Option<Owed> {
-        if concern == Concern::Surroundings {
+    fn admit_recorded(self: Pin<&mut Self>) -> Option<Owed> {
+        let admission = self.controls.breaker().request_if_closed()?;
+        let owed = self.record_ready(Owed::of(admission));
+        self.start_clock();
+        Some(owed)
+    }
+
+    /// The same where something may surround the call: if it does, that has to be asked first.
+    #[cold]
+    #[inline(never)]
+    fn admit_surrounded(mut self: Pin<&mut Self>) -> Option<Owed> {
+        if self.rare.is_some() || surroundings::may_surround_caller(self.site_of_this_name()) {
             let is_new = self.as_mut().enters_new_surroundings();
             if is_new || surroundings_in(self.as_mut().project().rare).is_some() {
                 return None;
             }
         }
-        let admission = self.controls.breaker().request_if_closed()?;
-        self.as_mut().start_clock();
-        Some(self.record_ready(Owed::of(admission)))
+        self.admit_recorded()
     }
 
     /// Asks what surrounds the call for leave to make an attempt; ready at once where nothing does.
@@ -160,6 +177,6 @@ impl<S: Controls> CallState<S> {
     /// The same at a later poll: the call may have been handed into a scope since.
     #[inline]
     pub(super) fn enters_surroundings(self: Pin<&mut Self>) -> bool {
-        gate::is_open_for(gate::SCOPES) && self.enters_new_surroundings()
+        surroundings::is_scope_polled() && self.enters_new_surroundings()
     }
 }

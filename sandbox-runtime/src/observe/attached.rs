@@ -33,34 +33,33 @@ impl Interest {
     }
 }
 
-/// Tells whether an observer of the process wants to know of a call, if that has been asked of this generation of observers.
+/// Tells whether it is known that no observer of the process wants to know of a call of this function: by one comparison, for which
+/// the kinds of those who do stand beside the generation.
 #[inline]
-pub(crate) fn known_interest(site: Option<SiteRef>) -> Option<bool> {
-    let Some(site) = site else {
-        // Of a tool made by hand, nobody remembers.
-        return Some(true);
-    };
-    // Relaxed: whoever attaches an observer and hands a call to this thread orders the two.
-    let interest = site.0.interest.0.load(Ordering::Relaxed);
-    let is_current = interest & !(Interest::GENERATION - 1) == GENERATION.load(Ordering::Relaxed);
-    is_current.then(|| is_interest(interest))
+pub(crate) fn is_of_no_interest(site: Option<SiteRef>) -> bool {
+    // Relaxed: whoever attaches an observer and hands a call to this thread orders the two. Of a tool made by hand, nobody
+    // remembers.
+    site.is_some_and(|site| site.0.interest.0.load(Ordering::Relaxed) == GENERATION.load(Ordering::Relaxed))
 }
 
-/// Asks the observers of the process, and remembers their answer.
-pub(crate) fn ask_for_interest(site: Option<SiteRef>) -> bool {
+/// Tells whether an observer of the process may want to know of a call; asks them, unless they have been asked.
+pub(crate) fn interests(site: Option<SiteRef>) -> bool {
     let Some(site) = site else {
         return true;
     };
+    let interest = site.0.interest.0.load(Ordering::Relaxed);
+    let is_current = interest & !(Interest::GENERATION - 1) == GENERATION.load(Ordering::Relaxed);
+    let interest = if is_current { interest } else { ask_for_interest(site) };
+    interest & Interest::OF_ANOTHER != 0 || interest & Interest::OF_ENCLOSER != 0 && is_encloser_awake()
+}
+
+#[cold]
+fn ask_for_interest(site: SiteRef) -> u32 {
     // Before the observers: if one is attached meanwhile, the answer is outdated, and it is known to be.
     let generation = GENERATION.load(Ordering::Relaxed);
     let interest = generation | ask(site);
     site.0.interest.0.store(interest, Ordering::Relaxed);
-    is_interest(interest)
-}
-
-#[inline]
-fn is_interest(interest: u32) -> bool {
-    interest & Interest::OF_ANOTHER != 0 || interest & Interest::OF_ENCLOSER != 0 && is_encloser_awake()
+    interest
 }
 
 #[cfg(feature = "tracing")]

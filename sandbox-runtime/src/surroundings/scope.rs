@@ -122,6 +122,34 @@ where
     }
 }
 
+thread_local! {
+    /// How many futures in scopes this thread polls now, within each other: a word without a destructor, which takes a fraction of
+    /// what the task-local does.
+    static POLLED: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Lasts as long as a future in a scope is polled.
+struct Polled;
+
+impl Polled {
+    fn enter() -> Polled {
+        POLLED.set(POLLED.get() + 1);
+        Polled
+    }
+}
+
+impl Drop for Polled {
+    fn drop(&mut self) {
+        POLLED.set(POLLED.get() - 1);
+    }
+}
+
+/// Tells whether this thread polls a future in a scope: maybe the caller, or one that it is a stranger to.
+#[inline]
+pub(super) fn is_one_polled() -> bool {
+    POLLED.get() > 0
+}
+
 pin_project! {
     /// The future in a scope, which notes the task that polls it.
     struct OfTask<F> {
@@ -136,6 +164,7 @@ impl<F: Future> Future for OfTask<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         // At every poll: a future may be handed from one task to another.
         CURRENT.with(|entered| entered.task.set(task::try_id()));
+        let _polled = Polled::enter();
         self.project().future.poll(cx)
     }
 }
