@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use crate::breaker::{BreakerPhase, Transition};
 use crate::failure::Stop;
 use crate::gate;
+use crate::policy::Policy;
 
 pub(crate) use counters::Shard;
 use counters::Shards;
@@ -47,6 +48,16 @@ impl Record {
 
     pub(crate) fn counters(&self) -> Counters {
         self.shards.get().map(Shards::sum).unwrap_or_default()
+    }
+
+    /// Notes the policy that a call has brought with it.
+    #[cold]
+    pub(crate) fn policy_given(&self, policy: Policy) {
+        self.story().policy = Some(policy);
+    }
+
+    pub(crate) fn last_given_policy(&self) -> Option<Policy> {
+        self.story().policy
     }
 
     /// Notes how a call has failed.

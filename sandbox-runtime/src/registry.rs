@@ -165,6 +165,14 @@ impl ToolHandle {
         self.0.info.policy
     }
 
+    fn policy_in_force(&self) -> Option<Policy> {
+        if self.0.info.is_policy_given {
+            self.record().last_given_policy()
+        } else {
+            Some(self.policy())
+        }
+    }
+
     /// The breaker that the attribute has made for it; `None` with `breaker = off`, and where the attribute names another one, which
     /// its owner has.
     #[must_use]
@@ -207,6 +215,7 @@ impl ToolHandle {
             file: location.file(),
             line: location.line(),
             policy: self.policy(),
+            policy_in_force: self.policy_in_force(),
             breaker: self.breaker().map(|breaker| BreakerStatus::of(breaker, self.record())),
             counters: self.record().counters(),
             last_failure: self.record().last_failure(),
@@ -237,6 +246,9 @@ pub struct ToolStatus {
     pub line: u32,
     /// Its settings as the attribute has them.
     pub policy: Policy,
+    /// Its settings as they are in force. Of a function with `policy = ..` they are those of its last call since somebody asked, and
+    /// `None` before there was one.
+    pub policy_in_force: Option<Policy>,
     /// Its breaker, if it has one of its own.
     pub breaker: Option<BreakerStatus>,
     /// Its calls since somebody asked for them.
@@ -307,10 +319,13 @@ impl ToolStatus {
             .breaker
             .as_ref()
             .map_or_else(|| "-".to_owned(), BreakerStatus::to_string);
-        let limit = match self.policy.timeout {
-            Policy::NO_TIMEOUT => "-".to_owned(),
-            limit => format!("{} ms", limit.as_millis()),
+        let policy = self.policy_in_force;
+        let limit = match policy.map(|policy| policy.timeout) {
+            None => "given".to_owned(),
+            Some(Policy::NO_TIMEOUT) => "-".to_owned(),
+            Some(limit) => format!("{} ms", limit.as_millis()),
         };
+        let attempts = policy.map_or_else(|| "given".to_owned(), |policy| policy.max_attempts().to_string());
         [
             format!("{}::{}", self.module, self.name),
             breaker,
@@ -318,7 +333,7 @@ impl ToolStatus {
             self.counters.failed().to_string(),
             self.counters.refused().to_string(),
             limit,
-            self.policy.max_attempts().to_string(),
+            attempts,
             format!("{}:{}", self.file, self.line),
             self.last_failure
                 .as_ref()

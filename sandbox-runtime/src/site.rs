@@ -28,6 +28,8 @@ pub struct ToolInfo {
     pub location: &'static Location<'static>,
     /// The policy as it was compiled.
     pub policy: Policy,
+    /// Whether each call has a policy of its own, so that this one is not the one in force.
+    pub is_policy_given: bool,
     /// Whether it is, or may be, the tool of a server, which clients may know by another name.
     pub is_served: bool,
 }
@@ -45,9 +47,16 @@ impl ToolSite {
                 module,
                 location: Location::caller(),
                 policy,
+                is_policy_given: false,
                 is_served: false,
             },
         }
+    }
+
+    /// The site of a function whose calls have policies of their own.
+    pub const fn with_given_policies(mut self) -> Self {
+        self.info.is_policy_given = true;
+        self
     }
 
     /// The site of a function that is, or may be, the tool of a server.

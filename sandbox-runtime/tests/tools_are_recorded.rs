@@ -8,7 +8,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use sandbox_runtime::{Attempt, Budget, CircuitBreaker, ErrorVerdict, SandboxError, sandboxed, tool};
+use sandbox_runtime::{Attempt, Budget, CircuitBreaker, ErrorVerdict, Policy, SandboxError, sandboxed, tool};
 use serde_json::{Value, json};
 use tokio::time::{advance, sleep};
 use tokio_util::sync::CancellationToken;
@@ -297,4 +297,29 @@ async fn also_beside_a_breaker_that_is_given() {
     }
     let counters = status().counters;
     assert_eq!((counters.failed(), counters.refused()), (1, 1), "{counters:?}");
+}
+
+#[sandboxed(policy = policy)]
+async fn with_a_policy_of_its_own(policy: Policy, does: &'static [Does]) -> Result<(), Error> {
+    attempt(does).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_policy_in_force() {
+    let in_force = || tool("with_a_policy_of_its_own").unwrap().status().policy_in_force;
+    assert_eq!(in_force(), None, "nobody knows what a call will bring");
+    assert!(
+        tool("with_a_policy_of_its_own")
+            .unwrap()
+            .status()
+            .to_string()
+            .contains("given")
+    );
+    for (retries, does) in [(4, &[Does::Succeed]), (5, &[Does::SucceedLater])] {
+        let policy = Policy::new().max_retries(retries);
+        with_a_policy_of_its_own(policy, does).await.expect("it succeeds");
+        assert_eq!(in_force(), Some(policy), "that of the last call");
+    }
+    let status = tool("counted").unwrap().status();
+    assert_eq!(status.policy_in_force, Some(status.policy), "what was compiled");
 }

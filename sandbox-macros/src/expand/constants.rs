@@ -27,13 +27,14 @@ impl Expansion<'_> {
             Breaker::Own => self.own_breaker(),
             Breaker::Off | Breaker::Given(_) => quote!(#private::CircuitBreaker::disabled()),
         };
+        let given = self.args.value(Key::Policy).map(|_| quote!(.with_given_policies()));
         let served = self.may_be_served().then(|| quote!(.served()));
         quote! {
             const #policy: #private::Policy = #private::Policy::new() #settings #hinted;
             #checks
             #retried
             static #site: #private::ToolSite =
-                #private::ToolSite::new(#name, #private::module_path!(), #policy, #breaker) #served;
+                #private::ToolSite::new(#name, #private::module_path!(), #policy, #breaker) #given #served;
             #private::inventory::submit!(#private::SiteRef(&#site));
         }
     }

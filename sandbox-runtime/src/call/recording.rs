@@ -19,6 +19,14 @@ impl<S: Controls> CallState<S> {
         Some(&self.controls.site()?.0.record)
     }
 
+    /// Records the policy of a call that has one of its own.
+    #[inline]
+    fn record_policy(&self) {
+        if let Some(site) = self.controls.site().filter(|site| site.0.info.is_policy_given) {
+            site.0.record.policy_given(self.policy());
+        }
+    }
+
     /// Tells whether the record has the beginning of the call, and owes it an end.
     #[inline]
     pub(super) fn is_recorded(&self) -> bool {
@@ -32,6 +40,7 @@ impl<S: Controls> CallState<S> {
             None => owed,
             Some(record) => {
                 record.shard().ready();
+                self.record_policy();
                 owed.recorded()
             }
         }
@@ -56,6 +65,7 @@ impl<S: Controls> CallState<S> {
     fn record_new_beginning(self: Pin<&mut Self>) {
         if let Some(record) = self.record() {
             record.shard().begun();
+            self.record_policy();
             let admission = self.admission();
             *self.project().owed = Owed::new(admission, true);
         }

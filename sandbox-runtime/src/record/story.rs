@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::breaker::{BreakerCause, BreakerPhase, Transition};
 use crate::call::current::CallId;
 use crate::failure::{Stop, millis};
+use crate::policy::Policy;
 
 /// The last call that failed by its tool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -89,6 +90,8 @@ pub(crate) struct Failed {
 
 #[derive(Debug)]
 pub(super) struct Story {
+    /// That of the last call that brought one with it.
+    pub(super) policy: Option<Policy>,
     failed: Option<(Failed, Instant)>,
     changed: Option<(Transition, Instant)>,
     /// Until when the times have been added up, and the state since then; unset until somebody asks, or the breaker changes.
@@ -100,6 +103,7 @@ pub(super) struct Story {
 impl Story {
     pub(super) const fn new() -> Story {
         Story {
+            policy: None,
             failed: None,
             changed: None,
             phase: None,
