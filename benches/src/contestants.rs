@@ -285,8 +285,18 @@ pub fn seatbelt<A>(
 where
     A: Future<Output = Result<u64, String>> + Send + 'static,
 {
-    let clock = tick::Clock::new_tokio();
-    let context = ResilienceContext::new(&clock);
+    seatbelt_in(ResilienceContext::new(tick::Clock::new_tokio()), tool, settings)
+}
+
+/// The same in a context, which tells of calls if that has been switched on.
+pub fn seatbelt_in<A>(
+    context: ResilienceContext<u64, Result<u64, CallError>>,
+    tool: impl Fn(u64) -> A + Send + Sync + 'static,
+    settings: Settings,
+) -> impl AsyncFn(u64) -> Result<u64, CallError>
+where
+    A: Future<Output = Result<u64, String>> + Send + 'static,
+{
     let stack = (
         Retry::layer("retry", &context)
             .clone_input()

@@ -6,8 +6,10 @@
 use std::future::poll_fn;
 use std::hint::black_box;
 use std::pin::{Pin, pin};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use criterion::measurement::{Measurement, WallTime};
 use tokio::runtime::{Builder, Runtime};
@@ -188,6 +190,11 @@ impl Scenario {
         self.contestants.push((name, Box::new(turn)));
     }
 
+    /// Adds a contestant by what makes so many calls and says how many nanoseconds they took, and asserts what it claims by itself.
+    pub fn add_turn(&mut self, name: impl Into<String>, turn: impl FnMut(u64) -> f64 + 'static) {
+        self.contestants.push((name.into(), Box::new(turn)));
+    }
+
     /// Lets all contestants take their turns. The first to be added is the bare call.
     #[must_use]
     pub fn run(mut self) -> Vec<Row> {
@@ -278,6 +285,40 @@ where
         tally.add(&answer);
     }
     tally
+}
+
+/// Makes `calls` calls on each of so many threads at once, with what each makes for itself in a runtime, and says how many
+/// nanoseconds that took: from a common start to the end of the slowest.
+pub fn at_once<F, R>(name: &str, threads: usize, calls: u64, make: &(impl Fn() -> F + Sync)) -> f64
+where
+    F: AsyncFnMut(u64) -> R,
+    R: Answer,
+{
+    let (waiting, start) = (AtomicUsize::new(threads), OnceLock::new());
+    let one = || {
+        let runtime = runtime();
+        let mut call = {
+            let _inside = runtime.enter();
+            make()
+        };
+        waiting.fetch_sub(1, Ordering::AcqRel);
+        while waiting.load(Ordering::Acquire) > 0 {
+            std::hint::spin_loop();
+        }
+        // One start for all: a thread that had to wait for a processor was not at the breaker with the others.
+        let start = *start.get_or_init(Instant::now);
+        let tally = runtime.block_on(repeat(&mut call, calls));
+        let nanos = start.elapsed().as_secs_f64() * 1e9;
+        assert_eq!(tally, Tally::all(calls), "{name}");
+        nanos
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(one)).collect();
+        let nanos = threads
+            .into_iter()
+            .map(|thread| thread.join().expect("a turn does not panic"));
+        nanos.fold(0.0, f64::max)
+    })
 }
 
 /// A contestant for [`Scenario::add_loop`]: makes calls one after the other, each awaited directly in the loop.

@@ -50,10 +50,12 @@ impl Record {
         self.shards.get().map(Shards::sum).unwrap_or_default()
     }
 
-    /// Notes the policy that a call has brought with it.
+    /// Notes the policy that a call has brought with it, unless another thread is at it: theirs is as new.
     #[cold]
     pub(crate) fn policy_given(&self, policy: Policy) {
-        self.story().policy = Some(policy);
+        if let Ok(mut story) = self.story.try_lock() {
+            story.policy = Some(policy);
+        }
     }
 
     pub(crate) fn last_given_policy(&self) -> Option<Policy> {

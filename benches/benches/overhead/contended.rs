@@ -1,12 +1,10 @@
 //! The scenario of two threads at one breaker.
 
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Instant;
+use std::sync::{Arc, Mutex};
 
 use sandbox_benches::contestants::{self, Answer, Settings};
-use sandbox_benches::measure::{Effort, Row, Tally, as_f64, calls_for, repeat, row, runtime};
+use sandbox_benches::measure::{Effort, Row, as_f64, at_once, calls_for, row};
 use sandbox_benches::minimal::Counter;
 use sandbox_benches::report::{number, ratio};
 use sandbox_benches::{ours, tools};
@@ -27,33 +25,7 @@ impl Contended {
         F: AsyncFnMut(u64) -> R,
         R: Answer,
     {
-        let turn = |threads, calls| {
-            let (waiting, start) = (AtomicUsize::new(threads), OnceLock::new());
-            let one = || {
-                let runtime = runtime();
-                let mut call = {
-                    let _inside = runtime.enter();
-                    make()
-                };
-                waiting.fetch_sub(1, Ordering::AcqRel);
-                while waiting.load(Ordering::Acquire) > 0 {
-                    std::hint::spin_loop();
-                }
-                // One start for both: a thread that had to wait for a processor was not at the breaker with the other.
-                let start = *start.get_or_init(Instant::now);
-                let tally = runtime.block_on(repeat(&mut call, calls));
-                let nanos = start.elapsed().as_secs_f64() * 1e9;
-                assert_eq!(tally, Tally::all(calls), "{name}");
-                nanos
-            };
-            std::thread::scope(|scope| {
-                let threads: Vec<_> = (0..threads).map(|_| scope.spawn(one)).collect();
-                let nanos = threads
-                    .into_iter()
-                    .map(|thread| thread.join().expect("a turn does not panic"));
-                nanos.fold(0.0, f64::max)
-            })
-        };
+        let turn = |threads, calls| at_once(name, threads, calls, &make);
         let calls = calls_for(self.effort.turn.as_secs_f64() * 1e9, |calls| turn(1, calls));
         let mut samples = [Vec::new(), Vec::new()];
         for _ in 0..self.effort.rounds {

@@ -6,7 +6,7 @@ use sandbox_benches::contestants::NEVER;
 use sandbox_benches::measure::Row;
 use sandbox_benches::report::{self, number, ratio, version};
 
-use crate::{Measured, contended, targets};
+use crate::{Measured, contended, observing, targets};
 
 pub(crate) fn text(header: &str, measured: &Measured, rounds: usize) -> String {
     [
@@ -24,6 +24,7 @@ pub(crate) fn text(header: &str, measured: &Measured, rounds: usize) -> String {
         contended::table(&measured.contended),
         flights(&measured.flights, &measured.flight_bytes),
         spread(&measured.spread, &measured.breaker_bytes),
+        observing::text(&measured.observing),
         targets::table(measured),
         notes(),
     ]

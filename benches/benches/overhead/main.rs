@@ -5,6 +5,7 @@
 
 mod contended;
 mod document;
+mod observing;
 mod scenarios;
 mod targets;
 
@@ -13,6 +14,8 @@ use std::time::Duration;
 
 use sandbox_benches::measure::{Effort, Row};
 use sandbox_benches::{flight, report, spread, svg};
+
+use observing::Observing;
 
 /// How many calls are in flight at a time, and how many breakers calls are spread over.
 const FLIGHTS: [u64; 3] = [1, 1_000, 100_000];
@@ -33,6 +36,7 @@ struct Measured {
     flight_bytes: String,
     spread: [Vec<Row>; 3],
     breaker_bytes: String,
+    observing: Observing,
 }
 
 fn measure(effort: Effort) -> Measured {
@@ -58,6 +62,7 @@ fn measure(effort: Effort) -> Measured {
         flight_bytes: bytes("calls", FLIGHTS),
         spread: BREAKERS.map(|count| spread::times(fewer(3), count)),
         breaker_bytes: bytes("breakers", BREAKERS),
+        observing: observing::measure(effort),
     }
 }
 

@@ -81,6 +81,21 @@ impl Targets {
             self.at_most_nanos(&format!("{}, at most 15 ns a result", row.name), over, 15.0);
         }
     }
+
+    fn observing(&mut self, measured: &Measured) {
+        let observing = &measured.observing;
+        for (attached, most) in [("recorded", 8.0), ("`Spans`, no subscriber", 10.0)] {
+            let aim = format!("observing: {attached}, at most {most} ns over nothing");
+            self.at_most_nanos(&aim, observing.over_nothing(attached), most);
+        }
+        let aim = "observing: two threads at one recorded tool, at most 1.2 of one";
+        self.at_most(aim, observing.two_threads_to_one(), 1.2);
+        for (what, micros) in observing.listings() {
+            let met = if micros <= 1_000.0 { "yes" } else { "no" };
+            let aim = format!("observing: a thousand tools, {what}, at most 1,000 µs");
+            let _ = writeln!(self.0, "| {aim} | {} µs | {met} |", number(micros));
+        }
+    }
 }
 
 pub(crate) fn table(measured: &Measured) -> String {
@@ -92,5 +107,6 @@ pub(crate) fn table(measured: &Measured) -> String {
     targets.refused(measured);
     targets.contended(measured);
     targets.windows(measured);
+    targets.observing(measured);
     targets.0
 }
