@@ -18,8 +18,12 @@ impl Targets {
     }
 
     fn at_most_nanos(&mut self, aim: &str, measured: f64, most: f64) {
+        self.at_most_of(aim, measured, most, "ns");
+    }
+
+    fn at_most_of(&mut self, aim: &str, measured: f64, most: f64, unit: &str) {
         let met = if measured <= most { "yes" } else { "no" };
-        let _ = writeln!(self.0, "| {aim} | {} ns | {met} |", number(measured));
+        let _ = writeln!(self.0, "| {aim} | {} {unit} | {met} |", number(measured));
     }
 
     fn ready(&mut self, measured: &Measured) {
@@ -91,9 +95,8 @@ impl Targets {
         let aim = "observing: two threads at one recorded tool, at most 1.2 of one";
         self.at_most(aim, observing.two_threads_to_one(), 1.2);
         for (what, micros) in observing.listings() {
-            let met = if micros <= 1_000.0 { "yes" } else { "no" };
             let aim = format!("observing: a thousand tools, {what}, at most 1,000 µs");
-            let _ = writeln!(self.0, "| {aim} | {} µs | {met} |", number(micros));
+            self.at_most_of(&aim, micros, 1_000.0, "µs");
         }
     }
 }
