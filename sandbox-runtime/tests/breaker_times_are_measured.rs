@@ -121,15 +121,15 @@ async fn while_it_is_there() {
     assert_eq!(collected(), times(1.25, 0.75, 0.0), "while it is open");
     advance(Duration::from_millis(2_000)).await;
     search(true).await.expect("a probe closes it");
-    advance(Duration::from_millis(750)).await;
+    advance(Duration::from_millis(1_750)).await;
     search(true).await.expect("it is closed");
-    assert_eq!(collected(), times(2.0, 2.75, 0.0));
+    assert_eq!(collected(), times(3.0, 2.75, 0.0));
 
     add_metrics(&snapshotter, &mut counted);
     let seconds = |state: &str| counted.get(state).copied().unwrap_or_default();
     assert_eq!(
         (seconds("closed"), seconds("open"), seconds("half_open")),
-        (2, 2, 0),
+        (3, 2, 0),
         "whole seconds, as of the last call"
     );
 }

@@ -21,15 +21,18 @@
 //! | `sandboxed.breaker.state.time` | counter, s | `resilience.circuit_breaker.state`: `closed`, `open`, `half_open`, `forced_open` |
 //!
 //! The times of a breaker's states are those of the breakers that the attribute has made, in whole seconds, and as of the last call
-//! of their tool: the library does not ask for them by itself.
+//! of their tool or up to a second before it: the library does not ask for them by itself.
 //!
 //! `error.type` is there if something failed: see [`error_type`](super::error_type).
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ::metrics::{Label, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+
+use tokio::time::Instant;
 
 use super::Observer;
 use super::instruments::{
@@ -37,6 +40,8 @@ use super::instruments::{
     CALL_STOPS, CALLS_ACTIVE, Instrument, Instruments, RETRY_DELAY, Recorder, begin_breaker_times, breaker_times,
 };
 use crate::registry::ToolHandle;
+
+const SECOND: Duration = Duration::from_secs(1);
 
 /// An observer that measures calls by the crate `metrics`, with the recorder that the program has installed. See
 /// [the module](self).
@@ -56,8 +61,15 @@ pub fn metrics() -> impl Observer {
 
 #[derive(Debug, Default)]
 struct ByMetrics {
-    /// The seconds that have been told of each tool and state: the library has no counters of parts of a second.
-    told: Mutex<HashMap<(&'static str, [Attribute; 2]), u64>>,
+    /// What has been told of the breaker of each tool.
+    told: Mutex<HashMap<(&'static str, &'static str), Told>>,
+}
+
+#[derive(Debug)]
+struct Told {
+    /// The seconds in each state: the library has no counters of parts of a second.
+    seconds: [u64; 4],
+    at: Instant,
 }
 
 fn labels(attributes: &[Attribute]) -> Vec<Label> {
@@ -83,8 +95,18 @@ impl Recorder for ByMetrics {
     fn times_may_be_told(&self, tool: &ToolHandle) {
         // Nothing panics while it is locked.
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        for (attributes, time) in breaker_times(tool) {
-            let told = told.entry((tool.module(), attributes)).or_default();
+        let now = Instant::now();
+        let told = match told.entry((tool.module(), tool.name())) {
+            Entry::Vacant(new) => new.insert(Told {
+                seconds: [0; 4],
+                at: now,
+            }),
+            // Within a second, no number grows by more than one.
+            Entry::Occupied(known) if now.saturating_duration_since(known.get().at) < SECOND => return,
+            Entry::Occupied(known) => known.into_mut(),
+        };
+        told.at = now;
+        for ((attributes, time), told) in breaker_times(tool).zip(&mut told.seconds) {
             let (seconds, before) = (time.as_secs(), std::mem::replace(told, time.as_secs()));
             if seconds > before {
                 counter!(BREAKER_STATE_TIME.name, labels(&attributes)).increment(seconds - before);
