@@ -103,6 +103,27 @@ fn two_of_one_name_by_their_modules() {
     assert!(tool("::listed_search").is_none());
 }
 
+#[sandboxed(name = "shop::listed_by_hand")]
+async fn listed_with_a_path_for_a_name() -> Result<(), String> {
+    Ok(())
+}
+
+#[test]
+fn by_names_that_look_like_paths() {
+    let by_name = tool("shop::listed_by_hand").expect("it is its name");
+    let path = concat!(module_path!(), "::shop::listed_by_hand");
+    let by_path = tool(path).expect("it is its path");
+    assert_eq!(by_name.location(), by_path.location());
+}
+
+/// Nothing here names the library but this, which keeps all of it: see the documentation of `tools`.
+use sandbox_tests as _;
+
+#[test]
+fn also_those_of_a_library() {
+    assert!(tool("sandbox_tests::listed_in_a_library").is_some(), "{}", tools());
+}
+
 #[test]
 fn in_an_order_that_stays() {
     let paths = || -> Vec<_> {

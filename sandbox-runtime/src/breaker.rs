@@ -237,7 +237,7 @@ impl CircuitBreaker {
     pub(crate) fn request(&self, limit: Duration) -> Result<Admission, Refusal> {
         let is_within_probe = |generation| ProbeScope::has(self.address(), generation);
         self.machine.admit(limit, clock::now, is_within_probe, |transition| {
-            self.on_transition(Some(transition));
+            self.on_transition(Some(transition), None);
         })
     }
 
@@ -261,20 +261,20 @@ impl CircuitBreaker {
     /// Takes the success of an admitted attempt.
     #[inline]
     pub(crate) fn succeed(&self, admission: Admission) {
-        self.on_transition(self.machine.succeed(admission, clock::now));
+        self.on_transition(self.machine.succeed(admission, clock::now), None);
     }
 
     /// The same for one that was admitted by [`request_if_closed`](Self::request_if_closed).
     #[inline]
     pub(crate) fn succeed_if_closed(&self, admission: Admission) {
-        self.on_transition(self.machine.succeed_if_closed(admission, clock::now));
+        self.on_transition(self.machine.succeed_if_closed(admission, clock::now), None);
     }
 
-    /// Takes the failure of an admitted attempt.
+    /// Takes the failure of an admitted attempt, of this kind.
     // The machine's part is inlined here, so that a failure without a transition pays nothing for returning none.
     #[cold]
-    pub(crate) fn fail(&self, admission: Admission) {
-        self.on_transition(self.machine.fail(admission, clock::now));
+    pub(crate) fn fail(&self, admission: Admission, error: &'static str) {
+        self.on_transition(self.machine.fail(admission, clock::now), Some(error));
     }
 
     /// Takes back the admission of an attempt that says nothing about the dependency: no result is counted, and the slot of
@@ -285,16 +285,16 @@ impl CircuitBreaker {
 
     /// Receives every transition once, from the caller that made it.
     #[inline]
-    fn on_transition(&self, transition: Option<Transition>) {
+    fn on_transition(&self, transition: Option<Transition>, error: Option<&'static str>) {
         if let Some(transition) = transition {
-            self.report(transition);
+            self.report(transition, error);
         }
     }
 
     #[cold]
-    fn report(&self, transition: Transition) {
+    fn report(&self, transition: Transition, error: Option<&'static str>) {
         if gate::is_open() {
-            observe::breaker_changed(self.address(), transition);
+            observe::breaker_changed(self.address(), transition, error);
         }
     }
 
@@ -333,7 +333,7 @@ impl CircuitBreaker {
     /// For callers that check [`is_open`](Self::is_open) instead of holding a permit. If the breaker is half-open, or its
     /// cooldown is over, the failure opens it again; while the breaker is open, the failure is only counted.
     pub fn record_failure(&self) -> u32 {
-        self.on_transition(self.machine.record_failure(clock::now));
+        self.on_transition(self.machine.record_failure(clock::now), None);
         self.failure_count()
     }
 
@@ -343,7 +343,7 @@ impl CircuitBreaker {
     /// A success without a permit is trusted even while the breaker is open: it may come from a health check. Only a
     /// breaker that was [forced open](Self::force_open) does not change.
     pub fn record_success(&self) {
-        self.on_transition(self.machine.record_success(clock::now));
+        self.on_transition(self.machine.record_success(clock::now), None);
     }
 
     /// Returns the failures counted now. Closed: those in a row, or in the window. Open: the
@@ -363,12 +363,12 @@ impl CircuitBreaker {
     /// Closes the breaker from any state and clears its counts. The results of attempts under way no longer count. A
     /// breaker with a threshold of 0 stays open.
     pub fn reset(&self) {
-        self.on_transition(self.machine.reset());
+        self.on_transition(self.machine.reset(), None);
     }
 
     /// Refuses every attempt until [`reset`](Self::reset): for maintenance, or to switch a tool off.
     pub fn force_open(&self) {
-        self.on_transition(self.machine.force_open());
+        self.on_transition(self.machine.force_open(), None);
     }
 }
 
@@ -410,7 +410,7 @@ impl Permit<'_> {
     /// Records that the attempt failed.
     pub fn failure(mut self) {
         if let Some(admission) = self.pending.take() {
-            self.breaker.fail(admission);
+            self.breaker.fail(admission, "tool_error");
         }
     }
 

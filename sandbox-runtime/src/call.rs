@@ -10,7 +10,7 @@ mod deadline;
 mod end;
 mod lent;
 mod marks;
-mod nested;
+pub(crate) mod nested;
 mod owed;
 mod recording;
 mod retry;

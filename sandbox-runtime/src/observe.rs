@@ -22,7 +22,7 @@ use crate::surroundings;
 pub use crate::breaker::{BreakerCause, BreakerPhase};
 pub use crate::failure::{DelaySource, Stop};
 pub(crate) use attached::{
-    Interest, enclosure_of, interests, is_of_no_interest, notify, notify_enclosure, observers_of,
+    Interest, enclosure_of, interests, is_notifying, is_of_no_interest, notify, notify_enclosure, observers_of,
 };
 pub use attached::{Observing, observe, observe_in};
 
@@ -49,7 +49,8 @@ pub use attached::{Observing, observe, observe_in};
 /// [`observe`] is for the whole process, [`observe_in`] for the calls in a future.
 ///
 /// An observer is called on the thread that polls the call, outside of all locks of the engine, and also while a future is dropped:
-/// it must not block. A panic in it is caught and changes nothing. It may call sandboxed tools; it is not told of these.
+/// it must not block, for the time that it takes is the call's, of which deadlines end. A panic in it is caught and changes nothing.
+/// It may call sandboxed tools: it is not told of these, and they belong to nothing that surrounds the call, no run and no request.
 ///
 /// No argument and no result of a tool is in any event. The texts of errors are in the [`Failure`], redacted by
 /// [`text::redact`](crate::text::redact).
@@ -199,6 +200,8 @@ pub enum Happened<'a> {
         cause: BreakerCause,
         /// The failures counted when it left the state before.
         failures: u32,
+        /// The kind of the failure that made it change, if one did: `timeout`, `panic` or `tool_error`.
+        error_type: Option<&'static str>,
     },
 }
 
@@ -269,7 +272,7 @@ const fn error_of_attempt(outcome: AttemptOutcome) -> Option<&'static str> {
 
 /// Reports a breaker's change of state.
 #[cold]
-pub(crate) fn breaker_changed(address: usize, transition: Transition) {
+pub(crate) fn breaker_changed(address: usize, transition: Transition, error_type: Option<&'static str>) {
     let handle = tool_of_breaker(address);
     if let Some(handle) = handle {
         handle.record().breaker_changed(transition);
@@ -287,6 +290,7 @@ pub(crate) fn breaker_changed(address: usize, transition: Transition) {
                 to: transition.to.into(),
                 cause: transition.cause,
                 failures: transition.failures,
+                error_type,
             },
         },
     );

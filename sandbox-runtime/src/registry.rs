@@ -115,10 +115,11 @@ impl fmt::Display for Tools {
 #[must_use]
 pub fn tool(name: &str) -> Option<ToolHandle> {
     begin_to_record();
-    let is_meant = |tool: &ToolHandle| match name.rsplit_once("::") {
-        Some((module, name)) => tool.module() == module && tool.name() == name,
-        None => tool.name() == name,
+    let is_path_of = |tool: &ToolHandle| {
+        let module = name.strip_suffix(tool.name()).and_then(|path| path.strip_suffix("::"));
+        module == Some(tool.module())
     };
+    let is_meant = |tool: &ToolHandle| tool.name() == name || is_path_of(tool);
     let mut found = inventory::iter::<SiteRef>()
         .map(|site| ToolHandle(site.0))
         .filter(is_meant);
@@ -194,6 +195,12 @@ impl ToolHandle {
         self.0.info.is_served
     }
 
+    /// Tells it from all others: several may have one name, and methods of two types one path.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn address(&self) -> usize {
+        std::ptr::from_ref(self.0).addr()
+    }
+
     pub(crate) fn record(&self) -> &'static Record {
         &self.0.record
     }
@@ -211,9 +218,10 @@ impl ToolHandle {
         ])
     }
 
-    /// How it is now, as data and as a line.
+    /// How it is now, as data and as a line. Begins to record, as [`tools`] does: an observer has handles without asking for them.
     #[must_use]
     pub fn status(&self) -> ToolStatus {
+        begin_to_record();
         let location = self.location();
         ToolStatus {
             name: self.name(),

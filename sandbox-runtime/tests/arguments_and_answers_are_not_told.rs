@@ -98,11 +98,14 @@ async fn by_any_means() {
     }
     provider.force_flush().unwrap();
     told.write(exporter.get_finished_metrics().unwrap());
-    told.write(tools().to_string());
-    told.write(serde_json::to_string(&tools()).unwrap());
+    let listed = [tools().to_string(), serde_json::to_string(&tools()).unwrap()];
+    for text in listed {
+        assert!(!text.contains("no word of"), "nor the message of a panic: {text}");
+        told.write(text);
+    }
     let told = told.0.lock().unwrap();
     for (what, is_told) in [("look_up", true), ("the answer", false), ("the argument", false)] {
-        // The message of a panic is for programmers, and has what they put into it.
+        // The message of a panic is for the log of programmers, and has what they put into it.
         let lines = told
             .lines()
             .filter(|line| line.contains(what) && !line.contains("no word of"));

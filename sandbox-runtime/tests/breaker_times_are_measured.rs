@@ -25,6 +25,23 @@ async fn search(works: bool) -> Result<(), String> {
     if works { Ok(()) } else { Err("down".into()) }
 }
 
+struct Index;
+struct Archive;
+
+impl Index {
+    #[sandboxed(max_retries = 0)]
+    async fn of_two_types(&self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+impl Archive {
+    #[sandboxed(max_retries = 0)]
+    async fn of_two_types(&self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
 /// Seconds by state.
 type Times = BTreeMap<String, f64>;
 
@@ -54,7 +71,7 @@ impl MetricReader for Reader {
     }
 }
 
-fn of_opentelemetry(reader: &Reader) -> Times {
+fn of_opentelemetry(reader: &Reader, tool: &str) -> Times {
     let mut exported = ResourceMetrics::default();
     reader.collect(&mut exported).unwrap();
     let scopes = exported.scope_metrics();
@@ -65,14 +82,14 @@ fn of_opentelemetry(reader: &Reader) -> Times {
         panic!("it is a sum: {metric:?}");
     };
     assert!(sum.is_monotonic(), "it only grows");
-    let times = sum.data_points().map(|point| {
-        let pairs: BTreeMap<_, _> = point
+    let points = sum.data_points().map(|point| {
+        let pairs = point
             .attributes()
-            .map(|pair| (pair.key.to_string(), pair.value.to_string()))
-            .collect();
-        assert_eq!((pairs.len(), pairs["gen_ai.tool.name"].as_str()), (2, "search"));
-        (pairs["resilience.circuit_breaker.state"].clone(), point.value())
+            .map(|pair| (pair.key.to_string(), pair.value.to_string()));
+        (pairs.collect::<BTreeMap<_, _>>(), point.value())
     });
+    let of_tool = points.filter(|(pairs, _)| pairs["gen_ai.tool.name"] == tool);
+    let times = of_tool.map(|(pairs, value)| (pairs["resilience.circuit_breaker.state"].clone(), value));
     times.collect()
 }
 
@@ -82,10 +99,8 @@ fn add_metrics(snapshotter: &Snapshotter, times: &mut BTreeMap<String, u64>) {
         let (_, metric) = composite.into_parts();
         if let (NAME, DebugValue::Counter(seconds)) = (metric.name(), value) {
             let labels: BTreeMap<_, _> = metric.labels().map(|label| (label.key(), label.value())).collect();
-            assert_eq!((labels.len(), labels["gen_ai.tool.name"]), (2, "search"));
-            *times
-                .entry(labels["resilience.circuit_breaker.state"].to_owned())
-                .or_default() += seconds;
+            let (tool, state) = (labels["gen_ai.tool.name"], labels["resilience.circuit_breaker.state"]);
+            *times.entry(format!("{tool} {state}")).or_default() += seconds;
         }
     }
 }
@@ -111,7 +126,7 @@ async fn while_it_is_there() {
         observe(metrics::metrics()),
         observe(otel::instruments(&provider.meter("test"))),
     );
-    let collected = || of_opentelemetry(&reader);
+    let collected = || of_opentelemetry(&reader, "search");
     let mut counted = BTreeMap::new();
 
     advance(Duration::from_millis(1_250)).await;
@@ -125,8 +140,22 @@ async fn while_it_is_there() {
     search(true).await.expect("it is closed");
     assert_eq!(collected(), times(3.0, 2.75, 0.0));
 
+    for _ in 0..2 {
+        Index.of_two_types().await.expect("it works");
+        Archive.of_two_types().await.expect("it works");
+        advance(Duration::from_secs(1)).await;
+    }
+    Archive.of_two_types().await.expect("it works");
+    assert_eq!(
+        of_opentelemetry(&reader, "of_two_types")["closed"],
+        2.0 * (1.25 + 0.75 + 2.0 + 1.75 + 2.0),
+        "of two tools of one name, the sum"
+    );
+
     add_metrics(&snapshotter, &mut counted);
-    let seconds = |state: &str| counted.get(state).copied().unwrap_or_default();
+    let all = |tool: &str, state: &str| counted.get(&format!("{tool} {state}")).copied().unwrap_or_default();
+    assert_eq!(all("of_two_types", "closed"), 6 + 7, "each as of its last call");
+    let seconds = |state: &str| all("search", state);
     assert_eq!(
         (seconds("closed"), seconds("open"), seconds("half_open")),
         (3, 2, 0),

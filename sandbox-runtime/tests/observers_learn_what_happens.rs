@@ -10,7 +10,10 @@ use std::task::Poll;
 use std::time::Duration;
 
 use sandbox_runtime::observe::{Event, Happened, ObservedTool, Observer, observe, observe_in};
-use sandbox_runtime::{Attempt, CircuitBreaker, Policy, SandboxError, Tool, Verdict, execute_with_controls, sandboxed};
+use sandbox_runtime::{
+    Attempt, Budget, CircuitBreaker, Policy, SandboxError, Tool, ToolExecutionResult, Verdict, execute_with_controls,
+    sandboxed,
+};
 use tokio::time::sleep;
 
 const POLICY: Policy = Policy::new()
@@ -60,8 +63,12 @@ impl Observer for Diary {
                 to,
                 cause,
                 failures,
+                error_type,
                 ..
-            } => format!("{} to {}: {cause:?}, {failures}", from.as_str(), to.as_str()),
+            } => {
+                let by = error_type.map(|kind| format!(" by {kind}")).unwrap_or_default();
+                format!("{} to {}: {cause:?}, {failures}{by}", from.as_str(), to.as_str())
+            }
             Happened::CallStarted => "begins".to_owned(),
             ref other => format!("{other:?}"),
         };
@@ -197,7 +204,7 @@ async fn of_the_whole_process_with_its_breakers() {
         [
             "begins",
             "1 starts",
-            "closed to open: ThresholdReached, 1",
+            "closed to open: ThresholdReached, 1 by timeout",
             "1 TimedOut after 10 ms",
             &format!("attempts_exhausted after 1 in 10 ms: Some({timed_out:?})"),
             "begins",
@@ -411,4 +418,67 @@ async fn of_the_failure_that_the_caller_gets() {
     let end = diary.read().pop().unwrap();
     let failure = "was not called again: its circuit breaker is open after 1 failure; try again in 30000 ms";
     assert!(end.contains(failure), "{end}");
+}
+
+static ALWAYS_OPEN: CircuitBreaker = CircuitBreaker::new(0);
+
+#[sandboxed(breaker = &ALWAYS_OPEN, max_retries = 0)]
+async fn refused_in_an_observer() -> Result<u32, String> {
+    Ok(0)
+}
+
+/// Calls a tool that is refused, whatever happens.
+struct Posts;
+
+impl Observer for Posts {
+    fn on_event(&self, _: &Event<'_>) {
+        let call = tokio::task::unconstrained(refused_in_an_observer());
+        let answer = futures_util::FutureExt::now_or_never(call);
+        answer.expect("it is ready at once").expect_err("it is refused");
+    }
+}
+
+#[sandboxed(breaker = off)]
+async fn called_by_another() -> Result<u32, String> {
+    Ok(1)
+}
+
+static CALLS: AtomicU32 = AtomicU32::new(0);
+
+#[sandboxed(backoff_base_ms = 0, breaker = off)]
+async fn calls_another() -> Result<u32, String> {
+    let answer = called_by_another().await?;
+    match CALLS.fetch_add(1, Ordering::Relaxed) {
+        0 | 1 => Err("again".into()),
+        _ => Ok(answer),
+    }
+}
+
+#[sandboxed(max_retries = 0, breaker = off)]
+async fn fails_by_itself() -> Result<u32, String> {
+    Err("no such page".into())
+}
+
+/// What an observer calls is not called by the tool, nor is it of its run, of its report or of its request.
+#[tokio::test(start_paused = true)]
+async fn whose_own_calls_belong_to_nothing_around() {
+    let _alone = alone().await;
+    let _posts = observe(Posts);
+    assert_eq!(
+        calls_another().await,
+        Ok(1),
+        "an error beside a refusal in an observer is retried"
+    );
+    let report = ToolExecutionResult::of(fails_by_itself()).await.unwrap();
+    assert_eq!(
+        report.error.as_deref(),
+        Some("no such page"),
+        "the report is that of the call"
+    );
+    let run = Budget::new().retries(1);
+    run.scope(async {
+        CALLS.store(0, Ordering::Relaxed);
+        calls_another().await.expect_err("it would need two retries");
+    })
+    .await;
 }

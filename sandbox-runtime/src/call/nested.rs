@@ -12,14 +12,19 @@ thread_local! {
 
 /// A moment on this thread.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Mark(u32);
+pub(crate) struct Mark(u32);
 
 #[inline]
-pub(super) fn mark() -> Mark {
+pub(crate) fn mark() -> Mark {
     Mark(ENDED.get())
 }
 
 impl Mark {
+    /// Forgets what has ended since: it was not called by the tool around.
+    pub(crate) fn restore(self) {
+        ENDED.set(self.0);
+    }
+
     /// Tells whether an inner call has been refused, cancelled or cut since.
     pub(super) fn saw_inner_end(self) -> bool {
         ENDED.get() != self.0

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use super::attempt::guard;
 use super::owed::Owed;
 use super::{CallState, Controls};
-use crate::failure::{Failure, Stop};
+use crate::failure::{Failure, FailureKind, Stop};
 use crate::gate;
 use crate::record::{Failed, Record, Shard, is_failure};
 use crate::tool::Handler;
@@ -92,6 +92,8 @@ impl<S: Controls> CallState<S> {
             let error = match last {
                 // Code of the user; what it has to say about a panic of its own, nobody needs.
                 Ok(outcome) => guard(|| self.controls.handler().text(outcome)).unwrap_or_default(),
+                // What a programmer wrote into a panic is for the log, and not for data.
+                Err(failure) if failure.kind == FailureKind::Panicked => Some(format!("`{}` panicked", failure.tool)),
                 Err(failure) => Some(failure.to_string()),
             };
             self.record_failure(stop, error, last.err());

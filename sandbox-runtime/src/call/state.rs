@@ -215,7 +215,7 @@ impl<S: Controls> CallState<S> {
         };
         let this = self.as_mut().project();
         match mark(end, circumstances) {
-            Mark::Now => this.controls.breaker().fail(admission),
+            Mark::Now => this.controls.breaker().fail(admission, end.error_type()),
             Mark::Never => this.controls.breaker().release(admission),
             Mark::AtTheEnd => return,
         }
@@ -226,7 +226,7 @@ impl<S: Controls> CallState<S> {
     #[inline]
     pub(super) fn settle_last(mut self: Pin<&mut Self>) {
         if let Some(admission) = self.as_mut().take_admission() {
-            self.controls.breaker().fail(admission);
+            self.controls.breaker().fail(admission, "tool_error");
         }
     }
 

@@ -15,6 +15,17 @@ pub(crate) enum AttemptEnd {
     Panicked,
 }
 
+impl AttemptEnd {
+    /// The kind of a failure, as `error.type` of OpenTelemetry.
+    pub(crate) const fn error_type(self) -> &'static str {
+        match self {
+            AttemptEnd::Returned(_) => "tool_error",
+            AttemptEnd::TimedOut => "timeout",
+            AttemptEnd::Panicked => "panic",
+        }
+    }
+}
+
 /// Why a call made no further attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]

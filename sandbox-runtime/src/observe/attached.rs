@@ -9,6 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use super::{Enclosure, Event, ObservedTool, Observer, ServedRequest};
 use crate::call::current::CallId;
+use crate::call::nested;
 use crate::gate;
 use crate::site::SiteRef;
 use crate::surroundings::{self, Attachment};
@@ -195,11 +196,19 @@ pub(crate) fn enclosure_of(
     within_observer(|| encloser.enclose(tool, call_id, request().as_ref()))
 }
 
-/// Runs code of an observer: it learns nothing of what it does itself, and a panic in it is its own.
+/// Tells whether the caller is within an observer: what it calls belongs to nothing that surrounds the call that it is told of.
+pub(crate) fn is_notifying() -> bool {
+    NOTIFYING.get()
+}
+
+/// Runs code of an observer: it learns nothing of what it does itself, a panic in it is its own, and so are the ends of the tools
+/// that it calls.
 fn within_observer<T>(code: impl FnOnce() -> T) -> Option<T> {
     let was_notifying = NOTIFYING.replace(true);
+    let mark = nested::mark();
     let result = catch_unwind(AssertUnwindSafe(code));
     NOTIFYING.set(was_notifying);
+    mark.restore();
     // The destructor of a payload may panic as well.
     result.map_err(std::mem::forget).ok()
 }

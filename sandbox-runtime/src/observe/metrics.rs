@@ -62,7 +62,7 @@ pub fn metrics() -> impl Observer {
 #[derive(Debug, Default)]
 struct ByMetrics {
     /// What has been told of the breaker of each tool.
-    told: Mutex<HashMap<(&'static str, &'static str), Told>>,
+    told: Mutex<HashMap<usize, Told>>,
 }
 
 #[derive(Debug)]
@@ -96,7 +96,7 @@ impl Recorder for ByMetrics {
         // Nothing panics while it is locked.
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        let told = match told.entry((tool.module(), tool.name())) {
+        let told = match told.entry(tool.address()) {
             Entry::Vacant(new) => new.insert(Told {
                 seconds: [0; 4],
                 at: now,

@@ -338,6 +338,7 @@ fn breaker_changed(event: &Event<'_>) {
         to,
         cause,
         failures,
+        error_type,
         ..
     } = event.happened
     else {
@@ -347,10 +348,10 @@ fn breaker_changed(event: &Event<'_>) {
     let (from, state) = (from.as_str(), to.as_str());
     match to {
         BreakerPhase::Open | BreakerPhase::ForcedOpen => {
-            warn!(target: TARGET, { gen_ai.tool.name = tool, breaker.from = from, breaker.state = state, cause, failures }, "breaker changed");
+            warn!(target: TARGET, { gen_ai.tool.name = tool, breaker.from = from, breaker.state = state, cause, failures, error.r#type = error_type }, "breaker changed");
         }
         BreakerPhase::HalfOpen | BreakerPhase::Closed => {
-            info!(target: TARGET, { gen_ai.tool.name = tool, breaker.from = from, breaker.state = state, cause, failures }, "breaker changed");
+            info!(target: TARGET, { gen_ai.tool.name = tool, breaker.from = from, breaker.state = state, cause, failures, error.r#type = error_type }, "breaker changed");
         }
     }
 }

@@ -12,7 +12,7 @@ use tokio::task::futures::TaskLocalFuture;
 use tokio::time::Instant;
 
 use super::Attachment;
-use crate::gate;
+use crate::{gate, observe};
 
 tokio::task_local! {
     // The one task-local of the crate: a call looks here once.
@@ -219,6 +219,9 @@ where
 
 /// The scope that the caller runs in.
 pub(crate) fn current() -> Option<Arc<Scope>> {
+    if observe::is_notifying() {
+        return None;
+    }
     CURRENT
         .try_with(|entered| entered.is_own().then(|| Arc::clone(&entered.scope)))
         .ok()?
@@ -227,5 +230,5 @@ pub(crate) fn current() -> Option<Arc<Scope>> {
 /// Tells whether the caller runs in a scope.
 #[inline]
 pub(super) fn is_within_one() -> bool {
-    CURRENT.try_with(Entered::is_own).unwrap_or(false)
+    !observe::is_notifying() && CURRENT.try_with(Entered::is_own).unwrap_or(false)
 }
