@@ -143,14 +143,21 @@ async fn by_the_crate_metrics() {
     // Of this thread, which runs the whole test.
     let _recorder = ::metrics::set_default_local_recorder(&recorder);
     story(metrics::metrics()).await;
-    let mut series = Series::new();
+    let (mut series, mut kinds) = (Series::new(), Kinds::new());
     for (composite, unit, description, value) in snapshotter.snapshot().into_vec() {
         let (_, metric) = composite.into_parts();
-        assert!(
-            description.is_some() && unit.is_some(),
-            "`{}` is described",
-            metric.name()
-        );
+        let kind = match value {
+            DebugValue::Counter(_) => "counter",
+            DebugValue::Gauge(_) => "up-down counter",
+            DebugValue::Histogram(_) => "histogram",
+        };
+        let unit = if unit == Some(::metrics::Unit::Seconds) {
+            "s"
+        } else {
+            "{}"
+        };
+        kinds.insert(metric.name().to_owned(), (kind, unit.to_owned()));
+        assert!(description.is_some(), "`{}` is described", metric.name());
         let value = match value {
             DebugValue::Counter(count) => count.to_string(),
             DebugValue::Gauge(value) => value.to_string(),
@@ -163,6 +170,12 @@ async fn by_the_crate_metrics() {
         series.insert(key(metric.name(), labels), value);
     }
     assert_eq!(series, expected());
+    // The library has no annotations such as `{call}`.
+    let documented = documented_kinds().into_iter().map(|(name, (kind, unit))| {
+        let unit = if unit == "s" { "s" } else { "{}" };
+        (name, (kind, unit.to_owned()))
+    });
+    assert_eq!(kinds, documented.collect(), "as the page has them");
 }
 
 #[tokio::test(start_paused = true)]
@@ -173,30 +186,51 @@ async fn by_opentelemetry() {
     story(otel::instruments(&provider.meter("test"))).await;
     provider.force_flush().unwrap();
     let exported = exporter.get_finished_metrics().unwrap();
-    let (series, units) = read(exported.last().unwrap());
+    let (series, kinds) = read(exported.last().unwrap());
     assert_eq!(series, expected());
-    assert_eq!(
-        units,
-        [
-            ("gen_ai.execute_tool.duration", "s"),
-            ("sandboxed.attempt.duration", "s"),
-            ("sandboxed.breaker.rejections", "{call}"),
-            ("sandboxed.breaker.transitions", "{transition}"),
-            ("sandboxed.call.stops", "{call}"),
-            ("sandboxed.calls.active", "{call}"),
-            ("sandboxed.retry.delay", "s"),
-        ]
-        .map(|(name, unit)| (name.to_owned(), unit.to_owned()))
-        .into()
-    );
+    assert_eq!(kinds, documented_kinds(), "as the page has them");
 }
 
-fn read(exported: &ResourceMetrics) -> (Series, BTreeMap<String, String>) {
-    let (mut series, mut units) = (Series::new(), BTreeMap::new());
+/// Kind and unit of each instrument.
+type Kinds = BTreeMap<String, (&'static str, String)>;
+
+/// Those of the page, but for the one that only annotated functions have: `breaker_times_are_measured.rs` is about it.
+fn documented_kinds() -> Kinds {
+    let page = include_str!("../../docs/observing.md");
+    let metrics = page
+        .split("\n## ")
+        .find(|section| section.starts_with("Metrics"))
+        .unwrap();
+    let rows = metrics.lines().filter_map(|line| line.strip_prefix("| `"));
+    let kinds = rows.map(|row| {
+        let (name, row) = row.split_once('`').unwrap();
+        let (kind, unit) = row[3..].split_once(" |").unwrap().0.split_once(", ").unwrap();
+        let kinds = ["histogram", "counter", "up-down counter"];
+        let kind = kinds.into_iter().find(|known| *known == kind).expect("a known kind");
+        (name.to_owned(), (kind, unit.to_owned()))
+    });
+    let mut kinds: Kinds = kinds.collect();
+    let apart = kinds.remove("sandboxed.breaker.state.time");
+    assert_eq!(apart, Some(("counter", "s".to_owned())));
+    kinds
+}
+
+/// The buckets of the conventions.
+const BUCKETS: [f64; 14] = [
+    0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0,
+];
+
+fn read(exported: &ResourceMetrics) -> (Series, Kinds) {
+    let (mut series, mut kinds) = (Series::new(), Kinds::new());
     let metrics = exported.scope_metrics().flat_map(|scope| scope.metrics());
     for metric in metrics {
         let name = metric.name();
-        units.insert(name.to_owned(), metric.unit().to_owned());
+        let kind = match metric.data() {
+            AggregatedMetrics::F64(_) => "histogram",
+            AggregatedMetrics::U64(_) => "counter",
+            AggregatedMetrics::I64(_) => "up-down counter",
+        };
+        kinds.insert(name.to_owned(), (kind, metric.unit().to_owned()));
         let mut add = |attributes: Vec<(String, String)>, value: String| {
             let attributes = attributes.iter().map(|(key, value)| (key.clone(), value.as_str()));
             series.insert(key(name, attributes), value);
@@ -208,6 +242,7 @@ fn read(exported: &ResourceMetrics) -> (Series, BTreeMap<String, String>) {
         match metric.data() {
             AggregatedMetrics::F64(MetricData::Histogram(histogram)) => {
                 for point in histogram.data_points() {
+                    assert_eq!(point.bounds().collect::<Vec<_>>(), BUCKETS, "{name}");
                     let value = format!("{} of {} s", point.count(), point.sum());
                     add(pairs(&mut point.attributes()), value);
                 }
@@ -227,7 +262,7 @@ fn read(exported: &ResourceMetrics) -> (Series, BTreeMap<String, String>) {
             other => panic!("{name}: {other:?}"),
         }
     }
-    (series, units)
+    (series, kinds)
 }
 
 #[test]

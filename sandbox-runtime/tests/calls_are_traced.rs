@@ -6,12 +6,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::pending;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sandbox_runtime::observe::{observe_in, tracing::Spans};
-use sandbox_runtime::{Attempt, CircuitBreaker, Policy, Tool, execute_with_controls};
+use sandbox_runtime::{Attempt, CircuitBreaker, Policy, Tool, execute_with_controls, sandboxed};
 use tokio::task::yield_now;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -26,9 +26,9 @@ const POLICY: Policy = Policy::new()
 
 type Fields = BTreeMap<String, String>;
 
-/// What was traced: the spans with their fields, and the lines of the events with the span that each stands in.
+/// What was traced: the spans with their fields, the lines of the events with the span that each stands in, and their fields.
 #[derive(Clone, Default)]
-struct Traced(Arc<Mutex<(Vec<Fields>, Vec<String>)>>);
+struct Traced(Arc<Mutex<(Vec<Fields>, Vec<String>)>>, Arc<Mutex<Vec<Fields>>>);
 
 struct Visitor<'a>(&'a mut Fields);
 
@@ -51,6 +51,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Traced {
         attributes.record(&mut Visitor(&mut fields));
         fields.insert("target".to_owned(), attributes.metadata().target().to_owned());
         fields.insert("level".to_owned(), attributes.metadata().level().to_string());
+        fields.insert("name".to_owned(), attributes.metadata().name().to_owned());
         let parent = context
             .span(id)
             .and_then(|span| Some(span.parent()?.extensions().get::<Place>()?.0));
@@ -69,7 +70,9 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Traced {
     fn on_event(&self, event: &tracing::Event<'_>, context: Context<'_, S>) {
         let mut fields = Fields::new();
         event.record(&mut Visitor(&mut fields));
-        let message = fields.remove("message").unwrap_or_default();
+        let message = fields.get("message").cloned().unwrap_or_default();
+        fields.insert("level".to_owned(), event.metadata().level().to_string());
+        self.1.lock().unwrap().push(fields);
         let within = context.event_span(event).map_or("nothing".to_owned(), |span| {
             span.extensions().get::<Place>().unwrap().0.to_string()
         });
@@ -126,6 +129,7 @@ async fn by_one_span_with_all_attempts() {
     let (spans, events, id) = trace(&breaker, &["fails", "hangs", "hangs"]).await;
     let expected = fields(&[
         ("target", "sandbox_runtime"),
+        ("name", "execute_tool"),
         ("level", "INFO"),
         ("otel.name", "execute_tool search"),
         ("otel.kind", "internal"),
@@ -252,5 +256,130 @@ async fn and_leaves_no_span_behind_when_a_call_is_dropped() {
         outside,
         ["INFO between two polls in nothing", "INFO after the drop in nothing"],
         "{events:?}"
+    );
+}
+
+/// The breaker of a tool opens by a timeout, and is closed by a probe.
+#[tokio::test(start_paused = true)]
+async fn with_what_there_is_to_know_of_breakers() {
+    let breaker = CircuitBreaker::new(1).cooldown(Duration::from_secs(1));
+    let traced = Traced::default();
+    let _subscriber = tracing::subscriber::set_default(tracing_subscriber::registry().with(traced.clone()));
+    let works = AtomicBool::new(false);
+    let call = || {
+        let tool = Tool::new("search", async || {
+            if works.load(Ordering::Relaxed) {
+                Ok(())
+            } else {
+                pending::<Result<(), String>>().await
+            }
+        });
+        execute_with_controls(POLICY.max_retries(0), &breaker, tool)
+    };
+    observe_in(Spans::new(), async {
+        call().await.unwrap_err();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        works.store(true, Ordering::Relaxed);
+        call().await.unwrap();
+    })
+    .await;
+    let fields = std::mem::take(&mut *traced.1.lock().unwrap());
+    let changes: Vec<_> = fields
+        .iter()
+        .filter(|fields| fields["message"] == "breaker changed")
+        .collect();
+    let told: Vec<_> = changes
+        .iter()
+        .map(|fields| {
+            let keys = [
+                "level",
+                "gen_ai.tool.name",
+                "breaker.from",
+                "breaker.state",
+                "cause",
+                "failures",
+            ];
+            let error = fields.get("error.type").map_or("-", String::as_str);
+            (keys.map(|key| fields[key].as_str()), error)
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (
+                ["WARN", "breaker", "closed", "open", "threshold_reached", "1"],
+                "timeout"
+            ),
+            (["INFO", "breaker", "open", "half_open", "cooldown_over", "1"], "-"),
+            (["INFO", "breaker", "half_open", "closed", "probes_succeeded", "1"], "-"),
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_a_warning_of_a_thread_that_is_blocked() {
+    let traced = Traced::default();
+    let _subscriber = tracing::subscriber::set_default(tracing_subscriber::registry().with(traced.clone()));
+    let breaker = CircuitBreaker::disabled();
+    let tool = Tool::new("search", async || {
+        tokio::time::advance(Duration::from_millis(150)).await;
+        Ok::<_, String>(())
+    });
+    let call = execute_with_controls(POLICY.timeout(Duration::from_secs(1)), &breaker, tool);
+    observe_in(Spans::new(), call).await.unwrap();
+    let fields = std::mem::take(&mut *traced.1.lock().unwrap());
+    let blocked = fields
+        .iter()
+        .find(|fields| fields["message"] == "thread blocked")
+        .expect("it is told");
+    assert_eq!(
+        (blocked["level"].as_str(), blocked["elapsed_ms"].as_str()),
+        ("WARN", "150")
+    );
+}
+
+#[tracing::instrument(name = "above", skip_all)]
+#[sandboxed(backoff_base_ms = 0, breaker = off)]
+async fn instrumented_above(attempts: &AtomicU32) -> Result<(), String> {
+    fails_once(attempts)
+}
+
+#[sandboxed(backoff_base_ms = 0, breaker = off)]
+#[tracing::instrument(name = "below", skip_all)]
+async fn instrumented_below(attempts: &AtomicU32) -> Result<(), String> {
+    fails_once(attempts)
+}
+
+fn fails_once(attempts: &AtomicU32) -> Result<(), String> {
+    match attempts.fetch_add(1, Ordering::Relaxed) {
+        0 => Err("again".into()),
+        _ => Ok(()),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn around_and_within_the_spans_of_instrument() {
+    let traced = Traced::default();
+    let _subscriber = tracing::subscriber::set_default(tracing_subscriber::registry().with(traced.clone()));
+    let calls = async {
+        instrumented_above(&AtomicU32::new(0)).await.unwrap();
+        instrumented_below(&AtomicU32::new(0)).await.unwrap();
+    };
+    observe_in(Spans::new(), calls).await;
+    let spans = std::mem::take(&mut traced.0.lock().unwrap().0);
+    let told: Vec<_> = spans
+        .iter()
+        .map(|span| (span["name"].as_str(), span.get("parent").map_or("-", String::as_str)))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("execute_tool", "-"),
+            ("above", "0"),
+            ("above", "0"),
+            ("below", "-"),
+            ("execute_tool", "3"),
+        ],
+        "above, it is expanded first, and is in the body: a span for each attempt; below, around the call"
     );
 }

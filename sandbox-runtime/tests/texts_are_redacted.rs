@@ -8,7 +8,8 @@ use std::future::pending;
 use std::time::Duration;
 
 use sandbox_runtime::{
-    CircuitBreaker, Failure, Policy, SandboxError, Tool, ToolExecutionResult, execute_with_controls, text,
+    CircuitBreaker, Failure, Policy, SandboxError, Tool, ToolExecutionResult, execute_with_controls, sandboxed, text,
+    tool, tools,
 };
 
 const POLICY: Policy = Policy::new()
@@ -39,6 +40,11 @@ async fn failure_after(error: &str) -> Failure {
     failure.into_inner().expect("the call ended with a failure")
 }
 
+#[sandboxed(max_retries = 0)]
+async fn look_up(error: &str) -> Result<(), String> {
+    Err(error.to_owned())
+}
+
 async fn report_of(error: &str) -> String {
     let call = async { Err::<(), _>(error.to_owned()) };
     let report = ToolExecutionResult::of(call).await.unwrap();
@@ -56,6 +62,7 @@ async fn panic_with(message: &'static str) -> String {
 
 #[tokio::test(start_paused = true)]
 async fn everywhere() {
+    let _ = tools();
     assert_eq!(report_of("key sk-1").await, "key sk-1", "before there is a redactor");
 
     text::redact(|text| {
@@ -73,6 +80,10 @@ async fn everywhere() {
     assert!(!serde_json::to_string(&failure).unwrap().contains("sk-1"));
     assert_eq!(report_of("key sk-1\n2").await, "key [key]");
     assert_eq!(panic_with("key sk-1\n2").await, "key [key]");
+
+    look_up("bad key sk-1\n2").await.unwrap_err();
+    let last = tool("look_up").unwrap().status().last_failure.unwrap();
+    assert_eq!(last.error.as_deref(), Some("bad key [key]"), "in the record");
 
     // Where the text would be cut, and behind that.
     let long = format!("{}sk-1\n2", "x".repeat(498));

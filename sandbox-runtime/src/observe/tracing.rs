@@ -38,7 +38,8 @@
 //!
 //! A call that succeeds at its first attempt has only events at TRACE. No argument and no result is recorded.
 //!
-//! With `#[instrument]` above `#[sandboxed]`, its span is around this one; below, there is one for each attempt in it.
+//! With `#[instrument]` above `#[sandboxed]`, there is a span of the function for each attempt in this one, because what stands above is
+//! expanded first and becomes a part of the body; below, its span is around this one.
 //!
 //! [conventions]: https://github.com/open-telemetry/semantic-conventions-genai
 
