@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 /// A crate of tools by attribute, and the same tools by hand.
 pub(crate) const BY_ATTRIBUTE: &str = "by-attribute";
 pub(crate) const BY_HAND: &str = "by-hand";
+/// The same functions without an engine.
+pub(crate) const PLAIN: &str = "plain";
 /// A crate that depends on ours, and one that depends on the largest of what ours depends on.
 pub(crate) const WITH: &str = "with-sandbox";
 pub(crate) const WITHOUT: &str = "without-sandbox";
@@ -26,8 +28,8 @@ pub(crate) fn files(runtime: &str) -> Vec<(String, String)> {
         (
             String::from("Cargo.toml"),
             format!(
-                "[workspace]\nresolver = \"3\"\nmembers = [\"{BY_ATTRIBUTE}\", \"{BY_HAND}\", \"{WITH}\", \"{WITHOUT}\", \
-                 \"{THISERROR}\"]\n"
+                "[workspace]\nresolver = \"3\"\nmembers = [\"{BY_ATTRIBUTE}\", \"{BY_HAND}\", \"{PLAIN}\", \"{WITH}\", \"{WITHOUT}\", \
+                 \"{THISERROR}\"]\n\n[profile.release]\nstrip = true\n"
             ),
         ),
         (format!("{WITHOUT}/build.rs"), String::from("fn main() {}\n")),
@@ -36,6 +38,7 @@ pub(crate) fn files(runtime: &str) -> Vec<(String, String)> {
     for (package, dependencies, source) in [
         (BY_ATTRIBUTE, format!("{ours}{tokio}"), tools(BY_ATTRIBUTE)),
         (BY_HAND, format!("{ours}{tokio}"), tools(BY_HAND)),
+        (PLAIN, format!("{ours}{tokio}"), tools(PLAIN)),
         (WITH, ours.clone(), String::new()),
         (WITHOUT, format!("{tokio}{serde}{syn}"), String::new()),
         (
@@ -49,6 +52,9 @@ pub(crate) fn files(runtime: &str) -> Vec<(String, String)> {
         );
         files.push((format!("{package}/Cargo.toml"), manifest));
         files.push((format!("{package}/src/lib.rs"), source));
+        if [BY_ATTRIBUTE, BY_HAND, PLAIN].contains(&package) {
+            files.push((format!("{package}/src/main.rs"), program(package)));
+        }
     }
     files
 }
@@ -56,14 +62,34 @@ pub(crate) fn files(runtime: &str) -> Vec<(String, String)> {
 /// The source of one of the two crates of tools: three kinds in turns, with the same bodies in both.
 pub(crate) fn tools(package: &str) -> String {
     let kinds = match package {
-        BY_ATTRIBUTE => [ATTRIBUTE_NUMBER, ATTRIBUTE_PAGE, ATTRIBUTE_SEARCH],
+        BY_ATTRIBUTE | PLAIN => [ATTRIBUTE_NUMBER, ATTRIBUTE_PAGE, ATTRIBUTE_SEARCH],
         _ => [HAND_NUMBER, HAND_PAGE, HAND_SEARCH],
     };
     let mut source = String::from(PRELUDE);
     for (number, kind) in (0..TOOLS).zip(kinds.iter().cycle()) {
+        // Without its attribute, a tool is a plain function.
+        let kind = match (package, kind.trim_start().split_once('\n')) {
+            (PLAIN, Some((_, function))) => function,
+            _ => kind,
+        };
         let _ = write!(source, "{}", kind.replace("NUMBER", &number.to_string()));
     }
     source
+}
+
+/// A program that calls every tool of a crate, each in a future of its own.
+fn program(package: &str) -> String {
+    let library = package.replace('-', "_");
+    let calls: String = (0..TOOLS)
+        .zip(["1", "String::new()", "&[], String::new(), 1"].iter().cycle())
+        .map(|(number, arguments)| format!("    call(async {{ drop({library}::tool{number}({arguments}).await) }});\n"))
+        .collect();
+    format!(
+        "fn call(call: impl Future<Output = ()> + 'static) {{\n    \
+             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();\n    \
+             runtime.block_on(Box::pin(call) as std::pin::Pin<Box<dyn Future<Output = ()>>>);\n}}\n\n\
+         fn main() {{\n{calls}}}\n"
+    )
 }
 
 const PRELUDE: &str = r#"

@@ -94,6 +94,15 @@ impl Scratch {
         Took::measure(|| self.cargo(&["check", "--offline", "--package", package]))
     }
 
+    /// Builds a release program that calls every tool of a crate, and returns its size in bytes beside the time; what it depends
+    /// on has been built before.
+    fn program(&self, package: &str) -> (Took, u64) {
+        self.write(&format!("{package}/src/lib.rs"), &crates::tools(package));
+        let took = Took::measure(|| self.cargo(&["build", "--release", "--offline", "--package", package]));
+        let program = self.0.join("target/release").join(package);
+        (took, fs::metadata(program).expect("it has been built").len())
+    }
+
     /// Builds one crate and all that it depends on.
     fn build(&self, package: &str) -> Took {
         match fs::remove_dir_all(self.0.join("target")) {
@@ -171,4 +180,30 @@ fn main() {
     println!("{}", row(build, [with, without], Some(1.15)));
     let share = "of that, thiserror: the others with it; without";
     println!("{}", row(share, [thiserror, without], None));
+    print_programs(&scratch);
+}
+
+/// What a tool adds to a program, and to the time to build it: to what the same functions take without an engine.
+fn print_programs(scratch: &Scratch) {
+    // What they depend on is built with the first, which is not measured.
+    scratch.program(crates::PLAIN);
+    let (plain, plain_size) = scratch.program(crates::PLAIN);
+    println!(
+        "\n| release program of {} tools | s | size, kB | a tool more: ms | kB |",
+        crates::TOOLS
+    );
+    println!("|---|--:|--:|--:|--:|");
+    println!("| plain functions | {:.2} | {} | | |", plain.passed, plain_size / 1_000);
+    #[expect(clippy::cast_precision_loss, reason = "a few hundred, and sizes of programs")]
+    for package in [crates::BY_HAND, crates::BY_ATTRIBUTE] {
+        let (took, size) = scratch.program(package);
+        let tools = crates::TOOLS as f64;
+        println!(
+            "| {package} | {:.2} | {} | {:.0} | {:.1} |",
+            took.passed,
+            size / 1_000,
+            (took.passed - plain.passed) * 1_000.0 / tools,
+            (size as f64 - plain_size as f64) / 1_000.0 / tools,
+        );
+    }
 }
