@@ -8,13 +8,14 @@ mod stop;
 use std::fmt;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::call::current::CallId;
 
 #[cfg(feature = "rmcp")]
 pub(crate) use model_text::HumanMillis;
 pub use refusal::Refusal;
+use sandbox_error::SwitchedOff;
 pub use sandbox_error::{SandboxError, SandboxResult};
 pub(crate) use stop::{AttemptEnd, Decision};
 pub use stop::{DelaySource, Stop};
@@ -60,13 +61,34 @@ pub struct Failure {
     // Not a `String`: with it, a failure would be as large as what clippy calls too large in a `Result`.
     pub last_error: Option<Box<str>>,
     /// Boxed for the same reason.
-    #[serde(skip)]
-    pub(crate) panic_message: Option<Box<PanicMessage>>,
+    #[serde(rename = "reason", skip_serializing_if = "Detail::is_not_for_data")]
+    pub(crate) detail: Option<Box<Detail>>,
 }
 
-/// The message of a panic, on one line and cut at 500 characters.
+/// What only failures of one kind have.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct PanicMessage(pub(crate) String);
+pub(crate) enum Detail {
+    /// The message of a panic, on one line and cut at 500 characters.
+    PanicMessage(String),
+    /// Why an operator has switched the tool off.
+    Reason(Box<str>),
+}
+
+impl Detail {
+    fn is_not_for_data(detail: &Option<Box<Detail>>) -> bool {
+        !matches!(detail.as_deref(), Some(Detail::Reason(_)))
+    }
+}
+
+impl Serialize for Detail {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Detail::Reason(reason) => serializer.serialize_str(reason),
+            // It was written for programmers.
+            Detail::PanicMessage(_) => serializer.serialize_none(),
+        }
+    }
+}
 
 /// The kinds of [`Failure`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -87,6 +109,8 @@ pub enum FailureKind {
         #[serde(skip)]
         is_probing: bool,
     },
+    /// An operator has switched the tool off: see [`Failure::reason`].
+    Disabled,
     /// The call's deadline cut an attempt short, or its run was over before it began.
     DeadlineExceeded,
     /// The tool panicked.
@@ -102,6 +126,7 @@ impl FailureKind {
         match self {
             FailureKind::Timeout => "timeout",
             FailureKind::CircuitBreakerOpen { .. } => "circuit_breaker_open",
+            FailureKind::Disabled => "disabled",
             FailureKind::DeadlineExceeded => "deadline_exceeded",
             FailureKind::Panicked => "panicked",
             FailureKind::Cancelled => "cancelled",
@@ -114,12 +139,28 @@ impl Failure {
     /// the log has it, and [`SandboxError::Panicked`], but neither the text for a model nor the data of a serialized failure.
     #[must_use]
     pub fn panic_message(&self) -> Option<&str> {
-        self.panic_message.as_deref().map(|message| message.0.as_str())
+        match self.detail.as_deref()? {
+            Detail::PanicMessage(message) => Some(message),
+            Detail::Reason(_) => None,
+        }
+    }
+
+    /// Why an operator has switched the tool off, if that is what happened.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        match self.detail.as_deref()? {
+            Detail::Reason(reason) => Some(reason),
+            Detail::PanicMessage(_) => None,
+        }
     }
 
     /// A refusal before a retry is reported only where the error of the attempt before could not be kept.
     const fn again(&self) -> &'static str {
         if self.attempts == 0 { "" } else { " again" }
+    }
+
+    fn switched_off(&self) -> SwitchedOff<'_> {
+        SwitchedOff(self.reason().unwrap_or_default(), self.retry_after_ms)
     }
 
     /// The refusal that the failure reports.
@@ -156,6 +197,7 @@ impl fmt::Display for Failure {
                 let again = self.again();
                 write!(f, "`{tool}` was not called{again}: its circuit breaker is {refusal}")
             }
+            FailureKind::Disabled => write!(f, "`{tool}` was not called: it is {}", self.switched_off()),
             FailureKind::DeadlineExceeded if *attempts == 0 => write!(f, "`{tool}` was not called: no time was left"),
             FailureKind::DeadlineExceeded => {
                 let deadline_ms = self.deadline_ms.unwrap_or_default();

@@ -18,6 +18,9 @@ pub(crate) const OBSERVERS: u32 = 2;
 /// Records of annotated functions. Stays set once somebody has asked for one.
 pub(crate) const RECORDS: u32 = 4;
 
+/// Tools that are switched off: set while there is one.
+pub(crate) const SWITCHES: u32 = 8;
+
 /// Tells whether a call has to look for surroundings.
 #[inline]
 pub(crate) fn is_open() -> bool {

@@ -187,7 +187,7 @@
 //!
 //! | field | value |
 //! |---|---|
-//! | `kind` | `timeout`, `circuit_breaker_open`, `deadline_exceeded`, `panicked` or `cancelled` |
+//! | `kind` | `timeout`, `circuit_breaker_open`, `disabled`, `deadline_exceeded`, `panicked` or `cancelled` |
 //! | `tool` | the tool's name |
 //! | `call_id` | the identity of the call, which the tool had as [`Attempt::call_id`](crate::Attempt::call_id) |
 //! | `attempts`, `max_attempts` | attempts begun, and allowed |
@@ -195,6 +195,7 @@
 //! | `retry_after_ms` | when to come back, or `null` |
 //! | `may_have_executed`, `idempotent` | whether it may have done what it was asked to, and whether doing that twice is as good as once |
 //! | `last_error` | the text of an earlier attempt's error, or `null` |
+//! | `reason` | of `disabled`: why the operator has switched the tool off |
 //! | `consecutive_failures`, `threshold`, `is_probing` | of `circuit_breaker_open`: what the breaker has counted, what opens it, and, where it is so, that it is being tried now |
 
 mod answer;

@@ -132,7 +132,7 @@ impl ObservedTool {
 pub struct Event<'a> {
     /// The tool. Of a breaker that is not the own one of an annotated function, only that it is `"breaker"` is known.
     pub tool: ObservedTool,
-    /// The call; `None` if it happened to a breaker.
+    /// The call; `None` if it happened to a breaker or to the tool.
     pub call_id: Option<CallId>,
     /// What happened.
     pub happened: Happened<'a>,
@@ -189,6 +189,14 @@ pub enum Happened<'a> {
         /// How long it took.
         elapsed: Duration,
     },
+    /// An operator has switched the tool off or on.
+    #[non_exhaustive]
+    OperatorActed {
+        /// What was done.
+        action: Action,
+        /// Why, if that was said.
+        reason: Option<&'a str>,
+    },
     /// A breaker has changed its state.
     #[non_exhaustive]
     BreakerChanged {
@@ -203,6 +211,27 @@ pub enum Happened<'a> {
         /// The kind of the failure that made it change, if one did: `timeout`, `panic` or `tool_error`.
         error_type: Option<&'static str>,
     },
+}
+
+/// What an operator has done to a tool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Action {
+    /// Switched it off.
+    Disabled,
+    /// Switched it on.
+    Enabled,
+}
+
+impl Action {
+    /// The action in lower case: for data.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Action::Disabled => "disabled",
+            Action::Enabled => "enabled",
+        }
+    }
 }
 
 /// How an attempt ended.
@@ -238,7 +267,7 @@ impl AttemptOutcome {
     }
 }
 
-/// `error.type` of OpenTelemetry for a call that ended like this: `timeout`, `deadline_exceeded`, `circuit_breaker_open`,
+/// `error.type` of OpenTelemetry for a call that ended like this: `timeout`, `deadline_exceeded`, `circuit_breaker_open`, `disabled`,
 /// `cancelled`, `panic` or `tool_error`; `None` if it succeeded. Never the text of an error.
 #[must_use]
 pub const fn error_type(stop: Stop, failure: Option<&Failure>) -> Option<&'static str> {
@@ -246,6 +275,7 @@ pub const fn error_type(stop: Stop, failure: Option<&Failure>) -> Option<&'stati
         return Some(match failure.kind {
             FailureKind::Timeout => "timeout",
             FailureKind::CircuitBreakerOpen { .. } => "circuit_breaker_open",
+            FailureKind::Disabled => "disabled",
             FailureKind::DeadlineExceeded => "deadline_exceeded",
             FailureKind::Panicked => "panic",
             FailureKind::Cancelled => "cancelled",
@@ -268,6 +298,22 @@ const fn error_of_attempt(outcome: AttemptOutcome) -> Option<&'static str> {
         AttemptOutcome::Panicked => Some("panic"),
         AttemptOutcome::Left => Some("cancelled"),
     }
+}
+
+/// Reports what an operator has done.
+#[cold]
+pub(crate) fn operator_acted(handle: ToolHandle, action: Action, reason: Option<&str>) {
+    let tool = ObservedTool::new(handle.name(), Some(handle));
+    let observers = observers_of(&tool, surroundings::observers_around().into_iter());
+    let happened = Happened::OperatorActed { action, reason };
+    notify(
+        &observers,
+        &Event {
+            tool,
+            call_id: None,
+            happened,
+        },
+    );
 }
 
 /// Reports a breaker's change of state.

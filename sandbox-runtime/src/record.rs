@@ -96,6 +96,6 @@ impl Record {
 pub(crate) const fn is_failure(stop: Stop) -> bool {
     !matches!(
         stop,
-        Stop::Succeeded | Stop::Ignored | Stop::Refused | Stop::Cancelled | Stop::Dropped
+        Stop::Succeeded | Stop::Ignored | Stop::Refused | Stop::Disabled | Stop::Cancelled | Stop::Dropped
     )
 }

@@ -3,16 +3,17 @@
 use std::fmt::{self, Write};
 use std::ops::Deref;
 use std::panic::Location;
-#[cfg(any(feature = "metrics", feature = "opentelemetry"))]
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
 use crate::breaker::{BreakerPhase, BreakerState, CircuitBreaker};
 use crate::failure::millis;
+use crate::observe::{Action, operator_acted};
 use crate::policy::Policy;
 use crate::record::{BreakerTimes, Counters, LastChange, LastFailure, Record, begin_to_record};
 use crate::site::{SiteRef, ToolSite};
+use crate::text::sanitized;
 
 inventory::collect!(SiteRef);
 
@@ -52,6 +53,30 @@ pub fn tools() -> Tools {
 /// The tools of the program: a list, a table for a terminal when displayed, and the [status](ToolHandle::status) of each as data.
 #[derive(Debug, Clone)]
 pub struct Tools(Vec<ToolHandle>);
+
+impl Tools {
+    /// Those of a module and the modules in it, such as `"shop::index"`.
+    #[must_use]
+    pub fn within(&self, module: &str) -> Tools {
+        let is_within = |tool: &&ToolHandle| {
+            let rest = tool.module().strip_prefix(module);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+        };
+        Tools(self.0.iter().filter(is_within).copied().collect())
+    }
+
+    /// Switches all of them off: see [`ToolHandle::disable`].
+    pub fn disable(&self, reason: &str, lasts: Option<Duration>) {
+        self.iter().for_each(|tool| tool.disable(reason, lasts));
+    }
+
+    /// Switches all of them on.
+    pub fn enable(&self) {
+        for tool in self {
+            tool.enable();
+        }
+    }
+}
 
 impl Deref for Tools {
     type Target = [ToolHandle];
@@ -191,6 +216,43 @@ impl ToolHandle {
         }
     }
 
+    /// Switches the tool off: no attempt begins from when this has returned, on any thread, and what runs, runs on. Calls end with
+    /// [`SandboxError::Disabled`](crate::SandboxError::Disabled), and models read `reason`. The breaker learns nothing of it.
+    ///
+    /// It is over when `lasts` is over, by tokio's clock, or when somebody calls [`enable`](Self::enable); without a time, only then.
+    /// A tool that is off gets the new reason and time.
+    ///
+    /// ```
+    /// # use sandbox_runtime::{sandboxed, tool};
+    /// # use std::time::Duration;
+    /// #[sandboxed]
+    /// async fn search_archive(query: &str) -> Result<String, String> {
+    ///     Ok(format!("pages about {query}"))
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// tool("search_archive").unwrap().disable("the archive is being moved", Some(Duration::from_secs(600)));
+    /// assert_eq!(
+    ///     search_archive("cats").await.unwrap_err(),
+    ///     "`search_archive` has been switched off by its operator and was not called: the archive is being moved. \
+    ///      Do not call it again for 600 s; go on without it.",
+    /// );
+    /// # }
+    /// ```
+    pub fn disable(&self, reason: &str, lasts: Option<Duration>) {
+        self.0.switch.off(&sanitized(reason), lasts);
+        operator_acted(*self, Action::Disabled, Some(reason));
+    }
+
+    /// Switches the tool on; `false` if it was.
+    pub fn enable(&self) -> bool {
+        let was_off = self.0.switch.on();
+        if was_off {
+            operator_acted(*self, Action::Enabled, None);
+        }
+        was_off
+    }
+
     pub(crate) const fn is_served(&self) -> bool {
         self.0.info.is_served
     }
@@ -233,6 +295,10 @@ impl ToolHandle {
             breaker: self.breaker().map(|breaker| BreakerStatus::of(breaker, self.record())),
             counters: self.record().counters(),
             last_failure: self.record().last_failure(),
+            disabled: self.0.switch.current().map(|off| Disabled {
+                reason: off.reason.to_string(),
+                left_ms: off.left_ms(),
+            }),
         }
     }
 }
@@ -269,6 +335,27 @@ pub struct ToolStatus {
     pub counters: Counters,
     /// The last call since then that failed by the tool: no refusal, nothing that its caller did.
     pub last_failure: Option<LastFailure>,
+    /// Set while an operator has switched it off.
+    pub disabled: Option<Disabled>,
+}
+
+/// Why a tool is switched off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Disabled {
+    /// The operator's words.
+    pub reason: String,
+    /// How long it lasts, in milliseconds; `None` until somebody switches it on.
+    pub left_ms: Option<u64>,
+}
+
+impl fmt::Display for Disabled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.left_ms {
+            Some(left) => write!(f, "disabled for {left} ms: {}", self.reason),
+            None => write!(f, "disabled: {}", self.reason),
+        }
+    }
 }
 
 /// How a breaker is at a moment.
@@ -329,10 +416,11 @@ impl ToolStatus {
     ];
 
     fn cells(&self) -> [String; 9] {
-        let breaker = self
-            .breaker
-            .as_ref()
-            .map_or_else(|| "-".to_owned(), BreakerStatus::to_string);
+        let breaker = match (&self.disabled, &self.breaker) {
+            (Some(disabled), _) => disabled.to_string(),
+            (None, Some(breaker)) => breaker.to_string(),
+            (None, None) => "-".to_owned(),
+        };
         let policy = self.policy_in_force;
         let limit = match policy.map(|policy| policy.timeout) {
             None => "given".to_owned(),

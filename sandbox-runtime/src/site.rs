@@ -6,6 +6,7 @@ use crate::breaker::CircuitBreaker;
 use crate::observe::Interest;
 use crate::policy::Policy;
 use crate::record::Record;
+use crate::switch::Switch;
 
 /// An annotated function, for as long as the program runs. There is one for every function, whatever its breaker.
 #[derive(Debug)]
@@ -14,6 +15,7 @@ pub struct ToolSite {
     pub(crate) breaker: CircuitBreaker,
     pub(crate) interest: Interest,
     pub(crate) record: Record,
+    pub(crate) switch: Switch,
     pub(crate) info: ToolInfo,
 }
 
@@ -42,6 +44,7 @@ impl ToolSite {
             breaker,
             interest: Interest::unknown(),
             record: Record::new(),
+            switch: Switch::new(),
             info: ToolInfo {
                 name,
                 module,

@@ -335,7 +335,7 @@ pub(crate) enum Concern {
     Nothing,
     /// The record of its tool, and nothing else.
     Record,
-    /// Maybe a scope or an observer.
+    /// Maybe a scope, an observer or a switch.
     Surroundings,
 }
 
@@ -347,8 +347,11 @@ pub(crate) fn concern_of(site: Option<SiteRef>) -> Concern {
     if may_be_observed || is_scope_polled() {
         return Concern::Surroundings;
     }
-    match open & gate::RECORDS {
+    match open & (gate::RECORDS | gate::SWITCHES) {
         0 => Concern::Nothing,
+        gate::RECORDS => Concern::Record,
+        _ if site.is_none_or(|site| site.0.switch.may_be_off()) => Concern::Surroundings,
+        // Also if there is none to write: it is looked up once more.
         _ => Concern::Record,
     }
 }

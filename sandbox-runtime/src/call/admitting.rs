@@ -1,6 +1,7 @@
 //! How the attempts of a call are admitted: by what surrounds it, which it finds behind the gate, and by the breaker.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::owed::Owed;
@@ -14,6 +15,7 @@ use crate::record::Shard;
 use crate::registry::ToolHandle;
 use crate::site::SiteRef;
 use crate::surroundings::{self, Concern, Surroundings};
+use crate::switch::Off;
 use crate::tool::Handler;
 use crate::tool::keep::Last;
 
@@ -76,17 +78,29 @@ impl<S: Controls> CallState<S> {
                 return None;
             }
         }
+        if self.switched_off().is_some() {
+            return None;
+        }
         self.admit_recorded()
     }
 
     /// Asks what surrounds the call for leave to make an attempt; ready at once where nothing does.
     #[inline]
     pub(super) fn poll_admission(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
+        if gate::is_open_for(gate::SWITCHES) && self.switched_off().is_some() {
+            return Poll::Ready(Err(Stop::Disabled));
+        }
         let this = self.project();
         match surroundings_in(this.rare) {
             Some(surroundings) => surroundings.poll_admission(*this.attempts, cx),
             None => Poll::Ready(Ok(())),
         }
+    }
+
+    /// Why the tool is switched off, if it is.
+    #[cold]
+    pub(super) fn switched_off(&self) -> Option<Arc<Off>> {
+        self.controls.site()?.0.switch.current()
     }
 
     /// Asks the breaker for the first attempt. Further ones have been asked for when their delay was over.

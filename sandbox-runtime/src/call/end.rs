@@ -4,7 +4,7 @@ use std::pin::Pin;
 
 use super::owed::Owed;
 use super::{CallState, Controls, Returned, nested};
-use crate::failure::{Failure, FailureKind, PanicMessage, Refusal, Stop, millis};
+use crate::failure::{Detail, Failure, FailureKind, Refusal, Stop, millis};
 use crate::surroundings::CallEnd;
 use crate::tool::Handler;
 use crate::tool::keep::{Keeps, Last};
@@ -71,7 +71,7 @@ impl<S: Controls> CallState<S> {
         S::Handler: Handler<R>,
     {
         let failure = Failure {
-            panic_message: message.map(|message| Box::new(PanicMessage(message))),
+            detail: message.map(|message| Box::new(Detail::PanicMessage(message))),
             ..self.failure(kind)
         };
         self.finish(stop, Err(failure), None)
@@ -101,7 +101,7 @@ impl<S: Controls> CallState<S> {
             Stop::Cancelled => self.as_mut().release(),
             _ => self.as_mut().settle_last(),
         }
-        if stop == Stop::Cancelled || stop == Stop::DeadlineExceeded && self.is_run_over() {
+        if matches!(stop, Stop::Cancelled | Stop::Disabled) || stop == Stop::DeadlineExceeded && self.is_run_over() {
             nested::note_end();
         }
         if let Err(failure) = &mut last {
@@ -148,6 +148,16 @@ impl<S: Controls> CallState<S> {
     /// Adds to a failure of the engine what has happened to the call and to its breaker.
     #[cold]
     fn complete(self: Pin<&mut Self>, failure: &mut Failure) {
+        if failure.kind == FailureKind::Disabled {
+            let off = self.switched_off();
+            let (reason, left_ms) = match &off {
+                Some(off) => (&*off.reason, off.left_ms()),
+                None => ("it has just been switched on again", Some(0)),
+            };
+            failure.retry_after_ms = left_ms;
+            failure.detail = Some(Box::new(Detail::Reason(reason.into())));
+            return;
+        }
         // A breaker that was open before would have refused the attempt.
         if self.attempts > 0 && failure.kind != FailureKind::Cancelled {
             failure.retry_after_ms = self
@@ -204,7 +214,7 @@ impl<S: Controls> CallState<S> {
             may_have_executed: self.attempts > 0,
             idempotent: policy.idempotent,
             last_error: None,
-            panic_message: None,
+            detail: None,
         }
     }
 }
@@ -213,6 +223,7 @@ impl<S: Controls> CallState<S> {
 fn kind_of(stop: Stop) -> FailureKind {
     match stop {
         Stop::Cancelled => FailureKind::Cancelled,
+        Stop::Disabled => FailureKind::Disabled,
         _ => FailureKind::DeadlineExceeded,
     }
 }

@@ -55,6 +55,10 @@ impl Failure {
                     "`{tool}` is unavailable after repeated failures (circuit breaker open) and was not called{again}."
                 )
             }
+            FailureKind::Disabled => {
+                let reason = WithFullStop(self.reason().unwrap_or_default());
+                format!("`{tool}` has been switched off by its operator and was not called: {reason}")
+            }
             FailureKind::DeadlineExceeded if self.attempts == 0 => {
                 format!("`{tool}` was not called: there is no time left.")
             }
@@ -82,10 +86,12 @@ impl Failure {
                 )
             }
             (FailureKind::CircuitBreakerOpen { is_probing: true, .. }, _) => "Try again shortly.".to_owned(),
-            (FailureKind::CircuitBreakerOpen { .. }, Some(millis)) => {
+            (FailureKind::CircuitBreakerOpen { .. } | FailureKind::Disabled, Some(millis)) => {
                 format!("Do not call it again for {}; go on without it.", wait(millis))
             }
-            (FailureKind::CircuitBreakerOpen { .. }, None) => "Do not call it again; go on without it.".to_owned(),
+            (FailureKind::CircuitBreakerOpen { .. } | FailureKind::Disabled, None) => {
+                "Do not call it again; go on without it.".to_owned()
+            }
             // The breaker has opened: whatever else there is to advise, the next call would be refused.
             (_, Some(millis)) => {
                 let off = format!("It is switched off for {} now: go on without it.", wait(millis));

@@ -38,6 +38,15 @@ pub enum SandboxError {
         /// refuses until it is reset.
         retry_after_ms: Option<u64>,
     },
+    /// An operator has switched the tool off.
+    #[error("{}", SwitchedOff(.reason, *.retry_after_ms))]
+    #[non_exhaustive]
+    Disabled {
+        /// Why, in the operator's words.
+        reason: String,
+        /// When to come back; `None` if it is off until somebody switches it on.
+        retry_after_ms: Option<u64>,
+    },
     /// The tool failed for good, after all attempts: made by
     /// [`ToolExecutionResult::into_output`](crate::ToolExecutionResult::into_output).
     #[error("failed after {}: {reason}", Plural(*.attempts, "attempt"))]
@@ -64,6 +73,20 @@ pub enum SandboxError {
     /// The call was cancelled.
     #[error("cancelled")]
     Cancelled,
+}
+
+/// What is told of a tool that is off.
+pub(super) struct SwitchedOff<'a>(pub(super) &'a str, pub(super) Option<u64>);
+
+impl fmt::Display for SwitchedOff<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let SwitchedOff(reason, left) = self;
+        write!(f, "switched off by an operator: {reason}")?;
+        match left {
+            Some(millis) => write!(f, "; try again in {millis} ms"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// A number of things, in the plural where there is not exactly one.
@@ -100,6 +123,12 @@ impl SandboxError {
     #[must_use]
     pub const fn is_circuit_open(&self) -> bool {
         matches!(self, SandboxError::CircuitBreakerOpen { .. })
+    }
+
+    /// Whether an operator has switched the tool off.
+    #[must_use]
+    pub const fn is_disabled(&self) -> bool {
+        matches!(self, SandboxError::Disabled { .. })
     }
 
     /// Whether the tool panicked.
@@ -146,9 +175,13 @@ impl From<Failure> for SandboxError {
                 elapsed_ms: failure.elapsed_ms,
                 limit_ms: failure.deadline_ms.unwrap_or_default(),
             },
+            FailureKind::Disabled => SandboxError::Disabled {
+                reason: failure.reason().unwrap_or_default().to_owned(),
+                retry_after_ms: failure.retry_after_ms,
+            },
             FailureKind::Cancelled => SandboxError::Cancelled,
             FailureKind::Panicked => SandboxError::Panicked {
-                message: failure.panic_message.map(|message| message.0).unwrap_or_default(),
+                message: failure.panic_message().unwrap_or_default().to_owned(),
             },
         }
     }

@@ -52,6 +52,8 @@ pub enum Stop {
     BreakerOpened,
     /// The breaker refused the first attempt.
     Refused,
+    /// An operator has switched the tool off.
+    Disabled,
     /// The deadline of the call, or the end of its run, has passed.
     DeadlineExceeded,
     /// The tool panicked.
@@ -64,7 +66,7 @@ pub enum Stop {
 
 impl Stop {
     /// All of them, in the order of their declaration.
-    pub(crate) const ALL: [Stop; 15] = [
+    pub(crate) const ALL: [Stop; 16] = [
         Stop::Succeeded,
         Stop::AttemptsExhausted,
         Stop::NotRetryable,
@@ -76,6 +78,7 @@ impl Stop {
         Stop::RetryBudgetSpent,
         Stop::BreakerOpened,
         Stop::Refused,
+        Stop::Disabled,
         Stop::DeadlineExceeded,
         Stop::Panicked,
         Stop::Cancelled,
@@ -97,6 +100,7 @@ impl Stop {
             Stop::RetryBudgetSpent => "retry_budget_spent",
             Stop::BreakerOpened => "breaker_opened",
             Stop::Refused => "refused",
+            Stop::Disabled => "disabled",
             Stop::DeadlineExceeded => "deadline_exceeded",
             Stop::Panicked => "panicked",
             Stop::Cancelled => "cancelled",

@@ -34,7 +34,7 @@
 //! | an attempt starts or succeeds | TRACE |
 //! | an attempt failed and is retried; a call was refused, cancelled, dropped, or is the caller's fault | DEBUG |
 //! | a breaker is half-open or closed | INFO |
-//! | a call failed; a breaker opened; a poll took longer than 100 ms | WARN |
+//! | a call failed; a breaker opened; a poll took longer than 100 ms; an operator has switched a tool off or on | WARN |
 //!
 //! A call that succeeds at its first attempt has only events at TRACE. No argument and no result is recorded.
 //!
@@ -88,8 +88,13 @@ pub(super) fn is_awake() -> bool {
 
 impl Observer for Spans {
     fn on_event(&self, event: &Event<'_>) {
-        if let Happened::BreakerChanged { .. } = event.happened {
-            breaker_changed(event);
+        match event.happened {
+            Happened::BreakerChanged { .. } => breaker_changed(event),
+            Happened::OperatorActed { action, reason } => {
+                let (tool, action) = (event.tool.name, action.as_str());
+                warn!(target: TARGET, { gen_ai.tool.name = tool, action, reason }, "operator acted");
+            }
+            _ => {}
         }
     }
 
@@ -312,7 +317,7 @@ impl CallSpan {
         let failure = failure.map(field::display);
         match error {
             "cancelled" => debug!(target: TARGET, stop, attempts, elapsed_ms, "call ended"),
-            "circuit_breaker_open" if attempts == 0 => {
+            "circuit_breaker_open" | "disabled" if attempts == 0 => {
                 debug!(target: TARGET, stop, failure, "call refused");
             }
             _ if stop == "ignored" => debug!(target: TARGET, stop, attempts, elapsed_ms, "call ended"),

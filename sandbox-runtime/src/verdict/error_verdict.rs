@@ -109,6 +109,7 @@ impl ErrorVerdict for SandboxError {
     fn verdict(&self) -> Verdict {
         match self {
             SandboxError::CircuitBreakerOpen { .. }
+            | SandboxError::Disabled { .. }
             | SandboxError::DeadlineExceeded { .. }
             | SandboxError::Cancelled => Verdict::Ignore,
             SandboxError::Panicked { .. } => Verdict::Fail,
@@ -121,9 +122,10 @@ impl ErrorVerdict for SandboxError {
 impl ErrorVerdict for Failure {
     fn verdict(&self) -> Verdict {
         match self.kind {
-            FailureKind::CircuitBreakerOpen { .. } | FailureKind::DeadlineExceeded | FailureKind::Cancelled => {
-                Verdict::Ignore
-            }
+            FailureKind::CircuitBreakerOpen { .. }
+            | FailureKind::Disabled
+            | FailureKind::DeadlineExceeded
+            | FailureKind::Cancelled => Verdict::Ignore,
             FailureKind::Panicked => Verdict::Fail,
             FailureKind::Timeout => Verdict::RETRY,
         }
