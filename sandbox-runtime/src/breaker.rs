@@ -21,6 +21,7 @@ use settings::{Settings, TripRule};
 
 pub use settings::Counting;
 pub use state::BreakerState;
+pub(crate) use transition::Fault;
 pub use transition::{BreakerCause, BreakerPhase};
 
 pub(crate) use transition::Transition;
@@ -273,8 +274,8 @@ impl CircuitBreaker {
     /// Takes the failure of an admitted attempt, of this kind.
     // The machine's part is inlined here, so that a failure without a transition pays nothing for returning none.
     #[cold]
-    pub(crate) fn fail(&self, admission: Admission, error: &'static str) {
-        self.on_transition(self.machine.fail(admission, clock::now), Some(error));
+    pub(crate) fn fail(&self, admission: Admission, fault: Fault) {
+        self.on_transition(self.machine.fail(admission, clock::now), Some(fault));
     }
 
     /// Takes back the admission of an attempt that says nothing about the dependency: no result is counted, and the slot of
@@ -285,16 +286,16 @@ impl CircuitBreaker {
 
     /// Receives every transition once, from the caller that made it.
     #[inline]
-    fn on_transition(&self, transition: Option<Transition>, error: Option<&'static str>) {
+    fn on_transition(&self, transition: Option<Transition>, fault: Option<Fault>) {
         if let Some(transition) = transition {
-            self.report(transition, error);
+            self.report(transition, fault);
         }
     }
 
     #[cold]
-    fn report(&self, transition: Transition, error: Option<&'static str>) {
+    fn report(&self, transition: Transition, fault: Option<Fault>) {
         if gate::is_open() {
-            observe::breaker_changed(self.address(), transition, error);
+            observe::breaker_changed(self.address(), transition, fault);
         }
     }
 
@@ -410,7 +411,7 @@ impl Permit<'_> {
     /// Records that the attempt failed.
     pub fn failure(mut self) {
         if let Some(admission) = self.pending.take() {
-            self.breaker.fail(admission, "tool_error");
+            self.breaker.fail(admission, Fault::Error);
         }
     }
 

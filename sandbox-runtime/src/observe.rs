@@ -13,7 +13,7 @@ pub mod tracing;
 use std::fmt;
 use std::time::Duration;
 
-use crate::breaker::Transition;
+use crate::breaker::{Fault, Transition};
 use crate::call::current::CallId;
 use crate::failure::{Failure, FailureKind};
 use crate::registry::{ToolHandle, tool_of_breaker};
@@ -318,7 +318,7 @@ pub(crate) fn operator_acted(handle: ToolHandle, action: Action, reason: Option<
 
 /// Reports a breaker's change of state.
 #[cold]
-pub(crate) fn breaker_changed(address: usize, transition: Transition, error_type: Option<&'static str>) {
+pub(crate) fn breaker_changed(address: usize, transition: Transition, fault: Option<Fault>) {
     let handle = tool_of_breaker(address);
     if let Some(handle) = handle {
         handle.record().breaker_changed(transition);
@@ -336,7 +336,7 @@ pub(crate) fn breaker_changed(address: usize, transition: Transition, error_type
                 to: transition.to.into(),
                 cause: transition.cause,
                 failures: transition.failures,
-                error_type,
+                error_type: fault.map(Fault::error_type),
             },
         },
     );

@@ -26,25 +26,25 @@ mod limit {
     pub(super) const READY_CALL: u64 = 123;
     /// Takes 143. The same outside of every scope, in a program that has entered one: one look for a scope on this thread.
     pub(super) const READY_CALL_BESIDE_SCOPES: u64 = 148;
-    /// Takes 161. In a program that records its tools: one atomic addition, on a cache line that few threads share.
+    /// Takes 165. In a program that records its tools: one atomic addition, on a cache line that few threads share.
     pub(super) const READY_CALL_RECORDED: u64 = 167;
     /// Takes 145. Beside an observer that does not want to know of this tool, and has said so before.
     pub(super) const READY_CALL_OF_NO_INTEREST: u64 = 147;
-    /// Takes 512. One reading of the clock, and an error with the time until the next try; no text is written. Some 30 of them are
+    /// Takes 520. One reading of the clock, and an error with the time until the next try; no text is written. Some 30 of them are
     /// the turn in the cooperative budget, without which a loop over refusals would keep its thread, and some 20 compare what is
     /// left of the last millisecond, without which a cooldown would be shorter than asked.
     pub(super) const REFUSED_CALL: u64 = 520;
-    /// Takes 977. Two attempts; an error that a retry follows is not counted; neither clock nor timer. Some 280 keep the text of
+    /// Takes 983. Two attempts; an error that a retry follows is not counted; neither clock nor timer. Some 280 keep the text of
     /// the first error, for the failure that may follow: an allocation, and what it displays. Some 100 let the tool know its
     /// attempt, and look for what surrounds the call.
     pub(super) const RETRIED_CALL: u64 = 1_000;
     /// Takes 15. One word is read and none is written.
     pub(super) const SUCCESS_IN_A_ROW: u64 = 16;
-    /// Takes 46. One word is written; far from the threshold no clock is read.
+    /// Takes 48. One word is written; far from the threshold no clock is read.
     pub(super) const FAILURE_IN_A_ROW: u64 = 49;
     /// Takes 121. The result goes into the window, and the window is judged.
     pub(super) const SUCCESS_IN_A_WINDOW: u64 = 126;
-    /// Takes 140. As a success; the window stays far from what opens the breaker.
+    /// Takes 144. As a success; the window stays far from what opens the breaker.
     pub(super) const FAILURE_IN_A_WINDOW: u64 = 146;
 }
 

@@ -72,6 +72,25 @@ pub(crate) struct Transition {
     pub(crate) failed_probes: u8,
 }
 
+/// What kind of failure an attempt was: in one byte, for it is handed on with every failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    Error,
+    Timeout,
+    Panic,
+}
+
+impl Fault {
+    /// As `error.type` of OpenTelemetry.
+    pub(crate) const fn error_type(self) -> &'static str {
+        match self {
+            Fault::Error => "tool_error",
+            Fault::Timeout => "timeout",
+            Fault::Panic => "panic",
+        }
+    }
+}
+
 /// What made a breaker change its state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

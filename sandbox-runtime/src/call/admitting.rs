@@ -86,8 +86,8 @@ impl<S: Controls> CallState<S> {
 
     /// Asks what surrounds the call for leave to make an attempt; ready at once where nothing does.
     #[inline]
-    pub(super) fn poll_admission(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
-        if gate::is_open_for(gate::SWITCHES) && self.switched_off().is_some() {
+    pub(super) fn poll_admission(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
+        if gate::is_open() && self.as_mut().is_denied() {
             return Poll::Ready(Err(Stop::Disabled));
         }
         let this = self.project();
@@ -95,6 +95,15 @@ impl<S: Controls> CallState<S> {
             Some(surroundings) => surroundings.poll_admission(*this.attempts, cx),
             None => Poll::Ready(Ok(())),
         }
+    }
+
+    /// Records that the call begins, if it does, and tells whether an operator has switched its tool off.
+    #[cold]
+    fn is_denied(mut self: Pin<&mut Self>) -> bool {
+        if self.attempts == 0 {
+            self.as_mut().record_beginning();
+        }
+        self.switched_off().is_some()
     }
 
     /// Why the tool is switched off, if it is.

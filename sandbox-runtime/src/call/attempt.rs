@@ -268,7 +268,6 @@ impl<T: Future, S: Controls> AttemptState<T, S> {
         // A loop over calls that are refused at once lets others run.
         ready!(coop::poll_proceed(cx)).made_progress();
         state.as_mut().start_clock();
-        state.as_mut().record_beginning();
         let admitted = match ready!(state.as_mut().poll_admission(cx)) {
             Ok(()) => state.admit(),
             Err(stop) => Err(state.finish_unadmitted(stop)),

@@ -54,16 +54,8 @@ impl<S: Controls> CallState<S> {
     }
 
     /// Records that the call begins, unless that is recorded.
-    #[inline]
     pub(super) fn record_beginning(self: Pin<&mut Self>) {
-        if gate::is_open() && !self.is_recorded() {
-            self.record_new_beginning();
-        }
-    }
-
-    #[cold]
-    fn record_new_beginning(self: Pin<&mut Self>) {
-        if let Some(record) = self.record() {
+        if let Some(record) = self.record().filter(|_| !self.is_recorded()) {
             record.shard().begun();
             self.record_policy();
             let admission = self.admission();
@@ -114,9 +106,16 @@ impl<S: Controls> CallState<S> {
 
     /// Ends the record of a call that is refused.
     #[inline]
-    pub(super) fn record_refusal(mut self: Pin<&mut Self>) {
+    pub(super) fn record_refusal(self: Pin<&mut Self>) {
+        if self.owed.is_some() {
+            self.end_owing(Stop::Refused);
+        }
+    }
+
+    #[cold]
+    fn end_owing(mut self: Pin<&mut Self>, stop: Stop) {
         if let Some(owed) = self.as_mut().project().owed.take() {
-            self.count_end(owed, Stop::Refused);
+            self.count_end(owed, stop);
         }
     }
 
@@ -124,8 +123,6 @@ impl<S: Controls> CallState<S> {
     #[cold]
     pub(super) fn drop_owing(mut self: Pin<&mut Self>) {
         self.as_mut().release();
-        if let Some(owed) = self.as_mut().project().owed.take() {
-            self.count_end(owed, Stop::Dropped);
-        }
+        self.end_owing(Stop::Dropped);
     }
 }

@@ -14,7 +14,7 @@ use super::current::{CallId, Limit, Polled};
 use super::marks::{Circumstances, Mark, mark};
 use super::owed::Owed;
 use super::retry::{Situation, decide};
-use crate::breaker::{Admission, ProbeScope};
+use crate::breaker::{Admission, Fault, ProbeScope};
 use crate::clock::Moment;
 use crate::failure::{AttemptEnd, Decision, DelaySource, Refusal, Stop};
 use crate::policy::Policy;
@@ -215,7 +215,7 @@ impl<S: Controls> CallState<S> {
         };
         let this = self.as_mut().project();
         match mark(end, circumstances) {
-            Mark::Now => this.controls.breaker().fail(admission, end.error_type()),
+            Mark::Now => this.controls.breaker().fail(admission, end.fault()),
             Mark::Never => this.controls.breaker().release(admission),
             Mark::AtTheEnd => return,
         }
@@ -226,7 +226,7 @@ impl<S: Controls> CallState<S> {
     #[inline]
     pub(super) fn settle_last(mut self: Pin<&mut Self>) {
         if let Some(admission) = self.as_mut().take_admission() {
-            self.controls.breaker().fail(admission, "tool_error");
+            self.controls.breaker().fail(admission, Fault::Error);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::breaker::Fault;
 use crate::verdict::Verdict;
 
 /// How an attempt ended.
@@ -16,12 +17,12 @@ pub(crate) enum AttemptEnd {
 }
 
 impl AttemptEnd {
-    /// The kind of a failure, as `error.type` of OpenTelemetry.
-    pub(crate) const fn error_type(self) -> &'static str {
+    /// What a breaker learns of a failure.
+    pub(crate) const fn fault(self) -> Fault {
         match self {
-            AttemptEnd::Returned(_) => "tool_error",
-            AttemptEnd::TimedOut => "timeout",
-            AttemptEnd::Panicked => "panic",
+            AttemptEnd::Returned(_) => Fault::Error,
+            AttemptEnd::TimedOut => Fault::Timeout,
+            AttemptEnd::Panicked => Fault::Panic,
         }
     }
 }
