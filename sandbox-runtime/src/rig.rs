@@ -95,7 +95,7 @@ impl From<Failure> for ToolExecutionError {
             // Without an attempt, the run itself is over: another call would not have time either.
             FailureKind::DeadlineExceeded => (ToolErrorKind::Timeout, failure.idempotent && failure.attempts > 0),
             // A retry helps only after the cooldown, which is longer than a loop of retries waits.
-            FailureKind::CircuitBreakerOpen { .. } => (ToolErrorKind::Provider, false),
+            FailureKind::CircuitBreakerOpen { .. } | FailureKind::Disabled => (ToolErrorKind::Provider, false),
             FailureKind::Panicked => (ToolErrorKind::Other, false),
             FailureKind::Cancelled => (ToolErrorKind::Cancelled, false),
         };
