@@ -116,14 +116,6 @@ fn by_names_that_look_like_paths() {
     assert_eq!(by_name.location(), by_path.location());
 }
 
-/// Nothing here names the library but this, which keeps all of it: see the documentation of `tools`.
-use sandbox_tests as _;
-
-#[test]
-fn also_those_of_a_library() {
-    assert!(tool("sandbox_tests::listed_in_a_library").is_some(), "{}", tools());
-}
-
 #[test]
 fn in_an_order_that_stays() {
     let paths = || -> Vec<_> {
@@ -138,11 +130,8 @@ fn in_an_order_that_stays() {
 /// State, failures, threshold, and the rest of the cooldown.
 fn state_of(status: &Value) -> Value {
     let breaker = &status["breaker"];
-    ["state", "failures", "threshold", "retry_after_ms"]
-        .map(|key| &breaker[key])
-        .into_iter()
-        .cloned()
-        .collect()
+    let keys = ["state", "failures", "threshold", "retry_after_ms"];
+    keys.iter().map(|key| breaker[*key].clone()).collect()
 }
 
 #[test]
