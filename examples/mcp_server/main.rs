@@ -1,4 +1,4 @@
-//! An MCP server whose tools are made safe by one line each.
+//! An MCP server whose tools are made safe by one line, and by another each where a tool needs something else.
 //!
 //! It uses MCP over its standard input and output. Its tools use real sockets and real files: it starts an HTTP service on a
 //! free port of this machine, which fails by script, and keeps its files in a folder that it removes at the end.
@@ -16,6 +16,8 @@
 //! - `archive`: takes 20 seconds, unless its client cancels it. The tool has no part in that.
 //! - `delete_archive`: asks the user first. A "no" ends the call and leaves no mark on the breaker. A question that nobody answers
 //!   in time is withdrawn, and asked once more. Its limit is too short for people: raise it to answer by hand.
+//! - `sign`: has another name in the program. An empty name is the tool's own error, in its answer. The service hangs for a guest
+//!   called Ada; as the tool's hints do not say that signing twice does no harm, it is not run again.
 //! - `status`: reports what the other tools have done.
 //!
 //! ```text
@@ -40,6 +42,7 @@ use hyper::{Request, body::Bytes};
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use rmcp::handler::server::wrapper::{Json, Parameters};
+use rmcp::model::{CallToolResult, ContentBlock};
 use rmcp::service::{ElicitationError, Peer};
 use rmcp::{RoleServer, elicit_safe, tool, tool_router, transport};
 use sandbox_runtime::mcp::Sandboxed;
@@ -93,6 +96,11 @@ struct Line {
 }
 
 #[derive(Deserialize, JsonSchema)]
+struct Guest {
+    name: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
 struct Consent {
     /// What is deleted has to be copied again.
     delete: bool,
@@ -111,10 +119,11 @@ struct Status {
 /// The breaker of `visitors`, outside the tool so that `status` can read it. Every other tool has its breaker inside it.
 static VISITORS: CircuitBreaker = CircuitBreaker::new(2).cooldown(Duration::from_secs(2));
 
+// For every tool; those that need something else say so.
+#[sandboxed(timeout_ms = 2_000, backoff_base_ms = 50)]
 #[tool_router(server_handler)]
 impl Server {
     /// The weather in a city.
-    #[sandboxed(timeout_ms = 2_000, backoff_base_ms = 50)]
     #[tool]
     async fn weather(&self, Parameters(place): Parameters<City>) -> Result<Json<Weather>, ToolError> {
         let answer = self.get(&format!("/weather/{}", place.city)).await?;
@@ -122,7 +131,7 @@ impl Server {
     }
 
     /// How many visitors the site had in a month.
-    #[sandboxed(timeout_ms = 300, max_retries = 1, backoff_base_ms = 50, breaker = &VISITORS)]
+    #[sandboxed(timeout_ms = 300, max_retries = 1, breaker = &VISITORS)]
     #[tool]
     async fn visitors(&self, Parameters(Month { month }): Parameters<Month>) -> Result<Json<Visitors>, ToolError> {
         let answer = self.get(&format!("/visitors/{month}")).await?;
@@ -145,7 +154,6 @@ impl Server {
     }
 
     /// One line of a note.
-    #[sandboxed(timeout_ms = 2_000)]
     #[tool]
     async fn read_line(&self, Parameters(Line { note, number }): Parameters<Line>) -> Result<String, ToolError> {
         if note != "todo" {
@@ -178,7 +186,7 @@ impl Server {
     }
 
     /// Deletes the copy of the archive, if the user agrees.
-    #[sandboxed(timeout_ms = 800, max_retries = 1, backoff_base_ms = 50)]
+    #[sandboxed(timeout_ms = 800, max_retries = 1)]
     #[tool]
     async fn delete_archive(&self, peer: Peer<RoleServer>) -> Result<String, ToolError> {
         let archive = self.folder.join("archive");
@@ -193,8 +201,25 @@ impl Server {
         Ok(format!("deleted {bytes} bytes"))
     }
 
+    /// Signs the guest book.
+    // The hints say that to sign twice is more than to sign once: it is not run again.
+    #[sandboxed(timeout_ms = 300)]
+    #[tool(name = "sign", annotations(destructive_hint = false))]
+    async fn sign_guest_book(
+        &self,
+        Parameters(Guest { name }): Parameters<Guest>,
+    ) -> Result<CallToolResult, ToolError> {
+        if name.trim().is_empty() {
+            // The tool's last word: nothing is wrong with it.
+            return Ok(CallToolResult::error(vec![ContentBlock::text("a guest needs a name")]));
+        }
+        self.get(&format!("/guests/{name}")).await?;
+        Ok(CallToolResult::success(vec![ContentBlock::text(format!(
+            "{name} has signed"
+        ))]))
+    }
+
     /// What the other tools have done.
-    #[sandboxed(timeout_ms = 2_000)]
     #[tool]
     async fn status(&self) -> Result<Json<Status>, ToolError> {
         // A file that does not exist yet counts as empty.

@@ -24,6 +24,7 @@ pub(crate) async fn start() -> std::io::Result<SocketAddr> {
         .route("/visitors/{month}", get(visitors))
         .route("/receipt", get(pending::<String>))
         .route("/bell", get(pending::<String>))
+        .route("/guests/{name}", get(guests))
         .route("/archive/{part}", get(archive));
     tokio::spawn(async { axum::serve(listener, routes).await });
     Ok(address)
@@ -49,6 +50,14 @@ async fn visitors(Path(month): Path<String>) -> String {
         pending::<()>().await;
     }
     json!({ "month": month, "visitors": 1_024 }).to_string()
+}
+
+/// Hangs for Ada.
+async fn guests(Path(name): Path<String>) -> &'static str {
+    if name == "Ada" {
+        pending::<()>().await;
+    }
+    "signed"
 }
 
 /// Works, but slowly.

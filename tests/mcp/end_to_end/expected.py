@@ -15,6 +15,7 @@ DESCRIPTIONS = {
     "read_line": "One line of a note.",
     "ring": "Rings the bell at the door.",
     "send": "Sends a message.",
+    "sign": "Signs the guest book.",
     "status": "What the other tools have done.",
     "visitors": "How many visitors the site had in a month.",
     "weather": "The weather in a city.",
@@ -111,6 +112,16 @@ NOT_RUNG = failure(
 MAY_BE_SENT = failure(
     "`send` timed out after 300 ms. It may have taken effect: check before you call it again.",
     "send",
+    kind="timeout",
+    timeout_ms=300,
+    idempotent=False,
+)
+
+NO_NAME = error("a guest needs a name")
+
+MAY_BE_SIGNED = failure(
+    "`sign` timed out after 300 ms. It may have taken effect: check before you call it again.",
+    "sign",
     kind="timeout",
     timeout_ms=300,
     idempotent=False,

@@ -108,6 +108,16 @@ async def messages_are_sent_once(session):
     checks.equal("and is sent once", (await status(session))["messages_sent"], 1)
 
 
+async def the_last_word_is_the_tools(session):
+    for _ in range(6):
+        answer, _ = await call(session, "sign", name=" ")
+    checks.equal("a result that is marked as an error is the tool's last word", answer, expected.NO_NAME)
+    answer, _ = await call(session, "sign", name="Grace")
+    checks.equal("and after six of these the tool still works", answer, expected.text("Grace has signed"))
+    answer, _ = await call(session, "sign", name="Ada")
+    checks.equal("what the hints say not to run twice is run once, by the client's name", answer, expected.MAY_BE_SIGNED)
+
+
 async def what_returns_nothing_reports(session):
     answer, _ = await call(session, "ring")
     checks.equal("a tool that returns nothing reports a timeout", answer, expected.NOT_RUNG)
@@ -185,6 +195,7 @@ PROMISES = [
     panics_answer,
     a_breaker_opens_and_closes,
     messages_are_sent_once,
+    the_last_word_is_the_tools,
     what_returns_nothing_reports,
     cancellation_stops_the_tool,
     questions_are_withdrawn,

@@ -26,7 +26,7 @@ async function promise(what, check) {
 async function toolsAreListed(client) {
   const { tools } = await client.listTools();
   const names = tools.map((tool) => tool.name).sort();
-  assert.deepEqual(names, ["archive", "delete_archive", "read_line", "ring", "send", "status", "visitors", "weather"]);
+  assert.deepEqual(names, ["archive", "delete_archive", "read_line", "ring", "send", "sign", "status", "visitors", "weather"]);
   const schemas = tools.filter((tool) => tool.outputSchema).map((tool) => tool.name);
   assert.deepEqual(schemas.sort(), ["status", "visitors", "weather"], "tools with an output schema");
 }
