@@ -21,7 +21,7 @@ pub struct Counters {
     pub active: u64,
     /// Attempts that have begun.
     pub attempts: u64,
-    /// Calls that have ended, by [why](crate::Stop); a reason that did not occur is missing.
+    /// Calls that have ended, by [why](crate::observe::Stop); a reason that did not occur is missing.
     pub ends: BTreeMap<&'static str, u64>,
 }
 
