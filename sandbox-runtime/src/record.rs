@@ -11,8 +11,9 @@ use crate::breaker::{BreakerPhase, Transition};
 use crate::failure::Stop;
 use crate::gate;
 use crate::policy::Policy;
+use crate::site::SiteRef;
 
-pub(crate) use counters::Shard;
+use counters::Shard;
 use counters::Shards;
 pub(crate) use story::Failed;
 use story::Story;
@@ -88,6 +89,30 @@ impl Record {
     fn story(&self) -> MutexGuard<'_, Story> {
         // Nothing panics while it is locked.
         self.story.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A step of a call that is counted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Step {
+    /// The call that was expected to succeed at once does not.
+    NotReady,
+    Attempted,
+    Ended(Stop),
+}
+
+/// Counts a step of a call of this function.
+// One function for all tools.
+#[cold]
+pub(crate) fn count(site: Option<SiteRef>, step: Step) {
+    let Some(site) = site else {
+        return;
+    };
+    let shard = site.0.record.shard();
+    match step {
+        Step::NotReady => shard.not_ready(),
+        Step::Attempted => shard.attempted(),
+        Step::Ended(stop) => shard.ended(stop),
     }
 }
 

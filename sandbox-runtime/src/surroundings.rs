@@ -171,7 +171,7 @@ impl Surroundings {
     /// Looks up what surrounds the caller of a tool; `None` if nothing concerns this call. Of a call that began elsewhere, whose
     /// `tool` is not given, nobody becomes an observer.
     #[cold]
-    pub(crate) fn enter(tool: Option<impl FnOnce() -> ObservedTool>) -> Option<Surroundings> {
+    pub(crate) fn enter(tool: Option<ObservedTool>) -> Option<Surroundings> {
         let scope = current();
         let observers = tool.and_then(|tool| CallObservers::of(scope.as_deref(), tool));
         if scope.is_none() && observers.is_none() {

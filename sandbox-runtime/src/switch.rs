@@ -7,8 +7,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::clock::saturating_add;
-use crate::failure::millis;
+use crate::failure::{Detail, Failure, millis};
 use crate::gate;
+use crate::site::SiteRef;
 
 /// The switch of one tool. It is part of the tool's static.
 #[derive(Debug)]
@@ -97,6 +98,25 @@ impl Switch {
         // Nothing panics while it is locked.
         self.off.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Tells whether a call of this function is not to be made.
+// One function for all tools.
+#[cold]
+pub(crate) fn is_off(site: Option<SiteRef>) -> bool {
+    site.is_some_and(|site| site.0.switch.current().is_some())
+}
+
+/// Adds to the failure of a call that was not made why, and for how long.
+#[cold]
+pub(crate) fn tell_why(site: Option<SiteRef>, failure: &mut Failure) {
+    let off = site.and_then(|site| site.0.switch.current());
+    let (reason, left_ms) = match &off {
+        Some(off) => (&*off.reason, off.left_ms()),
+        None => ("it has just been switched on again", Some(0)),
+    };
+    failure.retry_after_ms = left_ms;
+    failure.detail = Some(Box::new(Detail::Reason(reason.into())));
 }
 
 fn count(change: impl FnOnce(usize) -> usize) {

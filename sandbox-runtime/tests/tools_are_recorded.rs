@@ -208,6 +208,7 @@ async fn surrounded(does: &'static [Does]) -> Result<(), Error> {
 /// What surrounds a call changes nothing of what is counted.
 #[tokio::test(start_paused = true)]
 async fn also_within_the_run_of_an_agent() {
+    assert_eq!(counters("surrounded")["calls"], 0, "from now on");
     let run = Budget::new().deadline(Duration::from_millis(150)).retries(1);
     run.scope(async {
         surrounded(&[Does::Succeed]).await.expect("at once");

@@ -30,7 +30,7 @@ mod limit {
     pub(super) const READY_CALL_RECORDED: u64 = 167;
     /// Takes 145. Beside an observer that does not want to know of this tool, and has said so before.
     pub(super) const READY_CALL_OF_NO_INTEREST: u64 = 147;
-    /// Takes 520. One reading of the clock, and an error with the time until the next try; no text is written. Some 30 of them are
+    /// Takes 516. One reading of the clock, and an error with the time until the next try; no text is written. Some 30 of them are
     /// the turn in the cooperative budget, without which a loop over refusals would keep its thread, and some 20 compare what is
     /// left of the last millisecond, without which a cooldown would be shorter than asked.
     pub(super) const REFUSED_CALL: u64 = 520;

@@ -1,7 +1,6 @@
 //! How the attempts of a call are admitted: by what surrounds it, which it finds behind the gate, and by the breaker.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::owed::Owed;
@@ -11,11 +10,11 @@ use crate::breaker::Admission;
 use crate::failure::Stop;
 use crate::gate;
 use crate::observe::ObservedTool;
-use crate::record::Shard;
+use crate::record::{Step, count};
 use crate::registry::ToolHandle;
 use crate::site::SiteRef;
 use crate::surroundings::{self, Concern, Surroundings};
-use crate::switch::Off;
+use crate::switch;
 use crate::tool::Handler;
 use crate::tool::keep::Last;
 
@@ -78,7 +77,7 @@ impl<S: Controls> CallState<S> {
                 return None;
             }
         }
-        if self.switched_off().is_some() {
+        if switch::is_off(self.controls.site()) {
             return None;
         }
         self.admit_recorded()
@@ -103,13 +102,7 @@ impl<S: Controls> CallState<S> {
         if self.attempts == 0 {
             self.as_mut().record_beginning();
         }
-        self.switched_off().is_some()
-    }
-
-    /// Why the tool is switched off, if it is.
-    #[cold]
-    pub(super) fn switched_off(&self) -> Option<Arc<Off>> {
-        self.controls.site()?.0.switch.current()
+        switch::is_off(self.controls.site())
     }
 
     /// Asks the breaker for the first attempt. Further ones have been asked for when their delay was over.
@@ -151,7 +144,7 @@ impl<S: Controls> CallState<S> {
         *this.owed = Some(owed);
         *this.attempts = 1;
         if owed.is_recorded() {
-            self.count(Shard::not_ready);
+            count(self.controls.site(), Step::NotReady);
         }
     }
 
@@ -160,7 +153,7 @@ impl<S: Controls> CallState<S> {
     fn begin_attempt(mut self: Pin<&mut Self>, admission: Admission) {
         self.as_mut().set_admission(Some(admission));
         if self.is_recorded() {
-            self.count(Shard::attempted);
+            count(self.controls.site(), Step::Attempted);
         }
         let this = self.project();
         // Cannot overflow: there are at most `max_attempts`.
@@ -183,7 +176,7 @@ impl<S: Controls> CallState<S> {
         if surroundings_in(this.rare).is_some() {
             return false;
         }
-        let tool = || ObservedTool::new(this.controls.name(), this.controls.site().map(ToolHandle::from));
+        let tool = ObservedTool::new(this.controls.name(), this.controls.site().map(ToolHandle::from));
         // Who observes a call does so from its beginning.
         let begins = *this.attempts == 0;
         let Some(found) = Surroundings::enter(begins.then_some(tool)) else {

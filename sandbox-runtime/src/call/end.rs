@@ -6,6 +6,7 @@ use super::owed::Owed;
 use super::{CallState, Controls, Returned, nested};
 use crate::failure::{Detail, Failure, FailureKind, Refusal, Stop, millis};
 use crate::surroundings::CallEnd;
+use crate::switch;
 use crate::tool::Handler;
 use crate::tool::keep::{Keeps, Last};
 
@@ -149,13 +150,7 @@ impl<S: Controls> CallState<S> {
     #[cold]
     fn complete(self: Pin<&mut Self>, failure: &mut Failure) {
         if failure.kind == FailureKind::Disabled {
-            let off = self.switched_off();
-            let (reason, left_ms) = match &off {
-                Some(off) => (&*off.reason, off.left_ms()),
-                None => ("it has just been switched on again", Some(0)),
-            };
-            failure.retry_after_ms = left_ms;
-            failure.detail = Some(Box::new(Detail::Reason(reason.into())));
+            switch::tell_why(self.controls.site(), failure);
             return;
         }
         // A breaker that was open before would have refused the attempt.

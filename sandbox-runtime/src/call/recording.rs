@@ -2,12 +2,12 @@
 
 use std::pin::Pin;
 
-use super::attempt::guard;
+use super::current::CallId;
 use super::owed::Owed;
 use super::{CallState, Controls};
 use crate::failure::{Failure, FailureKind, Stop};
 use crate::gate;
-use crate::record::{Failed, Record, Shard, is_failure};
+use crate::record::{Failed, Record, Step, count, is_failure};
 use crate::tool::Handler;
 
 impl<S: Controls> CallState<S> {
@@ -46,13 +46,6 @@ impl<S: Controls> CallState<S> {
         }
     }
 
-    #[cold]
-    pub(super) fn count(&self, step: impl FnOnce(&Shard)) {
-        if let Some(site) = self.controls.site() {
-            step(site.0.record.shard());
-        }
-    }
-
     /// Records that the call begins, unless that is recorded.
     pub(super) fn record_beginning(self: Pin<&mut Self>) {
         if let Some(record) = self.record().filter(|_| !self.is_recorded()) {
@@ -66,7 +59,7 @@ impl<S: Controls> CallState<S> {
     #[inline]
     pub(super) fn count_end(&self, owed: Owed, stop: Stop) {
         if owed.is_recorded() {
-            self.count(|shard| shard.ended(stop));
+            count(self.controls.site(), Step::Ended(stop));
         }
     }
 
@@ -80,27 +73,16 @@ impl<S: Controls> CallState<S> {
             return;
         };
         self.count_end(owed, stop);
-        if owed.is_recorded() && is_failure(stop) {
-            let error = match last {
+        if owed.is_recorded()
+            && is_failure(stop)
+            && let Some(record) = self.record()
+        {
+            let last = match last {
                 // Code of the user; what it has to say about a panic of its own, nobody needs.
-                Ok(outcome) => guard(|| self.controls.handler().text(outcome)).unwrap_or_default(),
-                // What a programmer wrote into a panic is for the log, and not for data.
-                Err(failure) if failure.kind == FailureKind::Panicked => Some(format!("`{}` panicked", failure.tool)),
-                Err(failure) => Some(failure.to_string()),
+                Ok(outcome) => Ok((self.text_of(outcome).unwrap_or_default(), self.call_id())),
+                Err(failure) => Err(failure),
             };
-            self.record_failure(stop, error, last.err());
-        }
-    }
-
-    #[cold]
-    fn record_failure(&self, stop: Stop, error: Option<String>, failure: Option<&Failure>) {
-        if let Some(record) = self.record() {
-            record.failed(Failed {
-                stop,
-                error,
-                call_id: failure.map_or_else(|| self.call_id(), |failure| failure.call_id),
-                attempts: self.attempts,
-            });
+            record_failure(record, stop, self.attempts, last);
         }
     }
 
@@ -125,4 +107,24 @@ impl<S: Controls> CallState<S> {
         self.as_mut().release();
         self.end_owing(Stop::Dropped);
     }
+}
+
+/// Records how a call has failed: with an error of the tool's own, of which its text is known if it has one, or with a failure of the
+/// engine.
+#[cold]
+fn record_failure(record: &Record, stop: Stop, attempts: u32, last: Result<(Option<String>, CallId), &Failure>) {
+    let (error, call_id) = match last {
+        Ok(own) => own,
+        // What a programmer wrote into a panic is for the log, and not for data.
+        Err(failure) if failure.kind == FailureKind::Panicked => {
+            (Some(format!("`{}` panicked", failure.tool)), failure.call_id)
+        }
+        Err(failure) => (Some(failure.to_string()), failure.call_id),
+    };
+    record.failed(Failed {
+        stop,
+        error,
+        call_id,
+        attempts,
+    });
 }

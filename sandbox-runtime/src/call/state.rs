@@ -302,13 +302,20 @@ impl<S: Controls> CallState<S> {
     where
         S::Handler: Handler<R>,
     {
-        let handler = self.controls.handler();
         if let Last::Outcome(outcome) = last
-            && let Some(text) = guard(|| handler.text(outcome))?
+            && let Some(text) = self.text_of(outcome)?
         {
             self.project().rare.get_or_insert_default().earlier_error = Some(text.into());
         }
         Ok(())
+    }
+
+    /// What the handler has to say of an outcome: by code of the user, which may panic.
+    pub(super) fn text_of<R>(&self, outcome: &R) -> Result<Option<String>, String>
+    where
+        S::Handler: Handler<R>,
+    {
+        guard(|| self.controls.handler().text(outcome))
     }
 
     /// Reports a retry to the surroundings: its delay begins.

@@ -39,7 +39,7 @@ const BLOCKED: Duration = Duration::from_millis(100);
 
 impl CallObservers {
     /// Those around a call of this tool and those of the process, if one of them wants to know.
-    pub(super) fn of(scope: Option<&Scope>, tool: impl FnOnce() -> ObservedTool) -> Option<CallObservers> {
+    pub(super) fn of(scope: Option<&Scope>, tool: ObservedTool) -> Option<CallObservers> {
         let around = || {
             scope
                 .iter()
@@ -49,7 +49,6 @@ impl CallObservers {
         if !gate::is_open_for(gate::OBSERVERS) && around().next().is_none() {
             return None;
         }
-        let tool = tool();
         let observers = observers_of(&tool, around().cloned());
         if observers.is_empty() {
             return None;
