@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use hyper::body::Bytes;
-use hyper::{Method, Request, Response};
+use hyper::{Method, Response};
 use rmcp::service::RequestContext;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
@@ -15,6 +15,8 @@ use sandbox_runtime::sandboxed;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
+
+use crate::http;
 
 /// What the test sees of the tool.
 #[derive(Default)]
@@ -89,19 +91,7 @@ fn service(seen: &Arc<Seen>, config: StreamableHttpServerConfig) -> Service {
 type Body = http_body_util::combinators::BoxBody<Bytes, std::convert::Infallible>;
 
 async fn send(service: &Service, method: Method, session: Option<&str>, message: Value) -> Response<Body> {
-    let mut request = Request::builder()
-        .method(method)
-        .uri("/")
-        .header("host", "localhost")
-        .header("content-type", "application/json")
-        .header("accept", "application/json, text/event-stream");
-    if let Some(session) = session {
-        request = request
-            .header("mcp-session-id", session)
-            .header("mcp-protocol-version", "2025-06-18");
-    }
-    let request = request.body(Full::new(Bytes::from(message.to_string()))).unwrap();
-    service.handle(request).await
+    service.handle(http::request(method, session, message)).await
 }
 
 fn call() -> Value {

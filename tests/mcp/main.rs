@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod handler_methods;
+mod http;
 #[macro_use]
 mod support;
 

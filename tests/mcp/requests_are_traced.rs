@@ -3,11 +3,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod http;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use http_body_util::{BodyExt, Full};
-use hyper::{Request, body::Bytes};
+use http_body_util::BodyExt;
+use hyper::Method;
 use opentelemetry::context::FutureExt;
 use opentelemetry::global;
 use opentelemetry::trace::{
@@ -215,20 +217,9 @@ async fn over_http_with_its_session() {
 async fn post<M: SessionManager>(
     service: &StreamableHttpService<Sandboxed<OverHttp>, M>,
     session: Option<&str>,
-    mut message: Value,
+    message: Value,
 ) -> Option<String> {
-    message["jsonrpc"] = "2.0".into();
-    let mut request = Request::post("/")
-        .header("host", "localhost")
-        .header("content-type", "application/json")
-        .header("accept", "application/json, text/event-stream");
-    if let Some(session) = session {
-        request = request
-            .header("mcp-session-id", session)
-            .header("mcp-protocol-version", "2025-06-18");
-    }
-    let request = request.body(Full::new(Bytes::from(message.to_string()))).unwrap();
-    let answer = service.handle(request).await;
+    let answer = service.handle(http::request(Method::POST, session, message)).await;
     let session = answer.headers().get("mcp-session-id").cloned();
     answer.into_body().collect().await.unwrap();
     session.map(|session| session.to_str().unwrap().to_owned())

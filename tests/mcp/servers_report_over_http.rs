@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use http_body_util::{BodyExt, Full};
-use hyper::{Request, body::Bytes};
+use http_body_util::BodyExt;
+use hyper::Method;
 use rmcp::model::{NumberOrString, ProgressNotificationParam, ProgressToken};
 use rmcp::service::Peer;
 use rmcp::transport::streamable_http_server::session::SessionManager;
@@ -14,6 +14,8 @@ use rmcp::{RoleServer, tool, tool_router};
 use sandbox_runtime::mcp::{Sandboxed, SandboxedSessions};
 use sandbox_runtime::sandboxed;
 use serde_json::{Value, json};
+
+use crate::http;
 
 struct Server;
 
@@ -34,13 +36,8 @@ async fn what_a_tool_could_not() {
     let sessions = Arc::new(LocalSessionManager::default());
     let service = StreamableHttpService::new(|| Ok(Sandboxed::new(Server)), sessions, config);
 
-    let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "nothing" } });
-    let request = Request::post("/")
-        .header("host", "localhost")
-        .header("content-type", "application/json")
-        .header("accept", "application/json, text/event-stream")
-        .body(Full::new(Bytes::from(call.to_string())))
-        .unwrap();
+    let call = json!({ "id": 1, "method": "tools/call", "params": { "name": "nothing" } });
+    let request = http::request(Method::POST, None, call);
     let answer = service.handle(request).await.into_body().collect().await.unwrap();
     let answer: Value = serde_json::from_slice(&answer.to_bytes()).unwrap();
 
@@ -75,20 +72,9 @@ impl Counting {
 async fn post<M: SessionManager>(
     service: &StreamableHttpService<Sandboxed<Counting>, M>,
     session: Option<&str>,
-    mut message: Value,
+    message: Value,
 ) -> (Option<String>, String) {
-    message["jsonrpc"] = "2.0".into();
-    let mut request = Request::post("/")
-        .header("host", "localhost")
-        .header("content-type", "application/json")
-        .header("accept", "application/json, text/event-stream");
-    if let Some(session) = session {
-        request = request
-            .header("mcp-session-id", session)
-            .header("mcp-protocol-version", "2025-06-18");
-    }
-    let request = request.body(Full::new(Bytes::from(message.to_string()))).unwrap();
-    let answer = service.handle(request).await;
+    let answer = service.handle(http::request(Method::POST, session, message)).await;
     let session = answer.headers().get("mcp-session-id");
     let session = session.map(|session| session.to_str().unwrap().to_owned());
     let body = answer.into_body().collect().await.unwrap().to_bytes();
