@@ -91,6 +91,11 @@ hangs! {
     with_timeout: (timeout_ms = 200, max_retries = 0);
     with_deadline: (timeout_ms = 200, backoff_base_ms = 50, deadline_ms = 300);
     not_idempotent: (timeout_ms = 200, idempotent = false);
+    one_at_a_time: (timeout_ms = 200, max_retries = 0, max_concurrent = 1);
+    not_queued: (timeout_ms = 200, max_retries = 0, max_concurrent = 1, queue_ms = 0);
+    three_a_minute: (timeout_ms = 200, max_retries = 0, queue_ms = 120_000, rate(calls = 3, per_ms = 60_000), breaker = off);
+    three_in_eleven_seconds: (timeout_ms = 200, max_retries = 0, queue_ms = 120_000, rate(calls = 3, per_ms = 11_000), breaker = off);
+    three_in_ten_seconds: (timeout_ms = 200, max_retries = 0, queue_ms = 120_000, rate(calls = 3, per_ms = 10_000), breaker = off);
     named: (timeout_ms = 200, max_retries = 0, name = "paged search");
 }
 
@@ -166,6 +171,49 @@ async fn jitter_spreads_a_delay() {
 #[tokio::test(start_paused = true)]
 async fn idempotent_decides_whether_a_timeout_is_retried() {
     assert_eq!(millis(not_idempotent()).await, 200, "it has been run again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn max_concurrent_lets_so_many_calls_be_made_at_a_time() {
+    assert_eq!(
+        millis(async { tokio::join!(one_at_a_time(), one_at_a_time()) }).await,
+        400
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn queue_ms_limits_the_wait_for_a_place() {
+    assert_eq!(millis(async { tokio::join!(not_queued(), not_queued()) }).await, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rate_limits_how_often_attempts_begin() {
+    let four = async {
+        for _ in 0..4 {
+            let _ = three_a_minute().await;
+        }
+    };
+    assert_eq!(millis(four).await, 60_200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_is_how_many_attempts_begin_in_a_length_of_time() {
+    let three = async {
+        for _ in 0..3 {
+            let _ = three_in_ten_seconds().await;
+        }
+    };
+    assert_eq!(millis(three).await, 600);
+}
+
+#[tokio::test(start_paused = true)]
+async fn per_ms_is_the_length_of_time_in_which_so_many_attempts_begin() {
+    let four = async {
+        for _ in 0..4 {
+            let _ = three_in_eleven_seconds().await;
+        }
+    };
+    assert_eq!(millis(four).await, 11_200);
 }
 
 #[tokio::test(start_paused = true)]

@@ -37,7 +37,7 @@ pub(crate) struct Args {
 struct Setting {
     key: Key,
     ident: Ident,
-    /// `None` for `breaker(..)`, whose arguments are settings of their own.
+    /// `None` for `breaker(..)` and `rate(..)`, whose arguments are settings of their own.
     value: Option<Expr>,
 }
 
@@ -186,11 +186,11 @@ impl Args {
             let message = format!("{} is given twice; keep one of them", spec.key);
             return Err(syn::Error::new(given.span(), message));
         }
-        let value = match spec.kind {
-            ValueKind::Breaker if input.peek(token::Paren) => {
+        let value = match spec.kind.section() {
+            Some(inner) if input.peek(token::Paren) => {
                 let content;
                 syn::parenthesized!(content in input);
-                self.parse_section(&content, Section::Breaker, errors);
+                self.parse_section(&content, inner, errors);
                 None
             }
             _ => Some(parse_value(spec, &given, input)?),
@@ -268,6 +268,8 @@ impl Args {
         for (one, needed, example) in [
             (Key::Window, Key::FailureRate, "failure_rate = 0.5"),
             (Key::FailureRate, Key::Window, "window = 20"),
+            (Key::Calls, Key::PerMs, "per_ms = 1_000"),
+            (Key::PerMs, Key::Calls, "calls = 10"),
         ] {
             if let (Some(setting), None) = (self.setting(one), self.setting(needed)) {
                 let message = format!("{one} has no effect without {needed}; add `{example}`");

@@ -6,6 +6,7 @@ mod machine;
 #[cfg(test)]
 mod model_tests;
 mod packed;
+mod permit;
 mod probe_scope;
 mod settings;
 mod state;
@@ -13,12 +14,14 @@ mod transition;
 mod window;
 
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use machine::Machine;
 use packed::State;
 use settings::{Settings, TripRule};
 
+pub use permit::Permit;
 pub use settings::Counting;
 pub use state::BreakerState;
 pub(crate) use transition::Fault;
@@ -31,6 +34,7 @@ pub(crate) use probe_scope::ProbeScope;
 
 use crate::clock::{self, Tick};
 use crate::failure::{Refusal, SandboxError};
+use crate::limits::Limits;
 use crate::{gate, observe};
 
 /// A circuit breaker: opens after failures, refuses attempts for a cooldown, then lets probes decide.
@@ -65,8 +69,12 @@ use crate::{gate, observe};
 /// static WEATHER: CircuitBreaker = CircuitBreaker::new(5).cooldown(Duration::from_secs(10));
 /// assert!(!WEATHER.is_open());
 /// ```
+// In this order: the words of the machine are those that calls read and write.
+#[repr(C)]
 pub struct CircuitBreaker {
     machine: Machine,
+    /// Of the calls that it admits: made when they are first needed.
+    limits: OnceLock<Arc<Limits>>,
 }
 
 impl CircuitBreaker {
@@ -137,6 +145,7 @@ impl CircuitBreaker {
                 probes: 1,
                 counting: Counting::Calls,
             }),
+            limits: OnceLock::new(),
         }
     }
 
@@ -196,10 +205,31 @@ impl CircuitBreaker {
         self.with(settings)
     }
 
-    const fn with(self, settings: Settings) -> Self {
-        CircuitBreaker {
-            machine: self.machine.with(settings),
-        }
+    const fn with(mut self, settings: Settings) -> Self {
+        self.machine.set(settings);
+        self
+    }
+
+    /// The limits of the calls that it admits.
+    pub(crate) fn limits(&self) -> &Arc<Limits> {
+        self.limits.get_or_init(|| Arc::new(Limits::new()))
+    }
+
+    /// Admits no attempt for so long, because the dependency has asked for that.
+    #[cold]
+    pub(crate) fn hold(&self, lasts: Duration) {
+        self.limits().hold(lasts);
+    }
+
+    /// How much longer the dependency is to be left alone, because it has asked for that.
+    pub(crate) fn held_for(&self) -> Option<Duration> {
+        self.limits.get()?.held_for()
+    }
+
+    /// Tells whether that may be so: it may be over.
+    #[inline]
+    pub(crate) fn is_held(&self) -> bool {
+        self.limits.get().is_some_and(|limits| limits.is_held())
     }
 
     /// Admits one attempt. The returned permit takes its result.
@@ -224,10 +254,7 @@ impl CircuitBreaker {
     pub fn admit(&self) -> Result<Permit<'_>, SandboxError> {
         // The time limit of an attempt by hand is unknown.
         match self.request(Duration::ZERO) {
-            Ok(admission) => Ok(Permit {
-                breaker: self,
-                pending: Some(admission),
-            }),
+            Ok(admission) => Ok(Permit::new(self, admission)),
             Err(refusal) => Err(refusal.into()),
         }
     }
@@ -362,8 +389,11 @@ impl CircuitBreaker {
     }
 
     /// Closes the breaker from any state and clears its counts. The results of attempts under way no longer count. A
-    /// breaker with a threshold of 0 stays open.
+    /// breaker with a threshold of 0 stays open. A dependency that has asked to be left alone is called again.
     pub fn reset(&self) {
+        if let Some(limits) = self.limits.get() {
+            limits.let_go();
+        }
         self.on_transition(self.machine.reset(), None);
     }
 
@@ -385,56 +415,6 @@ impl fmt::Debug for CircuitBreaker {
             .field("state", &self.state())
             .field("failure_count", &self.failure_count())
             .field("threshold", &self.threshold())
-            .finish_non_exhaustive()
-    }
-}
-
-/// The right to make one attempt, returned by [`CircuitBreaker::admit`].
-///
-/// Takes the attempt's result once. A permit that is dropped counts for nothing and frees its probe slot at once: the
-/// caller went away, or the attempt has not shown whether the dependency works.
-#[must_use = "a permit that is dropped counts for nothing"]
-pub struct Permit<'a> {
-    breaker: &'a CircuitBreaker,
-    pending: Option<Admission>,
-}
-
-impl Permit<'_> {
-    /// Records that the attempt succeeded.
-    #[inline]
-    pub fn success(mut self) {
-        if let Some(admission) = self.pending.take() {
-            self.breaker.succeed(admission);
-        }
-    }
-
-    /// Records that the attempt failed.
-    pub fn failure(mut self) {
-        if let Some(admission) = self.pending.take() {
-            self.breaker.fail(admission, Fault::Error);
-        }
-    }
-
-    /// Returns whether the attempt is a probe: the breaker was half-open, and the attempt decides whether it closes.
-    #[must_use]
-    pub fn is_probe(&self) -> bool {
-        self.pending.is_some_and(Admission::is_probe)
-    }
-}
-
-impl Drop for Permit<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        if let Some(admission) = self.pending.take() {
-            self.breaker.release(admission);
-        }
-    }
-}
-
-impl fmt::Debug for Permit<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Permit")
-            .field("probe", &self.is_probe())
             .finish_non_exhaustive()
     }
 }

@@ -15,7 +15,7 @@ use crate::call::current::CallId;
 #[cfg(feature = "rmcp")]
 pub(crate) use model_text::HumanMillis;
 pub use refusal::Refusal;
-use sandbox_error::SwitchedOff;
+use sandbox_error::{Overload, SwitchedOff, Throttle};
 pub use sandbox_error::{SandboxError, SandboxResult};
 pub(crate) use stop::{AttemptEnd, Decision};
 pub use stop::{DelaySource, Stop};
@@ -47,7 +47,8 @@ pub struct Failure {
     /// [budget](crate::Budget).
     pub deadline_ms: Option<u64>,
     /// When to come back, in milliseconds: after a refusal, and after a failure that has opened the breaker. It is the rest of
-    /// the cooldown; beside a probe at most a second. `None` if the breaker does not refuse, or does so until it is reset.
+    /// the cooldown; beside a probe, or beside as many calls as may be made at a time, at most a second. `None` if nothing refuses,
+    /// or until somebody changes that.
     pub retry_after_ms: Option<u64>,
     /// Whether an attempt was begun whose effect is unknown: the tool may have done what it was asked to.
     pub may_have_executed: bool,
@@ -111,6 +112,19 @@ pub enum FailureKind {
     },
     /// An operator has switched the tool off: see [`Failure::reason`].
     Disabled,
+    /// As many calls are made as may be [at a time](crate::Policy::max_concurrent), and the call was not to wait, or no longer.
+    #[non_exhaustive]
+    Overloaded {
+        /// How many calls may be made at a time.
+        max_concurrent: u32,
+    },
+    /// The [rate](crate::Policy::rate), or a dependency that has asked to wait, allows no attempt for longer than the call was to
+    /// wait.
+    #[non_exhaustive]
+    RateLimited {
+        /// Whether the dependency has asked for that, as HTTP's `Retry-After` does.
+        by_dependency: bool,
+    },
     /// The call's deadline cut an attempt short, or its run was over before it began.
     DeadlineExceeded,
     /// The tool panicked.
@@ -127,6 +141,8 @@ impl FailureKind {
             FailureKind::Timeout => "timeout",
             FailureKind::CircuitBreakerOpen { .. } => "circuit_breaker_open",
             FailureKind::Disabled => "disabled",
+            FailureKind::Overloaded { .. } => "overloaded",
+            FailureKind::RateLimited { .. } => "rate_limited",
             FailureKind::DeadlineExceeded => "deadline_exceeded",
             FailureKind::Panicked => "panicked",
             FailureKind::Cancelled => "cancelled",
@@ -198,6 +214,20 @@ impl fmt::Display for Failure {
                 write!(f, "`{tool}` was not called{again}: its circuit breaker is {refusal}")
             }
             FailureKind::Disabled => write!(f, "`{tool}` was not called: it is {}", self.switched_off()),
+            FailureKind::Overloaded { max_concurrent } => {
+                write!(
+                    f,
+                    "`{tool}` was not called: {}",
+                    Overload(max_concurrent, self.retry_after_ms)
+                )
+            }
+            FailureKind::RateLimited { by_dependency } => {
+                write!(
+                    f,
+                    "`{tool}` was not called: {}",
+                    Throttle(by_dependency, self.retry_after_ms)
+                )
+            }
             FailureKind::DeadlineExceeded if *attempts == 0 => write!(f, "`{tool}` was not called: no time was left"),
             FailureKind::DeadlineExceeded => {
                 let deadline_ms = self.deadline_ms.unwrap_or_default();

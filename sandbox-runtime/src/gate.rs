@@ -4,6 +4,7 @@
 //! through [`Surroundings`](crate::surroundings::Surroundings), which a call makes for itself.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// One bit for each kind of attachment that exists somewhere in the process.
 static OPEN: AtomicU32 = AtomicU32::new(0);
@@ -20,6 +21,9 @@ pub(crate) const RECORDS: u32 = 4;
 
 /// Tools that are switched off: set while there is one.
 pub(crate) const SWITCHES: u32 = 8;
+
+/// Dependencies that have asked to be left alone: set while there is one.
+pub(crate) const HOLDS: u32 = 16;
 
 /// Tells whether a call has to look for surroundings.
 #[inline]
@@ -38,6 +42,20 @@ pub(crate) fn open(kind: u32) {
 /// Closes the gate for a kind of which nothing is left.
 pub(crate) fn close(kind: u32) {
     OPEN.fetch_and(!kind, Ordering::Relaxed);
+}
+
+/// How many things there are of the kinds that come and go.
+static NUMBERS: Mutex<[usize; 2]> = Mutex::new([0; 2]);
+
+/// Changes how many things there are of a kind that comes and goes, and opens or closes the gate for it.
+pub(crate) fn count(kind: u32, change: impl FnOnce(usize) -> usize) {
+    let mut numbers = NUMBERS.lock().unwrap_or_else(PoisonError::into_inner);
+    let number = &mut numbers[usize::from(kind == HOLDS)];
+    *number = change(*number);
+    match *number {
+        0 => close(kind),
+        _ => open(kind),
+    }
 }
 
 /// All kinds of which something exists.

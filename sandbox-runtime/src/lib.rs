@@ -58,6 +58,7 @@ mod config;
 mod execute;
 mod failure;
 mod gate;
+mod limits;
 #[cfg(feature = "rmcp")]
 pub mod mcp;
 pub mod observe;

@@ -160,6 +160,15 @@ pub enum Happened<'a> {
         /// How long it took.
         elapsed: Duration,
     },
+    /// The next attempt, maybe the first, is held back: by as many calls as may be made at a time, by the rate, or because the
+    /// dependency has asked to wait.
+    CallQueued,
+    /// It is held back no longer: it begins, or the call ends.
+    #[non_exhaustive]
+    CallUnqueued {
+        /// How long it was held back.
+        waited: Duration,
+    },
     /// Another attempt follows, after a delay that begins now.
     #[non_exhaustive]
     RetryScheduled {
@@ -268,7 +277,7 @@ impl AttemptOutcome {
 }
 
 /// `error.type` of OpenTelemetry for a call that ended like this: `timeout`, `deadline_exceeded`, `circuit_breaker_open`, `disabled`,
-/// `cancelled`, `panic` or `tool_error`; `None` if it succeeded. Never the text of an error.
+/// `overloaded`, `rate_limited`, `cancelled`, `panic` or `tool_error`; `None` if it succeeded. Never the text of an error.
 #[must_use]
 pub const fn error_type(stop: Stop, failure: Option<&Failure>) -> Option<&'static str> {
     if let Some(failure) = failure {
@@ -276,6 +285,8 @@ pub const fn error_type(stop: Stop, failure: Option<&Failure>) -> Option<&'stati
             FailureKind::Timeout => "timeout",
             FailureKind::CircuitBreakerOpen { .. } => "circuit_breaker_open",
             FailureKind::Disabled => "disabled",
+            FailureKind::Overloaded { .. } => "overloaded",
+            FailureKind::RateLimited { .. } => "rate_limited",
             FailureKind::DeadlineExceeded => "deadline_exceeded",
             FailureKind::Panicked => "panic",
             FailureKind::Cancelled => "cancelled",

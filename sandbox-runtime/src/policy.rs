@@ -1,16 +1,17 @@
 //! [`Policy`]: every setting of the engine, and the rules that they obey together.
 
 mod data;
+mod error;
 mod nearest;
 
-use std::error::Error;
-use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::SandboxConfig;
-use crate::rules::{BACKOFF_BASE_OVER_MAX, DEADLINE_MS, DEADLINE_WITHIN_TIMEOUT, Message, TIMEOUT_MS};
+use crate::rules::{BACKOFF_BASE_OVER_MAX, DEADLINE_WITHIN_TIMEOUT};
+
+pub use error::PolicyError;
 
 /// How a tool is run, in full. Built by `const fn`s, so that a policy can be a constant.
 ///
@@ -56,6 +57,9 @@ use crate::rules::{BACKOFF_BASE_OVER_MAX, DEADLINE_MS, DEADLINE_WITHIN_TIMEOUT, 
 /// deadline_ms = 60_000      # default: no limit
 /// jitter = "full"           # or "none", the default, or "equal"
 /// idempotent = true
+/// max_concurrent = 8        # default: no limit
+/// queue_ms = 1_000          # default: the timeout
+/// rate = { calls = 10, per_ms = 1_000 } # default: no limit
 /// jitter_seed = 7           # for tests; not an argument of the attribute
 /// ```
 ///
@@ -73,6 +77,16 @@ pub struct Policy {
     pub(crate) jitter_seed: Option<u64>,
     pub(crate) deadline: Option<Duration>,
     pub(crate) idempotent: bool,
+    pub(crate) max_concurrent: Option<u32>,
+    pub(crate) queue: Option<Duration>,
+    pub(crate) rate: Option<Rate>,
+}
+
+/// So many attempts in any length of time that is as long as this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rate {
+    pub(crate) calls: u32,
+    pub(crate) per: Duration,
 }
 
 /// How a delay is spread, so that callers that failed together do not retry together.
@@ -95,7 +109,8 @@ impl Policy {
     /// A [`timeout`](Policy::timeout) that never ends an attempt.
     pub(crate) const NO_TIMEOUT: Duration = Duration::MAX;
 
-    /// The defaults: 30 s for an attempt, two retries, 500 ms before the first, no jitter, no deadline, idempotent.
+    /// The defaults: 30 s for an attempt, two retries, 500 ms before the first, no jitter, no deadline, idempotent, no limit to
+    /// how many calls are made.
     #[must_use]
     pub const fn new() -> Self {
         Policy {
@@ -107,6 +122,9 @@ impl Policy {
             jitter_seed: None,
             deadline: None,
             idempotent: true,
+            max_concurrent: None,
+            queue: None,
+            rate: None,
         }
     }
 
@@ -183,6 +201,54 @@ impl Policy {
         self
     }
 
+    /// Sets how many calls are made at a time. Default: no limit.
+    ///
+    /// Further ones queue in the order in which they came, for [`queue`](Policy::queue) at most: outside of the time limit and
+    /// inside the [`deadline`](Policy::deadline). One that is not made because of that ends with
+    /// [`SandboxError::Overloaded`](crate::SandboxError::Overloaded), and leaves no mark on the breaker. A call keeps its place
+    /// with all its attempts and delays, until it ends, also by a drop or a panic. What its tool calls with the same limit shares
+    /// the place.
+    ///
+    /// Calls that share the limit are those of one annotated function; of tools made by hand, those with one breaker. While calls
+    /// of these differ in the number, that of the latest holds.
+    #[must_use]
+    pub const fn max_concurrent(mut self, calls: u32) -> Self {
+        self.max_concurrent = Some(calls);
+        self
+    }
+
+    /// Sets the longest that a call may wait where it is held back: for its place among the calls that are made
+    /// [at a time](Policy::max_concurrent), by the [rate](Policy::rate), or because the dependency has asked to wait
+    /// ([`Verdict::Retry`](crate::Verdict::Retry)). Default: the [`timeout`](Policy::timeout). With zero it does not wait.
+    #[must_use]
+    pub const fn queue(mut self, longest: Duration) -> Self {
+        self.queue = Some(longest);
+        self
+    }
+
+    /// Sets how many attempts, retries included, begin in any length of time that is as long as `per`. Default: no limit.
+    ///
+    /// Further ones wait in the order in which they came, as with [`max_concurrent`](Policy::max_concurrent). A call that is not
+    /// made because of that ends with [`SandboxError::RateLimited`](crate::SandboxError::RateLimited).
+    ///
+    /// Of a number above 1,024, attempts that begin within a 1,024th of `per` are counted as one moment, the latest of them.
+    #[must_use]
+    pub const fn rate(mut self, calls: u32, per: Duration) -> Self {
+        self.rate = Some(Rate { calls, per });
+        self
+    }
+
+    /// Tells whether there is a limit to how many calls are made.
+    #[inline]
+    pub(crate) const fn is_limited(&self) -> bool {
+        self.max_concurrent.is_some() || self.rate.is_some()
+    }
+
+    /// The longest that a call waits where it is held back.
+    pub(crate) fn longest_queue(&self) -> Duration {
+        self.queue.unwrap_or(self.timeout)
+    }
+
     /// Checks that the settings make sense. The attribute checks at compile time, and deserializing checks, too; a policy that is
     /// built at run time is checked here. A call with a policy that was never checked does not panic; it only follows the
     /// numbers.
@@ -191,19 +257,50 @@ impl Policy {
     ///
     /// The first rule that is broken.
     pub const fn validate(&self) -> Result<(), PolicyError> {
-        match self.broken_rules() {
-            [Some(error), ..] | [None, Some(error), _] | [None, None, Some(error)] => Err(error),
-            [None, None, None] => Ok(()),
+        let broken = self.broken_rules();
+        let mut index = 0;
+        while index < broken.len() {
+            if let Some(error) = broken[index] {
+                return Err(error);
+            }
+            index += 1;
         }
+        Ok(())
     }
 
-    /// Every rule that is broken: about the timeout, the backoff and the deadline.
-    const fn broken_rules(&self) -> [Option<PolicyError>; 3] {
+    /// Every rule that is broken: about the timeout, the backoff, the deadline and the limits.
+    pub(crate) const fn broken_rules(&self) -> [Option<PolicyError>; 6] {
         [
             self.broken_rule_of_timeout(),
             self.broken_rule_of_backoff(),
             self.broken_rule_of_deadline(),
+            self.broken_rule_of_concurrency(),
+            self.broken_rule_of_calls(),
+            self.broken_rule_of_period(),
         ]
+    }
+
+    const fn broken_rule_of_concurrency(&self) -> Option<PolicyError> {
+        match self.max_concurrent {
+            Some(0) => Some(PolicyError::ZeroConcurrency),
+            _ => None,
+        }
+    }
+
+    const fn broken_rule_of_calls(&self) -> Option<PolicyError> {
+        match self.rate {
+            Some(Rate { calls: 0, .. }) => Some(PolicyError::ZeroCalls),
+            _ => None,
+        }
+    }
+
+    const fn broken_rule_of_period(&self) -> Option<PolicyError> {
+        match self.rate {
+            Some(Rate {
+                per: Duration::ZERO, ..
+            }) => Some(PolicyError::ZeroPeriod),
+            _ => None,
+        }
     }
 
     const fn broken_rule_of_timeout(&self) -> Option<PolicyError> {
@@ -262,67 +359,6 @@ impl From<&Policy> for Policy {
         *policy
     }
 }
-
-/// A rule that a [`Policy`] breaks. Its message names the settings as the attribute does, with times in milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PolicyError {
-    /// Every attempt would time out.
-    ZeroTimeout,
-    /// Every call would be out of time.
-    ZeroDeadline,
-    /// The first delay would already be cut to the maximum.
-    BackoffBaseOverMax {
-        /// [`Policy::backoff_base`].
-        base: Duration,
-        /// [`Policy::backoff_max`].
-        max: Duration,
-    },
-    /// No attempt could use its whole time limit.
-    DeadlineWithinTimeout {
-        /// [`Policy::deadline`].
-        deadline: Duration,
-        /// [`Policy::timeout`].
-        timeout: Duration,
-    },
-}
-
-impl PolicyError {
-    /// The key of the attribute whose value is at fault.
-    pub(crate) const fn key(&self) -> &'static str {
-        match self {
-            PolicyError::ZeroTimeout => TIMEOUT_MS.key,
-            PolicyError::ZeroDeadline => DEADLINE_MS.key,
-            PolicyError::BackoffBaseOverMax { .. } => BACKOFF_BASE_OVER_MAX.key,
-            PolicyError::DeadlineWithinTimeout { .. } => DEADLINE_WITHIN_TIMEOUT.key,
-        }
-    }
-
-    /// The message, for constants too. A default is marked as one if nobody need have written it.
-    pub(crate) const fn message(&self, marks_default: bool) -> Message {
-        const DEFAULT: Policy = Policy::new();
-        match *self {
-            PolicyError::ZeroTimeout => TIMEOUT_MS.message(0),
-            PolicyError::ZeroDeadline => DEADLINE_MS.message(0),
-            PolicyError::BackoffBaseOverMax { base, max } => {
-                let base = Message::millis_or_default(base, DEFAULT.backoff_base, marks_default);
-                BACKOFF_BASE_OVER_MAX.message(Message::millis(max), base)
-            }
-            PolicyError::DeadlineWithinTimeout { deadline, timeout } => {
-                let timeout = Message::millis_or_default(timeout, DEFAULT.timeout, marks_default);
-                DEADLINE_WITHIN_TIMEOUT.message(Message::millis(deadline), timeout)
-            }
-        }
-    }
-}
-
-impl fmt::Display for PolicyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.message(true).as_str())
-    }
-}
-
-impl Error for PolicyError {}
 
 #[cfg(test)]
 mod tests {

@@ -121,6 +121,13 @@ pub(crate) fn count(site: Option<SiteRef>, step: Step) {
 pub(crate) const fn is_failure(stop: Stop) -> bool {
     !matches!(
         stop,
-        Stop::Succeeded | Stop::Ignored | Stop::Refused | Stop::Disabled | Stop::Cancelled | Stop::Dropped
+        Stop::Succeeded
+            | Stop::Ignored
+            | Stop::Refused
+            | Stop::Disabled
+            | Stop::Overloaded
+            | Stop::RateLimited
+            | Stop::Cancelled
+            | Stop::Dropped
     )
 }

@@ -96,6 +96,8 @@ impl From<Failure> for ToolExecutionError {
             FailureKind::DeadlineExceeded => (ToolErrorKind::Timeout, failure.idempotent && failure.attempts > 0),
             // A retry helps only after the cooldown, which is longer than a loop of retries waits.
             FailureKind::CircuitBreakerOpen { .. } | FailureKind::Disabled => (ToolErrorKind::Provider, false),
+            FailureKind::RateLimited { .. } => (ToolErrorKind::RateLimited, false),
+            FailureKind::Overloaded { .. } => (ToolErrorKind::Provider, true),
             FailureKind::Panicked => (ToolErrorKind::Other, false),
             FailureKind::Cancelled => (ToolErrorKind::Cancelled, false),
         };

@@ -4,6 +4,7 @@
 //! to it; which attachments there are, and what they do with that, it does not know. An attachment is a file in this folder, or
 //! beside what it serves, that implements [`Attachment`].
 
+mod attachment;
 pub(crate) mod budget;
 mod observers;
 pub(crate) mod report;
@@ -12,135 +13,33 @@ mod scope;
 mod tests;
 
 use std::fmt::{self, Debug};
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::breaker::CircuitBreaker;
 use crate::call::current::CallId;
-use crate::failure::{AttemptEnd, Decision, DelaySource, Failure, Refusal, Stop};
+use crate::failure::{AttemptEnd, Decision, Failure, Stop};
 use crate::gate;
-use crate::observe::{self, ObservedTool, Observer, ServedRequest};
+use crate::limits::{CallLimits, Held};
+use crate::observe::{self, ObservedTool, Observer};
+use crate::policy::Policy;
 use crate::site::SiteRef;
 use crate::verdict::Verdict;
 
+pub(crate) use attachment::{Attachment, CallEnd, Cancelled, Retry};
 use observers::CallObservers;
 pub(crate) use scope::{InScope, Scope, attach, current, inherit};
 
-/// Something that surrounds calls and takes part in them. Every method has a default: an attachment implements those that
-/// concern it. None of them may block, and none is called while a lock of the engine is held.
-pub(crate) trait Attachment: Debug + Send + Sync {
-    /// When all calls inside are over. It may be moved to a later time.
-    fn ends(&self) -> Option<Instant> {
-        None
-    }
-
-    /// Resolves when all calls inside are cancelled; `None` if that never happens.
-    fn cancelled(&self) -> Option<Cancelled> {
-        None
-    }
-
-    /// Decides whether an attempt may be made, counted from 1, and when. A reason why not ends the call.
-    fn poll_admission(&self, _attempt: u32, _cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
-        Poll::Ready(Ok(()))
-    }
-
-    /// An attempt begins.
-    fn attempt_began(&self, _attempt: u32) {}
-
-    /// The call is about to be polled, and with it its tool.
-    fn poll_began(&self) {}
-
-    /// The poll is over, and the call has not ended in it.
-    fn poll_ended(&self) {}
-
-    /// An observer of the calls inside.
-    fn observer(&self) -> Option<&Arc<dyn Observer>> {
-        None
-    }
-
-    /// The request of a client that a call of this function answers, for its span: once, because there is one such call.
-    fn claim_request(&self, _function: &str, _is_served: bool) -> Option<ServedRequest> {
-        None
-    }
-
-    /// Tells whether an error that the tool returns in this poll is the doing of whoever called it.
-    fn is_to_blame(&self) -> bool {
-        false
-    }
-
-    /// The attempt has ended; without an end if its call was cancelled or dropped.
-    fn attempt_ended(&self, _attempt: u32, _end: Option<AttemptEnd>) {}
-
-    /// Takes a retry from what the attachment allows; `false` if nothing is left.
-    fn take_retry(&self) -> bool {
-        true
-    }
-
-    /// Takes back a retry that was granted and not made.
-    fn return_retry(&self) {}
-
-    /// A retry has been granted by everything around the call, and its delay begins.
-    fn retry_scheduled(&self, _retry: &Retry<'_>) {}
-
-    /// A call has ended. `is_reported` tells whether an attachment closer to the call has reported that to its caller;
-    /// returns the same for those further out.
-    fn call_ended(&self, _end: &CallEnd<'_>, is_reported: bool) -> bool {
-        is_reported
-    }
-
-    /// Keeps a failure that the return type of its tool cannot hold; gives it back if the attachment has no use for it.
-    #[cfg(feature = "rmcp")]
-    fn keep_unreturnable(&self, failure: Failure) -> Result<(), Failure> {
-        Err(failure)
-    }
-
-    /// The arguments of the request that a client has made, for the tool of that name: once, because they are those of one call.
-    #[cfg(feature = "rmcp")]
-    fn claim_arguments(&self, _tool: &str) -> Option<Arc<rmcp::model::JsonObject>> {
-        None
-    }
-}
-
-/// Resolves when a call is cancelled. `Sync`, because calls are.
-pub(crate) type Cancelled = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
-
-/// A retry whose delay begins.
-#[derive(Debug)]
-#[cfg_attr(
-    not(feature = "rmcp"),
-    expect(dead_code, reason = "only a server tells its client of retries")
-)]
-pub(crate) struct Retry<'a> {
-    pub(crate) tool: &'static str,
-    pub(crate) site: Option<SiteRef>,
-    /// The attempt that has ended, counted from 1.
-    pub(crate) attempt: u32,
-    pub(crate) max_attempts: u32,
-    /// How it ended.
-    pub(crate) end: AttemptEnd,
-    /// What it returned, as far as that is a text.
-    pub(crate) error: Option<&'a str>,
-    /// How long an attempt may take.
-    pub(crate) limit: Duration,
-    pub(crate) delay: Duration,
-    pub(crate) from: DelaySource,
-}
-
-/// How a call ended.
-#[derive(Debug)]
-pub(crate) struct CallEnd<'a> {
-    #[cfg_attr(not(feature = "rmcp"), expect(dead_code, reason = "only a server names tools"))]
-    pub(crate) site: Option<SiteRef>,
-    pub(crate) attempts: u32,
-    pub(crate) stop: Stop,
-    /// Set when the breaker refused an attempt, the first or a further one, and by that ended the call.
-    pub(crate) refusal: Option<Refusal>,
-    /// Set when the engine returned something for the tool.
-    pub(crate) failure: Option<&'a Failure>,
+/// Whether an attempt may have to queue.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Queue {
+    /// Yes, for no longer than what is left to its call.
+    Within(Option<Duration>),
+    /// Nobody queues in front of a breaker that refuses.
+    Refused,
 }
 
 /// What surrounds one call.
@@ -148,6 +47,7 @@ pub(crate) struct CallEnd<'a> {
 pub(crate) struct Surroundings {
     scope: Option<Arc<Scope>>,
     observers: Option<Box<CallObservers>>,
+    limits: Option<CallLimits>,
     /// Whether a retry was taken that has not been made.
     owes_retry: bool,
     /// Attempts begun since the call came here, counted with those before.
@@ -177,15 +77,36 @@ impl Surroundings {
         if scope.is_none() && observers.is_none() {
             return None;
         }
-        Some(Surroundings {
-            scope,
-            observers: observers.map(Box::new),
+        let mut found = Surroundings::empty();
+        found.scope = scope;
+        found.observers = observers.map(Box::new);
+        Some(found)
+    }
+
+    /// Nothing, for what is found later.
+    pub(crate) fn empty() -> Surroundings {
+        Surroundings {
+            scope: None,
+            observers: None,
+            limits: None,
             owes_retry: false,
             attempts: 0,
             is_attempt_under_way: false,
             has_left: false,
             cancellation: None,
-        })
+        }
+    }
+
+    /// Lets the call obey the limits of its tool and of its breaker, from its next attempt on.
+    #[cold]
+    pub(crate) fn obey_limits(&mut self, policy: &Policy, site: Option<SiteRef>, breaker: &CircuitBreaker) {
+        if self.limits.is_some() {
+            return;
+        }
+        let own = site.map_or(breaker, |site| site.0.breaker());
+        let is_shared = !std::ptr::eq(own, breaker);
+        let of_breaker = is_shared.then(|| Arc::clone(breaker.limits()));
+        self.limits = Some(CallLimits::new(policy, Arc::clone(own.limits()), of_breaker));
     }
 
     /// Resolves when something around the call is cancelled.
@@ -228,7 +149,12 @@ impl Surroundings {
 
     /// Decides whether the attempt after `attempts` may be made, and when.
     #[cold]
-    pub(crate) fn poll_admission(&mut self, attempts: u32, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
+    pub(crate) fn poll_admission(
+        &mut self,
+        attempts: u32,
+        queue: Queue,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Stop>> {
         if self.ends().is_some_and(|ends| ends <= Instant::now()) {
             return Poll::Ready(Err(Stop::DeadlineExceeded));
         }
@@ -238,12 +164,40 @@ impl Surroundings {
                 stopped_or_pending => return stopped_or_pending,
             }
         }
-        Poll::Ready(Ok(()))
+        match queue {
+            Queue::Within(left) => self.poll_limits(left, cx),
+            Queue::Refused => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn poll_limits(&mut self, left: Option<Duration>, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
+        let Some(limits) = &mut self.limits else {
+            return Poll::Ready(Ok(()));
+        };
+        let (waited, poll) = limits.poll(left, cx);
+        if waited.begins {
+            self.attachments().for_each(Attachment::queued);
+        }
+        if let Some(waited) = waited.ended {
+            self.attachments().for_each(|attachment| attachment.unqueued(waited));
+        }
+        poll.map_err(Held::stop)
+    }
+
+    /// Adds to the failure of a call that was not made what has held it back, and for how long.
+    #[cold]
+    pub(crate) fn tell_what_holds_back(&self, failure: &mut Failure) {
+        if let Some(limits) = &self.limits {
+            limits.tell_what_holds_back(failure);
+        }
     }
 
     #[cold]
-    pub(crate) fn poll_began(&self) {
+    pub(crate) fn poll_began(&mut self) {
         self.attachments().for_each(Attachment::poll_began);
+        if let Some(limits) = &mut self.limits {
+            limits.poll_began();
+        }
     }
 
     /// Tells whether an error of the tool is the doing of whoever called it.
@@ -253,8 +207,11 @@ impl Surroundings {
     }
 
     #[cold]
-    pub(crate) fn poll_ended(&self) {
+    pub(crate) fn poll_ended(&mut self) {
         self.attachments().for_each(Attachment::poll_ended);
+        if let Some(limits) = &mut self.limits {
+            limits.poll_ended();
+        }
     }
 
     /// Reports the end of an attempt, and what was decided to follow it. A retry that is denied becomes a stop.
@@ -309,6 +266,10 @@ impl Surroundings {
         if std::mem::take(&mut self.owes_retry) {
             self.attachments().for_each(Attachment::return_retry);
         }
+        // The place is free before anybody learns that the call has ended.
+        if let Some(waited) = self.limits.take().and_then(|mut limits| limits.leave_queue()) {
+            self.attachments().for_each(|attachment| attachment.unqueued(waited));
+        }
         let attachments = self.attachments();
         attachments.fold(false, |is_reported, attachment| attachment.call_ended(end, is_reported));
     }
@@ -339,18 +300,18 @@ pub(crate) enum Concern {
     Surroundings,
 }
 
-/// Tells what may concern a call of this function, if it is an annotated one.
+/// Tells what may concern a call of this function, if it is an annotated one, with this breaker.
 #[inline(always)]
-pub(crate) fn concern_of(site: Option<SiteRef>) -> Concern {
+pub(crate) fn concern_of(site: Option<SiteRef>, breaker: &CircuitBreaker) -> Concern {
     let open = gate::all_open();
     let may_be_observed = open & gate::OBSERVERS != 0 && !observe::is_of_no_interest(site);
     if may_be_observed || is_scope_polled() {
         return Concern::Surroundings;
     }
-    match open & (gate::RECORDS | gate::SWITCHES) {
+    match open & (gate::RECORDS | gate::SWITCHES | gate::HOLDS) {
         0 => Concern::Nothing,
         gate::RECORDS => Concern::Record,
-        _ if site.is_none_or(|site| site.0.switch.may_be_off()) => Concern::Surroundings,
+        _ if site.is_none_or(|site| site.0.switch.may_be_off()) || breaker.is_held() => Concern::Surroundings,
         // Also if there is none to write: it is looked up once more.
         _ => Concern::Record,
     }

@@ -34,9 +34,6 @@ impl Off {
     }
 }
 
-/// How many switches are off; the gate is open for them while there is one.
-static OFF: Mutex<usize> = Mutex::new(0);
-
 impl Switch {
     pub(crate) const fn new() -> Switch {
         Switch {
@@ -53,7 +50,7 @@ impl Switch {
         };
         let mut place = self.locked();
         if place.replace(Arc::new(off)).is_none() {
-            count(|off| off + 1);
+            gate::count(gate::SWITCHES, |off| off + 1);
         }
         // Relaxed: a thread that learns that this has returned learns it by what orders the two.
         self.is_off.store(true, Ordering::Relaxed);
@@ -68,7 +65,7 @@ impl Switch {
         let was_off = place.take().is_some();
         if was_off {
             self.is_off.store(false, Ordering::Relaxed);
-            count(|off| off - 1);
+            gate::count(gate::SWITCHES, |off| off - 1);
         }
         was_off
     }
@@ -117,13 +114,4 @@ pub(crate) fn tell_why(site: Option<SiteRef>, failure: &mut Failure) {
     };
     failure.retry_after_ms = left_ms;
     failure.detail = Some(Box::new(Detail::Reason(reason.into())));
-}
-
-fn count(change: impl FnOnce(usize) -> usize) {
-    let mut off = OFF.lock().unwrap_or_else(PoisonError::into_inner);
-    *off = change(*off);
-    match *off {
-        0 => gate::close(gate::SWITCHES),
-        _ => gate::open(gate::SWITCHES),
-    }
 }

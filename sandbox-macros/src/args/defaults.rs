@@ -1,6 +1,6 @@
 //! The arguments of a block as defaults for those of a function in it.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
 
 use super::{Args, Key, Section, Setting};
@@ -10,17 +10,18 @@ impl Args {
     pub(crate) fn over(&self, defaults: &Args) -> TokenStream {
         let defaults = defaults.settings.iter().filter(|setting| !self.replaces(setting.key));
         let settings: Vec<_> = self.settings.iter().chain(defaults).collect();
-        let of_breaker = settings.iter().filter_map(|setting| match setting.section() {
-            Section::Breaker => setting.text(),
-            Section::Attribute => None,
+        let texts = Section::ALL.into_iter().flat_map(|section| {
+            let within = settings.iter().filter(|setting| setting.section() == section);
+            let texts: Vec<_> = within.filter_map(|setting| setting.text()).collect();
+            match section.of() {
+                None => texts,
+                Some(_) if texts.is_empty() => texts,
+                Some(key) => {
+                    let key = Ident::new(key.text(), Span::call_site());
+                    vec![quote!(#key(#(#texts),*))]
+                }
+            }
         });
-        let of_breaker: Vec<_> = of_breaker.collect();
-        let breaker = (!of_breaker.is_empty()).then(|| quote!(breaker(#(#of_breaker),*)));
-        let of_attribute = settings.iter().filter_map(|setting| match setting.section() {
-            Section::Attribute => setting.text(),
-            Section::Breaker => None,
-        });
-        let texts = of_attribute.chain(breaker);
         quote!(#(#texts),*)
     }
 
@@ -36,7 +37,7 @@ impl Args {
             _ => false,
         };
         let spec = default.spec();
-        let is_of_policy = spec.is_some_and(|spec| spec.is_of_policy());
+        let is_of_policy = spec.is_some_and(|spec| spec.section == Section::Rate || spec.is_of_policy());
         let is_of_breaker = spec.is_some_and(|spec| spec.section == Section::Breaker);
         has(default)
             || excluded
@@ -50,7 +51,7 @@ impl Setting {
         self.key.spec().map_or(Section::Attribute, |spec| spec.section)
     }
 
-    /// `key = value`; nothing for `breaker(..)`, whose arguments are settings of their own.
+    /// `key = value`; nothing for `breaker(..)` and `rate(..)`, whose arguments are settings of their own.
     fn text(&self) -> Option<TokenStream> {
         let Setting { ident, value, .. } = self;
         value.as_ref().map(|value| quote!(#ident = #value).into_token_stream())

@@ -16,6 +16,9 @@ pub(crate) enum Key {
     DeadlineMs,
     Jitter,
     Idempotent,
+    MaxConcurrent,
+    QueueMs,
+    Rate,
     RetryIf,
     IgnoreIf,
     Classify,
@@ -32,6 +35,8 @@ pub(crate) enum Key {
     CooldownMaxMs,
     Probes,
     Count,
+    Calls,
+    PerMs,
 }
 
 impl Key {
@@ -56,6 +61,21 @@ pub(crate) enum Section {
     Attribute,
     /// `breaker(..)` within it.
     Breaker,
+    /// `rate(..)` within it.
+    Rate,
+}
+
+impl Section {
+    pub(crate) const ALL: [Section; 3] = [Section::Attribute, Section::Breaker, Section::Rate];
+
+    /// The key of the attribute whose arguments the section has, if it has those of one.
+    pub(crate) const fn of(self) -> Option<Key> {
+        match self {
+            Section::Attribute => None,
+            Section::Breaker => Some(Key::Breaker),
+            Section::Rate => Some(Key::Rate),
+        }
+    }
 }
 
 /// What a key takes. Literals are checked here; about constant expressions the compiler knows more.
@@ -68,7 +88,7 @@ pub(crate) enum ValueKind {
         example: &'static str,
     },
     /// A share of all results, as a number with a decimal point.
-    Rate,
+    Share,
     /// One of these words, each of which is a constant in the runtime's module `private::KEY`.
     Word(&'static [&'static str]),
     /// `true` or `false`.
@@ -81,6 +101,19 @@ pub(crate) enum ValueKind {
     Path,
     /// Arguments of its own in parentheses, `off`, or an expression for a breaker.
     Breaker,
+    /// Arguments of its own in parentheses.
+    Rate,
+}
+
+impl ValueKind {
+    /// The section of the arguments that the kind takes in parentheses.
+    pub(crate) const fn section(self) -> Option<Section> {
+        match self {
+            ValueKind::Breaker => Some(Section::Breaker),
+            ValueKind::Rate => Some(Section::Rate),
+            _ => None,
+        }
+    }
 }
 
 /// A row of [`KEYS`].
@@ -113,7 +146,7 @@ impl KeySpec {
 
     /// Tells whether the value is a constant.
     pub(crate) fn is_constant(&self) -> bool {
-        matches!(self.kind, ValueKind::Number { .. } | ValueKind::Rate)
+        matches!(self.kind, ValueKind::Number { .. } | ValueKind::Share)
     }
 
     /// Tells whether the key is a setting of the policy.
@@ -151,6 +184,10 @@ const fn breaker(key: Key, text: &'static str, kind: ValueKind) -> KeySpec {
     KeySpec::new(key, text, Section::Breaker, kind)
 }
 
+const fn rate(key: Key, text: &'static str, kind: ValueKind) -> KeySpec {
+    KeySpec::new(key, text, Section::Rate, kind)
+}
+
 const fn number(unit: &'static str, bounds: Bounds, example: &'static str) -> ValueKind {
     ValueKind::Number { unit, bounds, example }
 }
@@ -163,7 +200,7 @@ const fn millis(bounds: Bounds, example: &'static str) -> ValueKind {
 }
 
 pub(crate) const KEYS: &[KeySpec] = {
-    use ValueKind::{Bool, Expression, Path, Rate, Text, Word};
+    use ValueKind::{Bool, Expression, Path, Rate, Share, Text, Word};
     const ANY_U64: Bounds = Bounds::up_to(u64::MAX);
     const ANY_U32: Bounds = Bounds::up_to(u32::MAX as u64);
     &[
@@ -196,6 +233,16 @@ pub(crate) const KEYS: &[KeySpec] = {
         .setter("deadline"),
         attribute(Key::Jitter, "jitter", Word(&["none", "full", "equal"])).setter("jitter"),
         attribute(Key::Idempotent, "idempotent", Bool).setter("idempotent"),
+        attribute(
+            Key::MaxConcurrent,
+            "max_concurrent",
+            number("calls", ANY_U32.from(1, "no call would ever be made"), "8"),
+        )
+        .setter("max_concurrent"),
+        attribute(Key::QueueMs, "queue_ms", millis(ANY_U64, "1_000"))
+            .function("millis")
+            .setter("queue"),
+        attribute(Key::Rate, "rate", Rate).setter("rate"),
         attribute(
             Key::RetryIf,
             "retry_if",
@@ -245,7 +292,7 @@ pub(crate) const KEYS: &[KeySpec] = {
             ),
         )
         .function("window"),
-        breaker(Key::FailureRate, "failure_rate", Rate).function("failure_rate"),
+        breaker(Key::FailureRate, "failure_rate", Share).function("failure_rate"),
         breaker(Key::CooldownMs, "cooldown_ms", millis(ANY_U64, "30_000"))
             .function("millis")
             .setter("cooldown"),
@@ -260,6 +307,17 @@ pub(crate) const KEYS: &[KeySpec] = {
         .function("probes")
         .setter("probes"),
         breaker(Key::Count, "count", Word(&["calls", "attempts"])).setter("counting"),
+        rate(
+            Key::Calls,
+            "calls",
+            number("attempts", ANY_U32.from(1, "no attempt would ever be made"), "10"),
+        ),
+        rate(
+            Key::PerMs,
+            "per_ms",
+            millis(ANY_U64.from(1, "there would be no limit"), "1_000"),
+        )
+        .function("millis"),
     ]
 };
 
@@ -280,9 +338,15 @@ pub(super) fn keys_of(section: Section) -> String {
 /// The message about a key that the section does not have.
 pub(super) fn unknown_key(text: &str, section: Section) -> String {
     if let Some(spec) = KEYS.iter().find(|spec| spec.text == text) {
-        return match spec.section {
-            Section::Breaker => format!("`{text}` belongs to the breaker; write `breaker({text} = ..)`"),
-            Section::Attribute => format!("`{text}` is not a setting of the breaker; move it out of `breaker(..)`"),
+        return match (spec.section, section) {
+            (Section::Breaker, _) => format!("`{text}` belongs to the breaker; write `breaker({text} = ..)`"),
+            (Section::Rate, _) => format!("`{text}` belongs to the rate; write `rate({text} = ..)`"),
+            (Section::Attribute, Section::Rate) => {
+                format!("`{text}` is not a part of a rate; move it out of `rate(..)`")
+            }
+            (Section::Attribute, _) => {
+                format!("`{text}` is not a setting of the breaker; move it out of `breaker(..)`")
+            }
         };
     }
     if let Some(remedy) = words::remedy(text, section) {

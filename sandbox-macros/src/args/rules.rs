@@ -129,6 +129,7 @@ fn takes(spec: &KeySpec) -> String {
             format!("{expected}, from {} to {}", bounds.minimum(), bounds.maximum)
         }
         ValueKind::Number { bounds, .. } => format!("{expected}, at least {}", bounds.minimum()),
+        ValueKind::Rate => "both `calls` and `per_ms`, whole numbers that are at least 1".to_owned(),
         _ => expected,
     }
 }

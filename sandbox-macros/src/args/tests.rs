@@ -31,6 +31,8 @@ fn good_arguments_are_silent() {
         "breaker()",
         "policy = self.policy, breaker(threshold = 2)",
         "timeout_ms = off, name = Self::NAME",
+        "max_concurrent = 1, queue_ms = 0, rate(calls = 1, per_ms = 1)",
+        "max_concurrent = N, queue_ms = M, rate(per_ms = A, calls = B,)",
     ] {
         assert_eq!(messages(text), [""; 0], "`{text}`");
     }
@@ -100,6 +102,9 @@ fn refusal_of_constant(key: Key, number: u64) -> String {
         Key::Threshold => drop(threshold(small())),
         Key::Window => drop(window(small())),
         Key::Probes => drop(probes(small())),
+        Key::MaxConcurrent => check(&Policy::new().max_concurrent(small()), "max_concurrent", false),
+        Key::Calls => check(&Policy::new().rate(small(), millis(1)), "calls", false),
+        Key::PerMs => check(&Policy::new().rate(1, millis(number)), "per_ms", false),
         other => panic!("{other} has bounds that are not checked for constants"),
     })
 }
@@ -117,6 +122,7 @@ fn every_bound_is_the_same_for_literals_and_constants() {
             let text = match spec.section {
                 Section::Attribute => format!("{} = {number}", spec.text),
                 Section::Breaker => format!("breaker({} = {number}, failure_rate = 0.5)", spec.text),
+                Section::Rate => format!("rate({} = {number})", spec.text),
             };
             assert!(messages(&text).contains(&literal), "`{text}`");
         }

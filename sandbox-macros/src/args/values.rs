@@ -58,7 +58,7 @@ pub(super) fn check_value(spec: &KeySpec, value: &Expr, errors: &mut Errors) {
     let mistake = match spec.kind {
         _ if spec.may_be_off && is_word(value, "off") => None,
         ValueKind::Number { bounds, .. } => mistake_in_number(spec, bounds, value),
-        ValueKind::Rate => mistake_in_rate(value),
+        ValueKind::Share => mistake_in_share(value),
         kind => (!may_be(kind, value)).then_some(Mistake::Kind),
     };
     match mistake {
@@ -90,7 +90,7 @@ fn mistake_in_number(spec: &KeySpec, bounds: Bounds, value: &Expr) -> Option<Mis
     }
 }
 
-fn mistake_in_rate(value: &Expr) -> Option<Mistake> {
+fn mistake_in_share(value: &Expr) -> Option<Mistake> {
     match value {
         Expr::Lit(ExprLit {
             lit: Lit::Float(rate), ..
@@ -113,13 +113,14 @@ pub(super) fn is_true(value: &Expr) -> bool {
 /// Tells whether the text of a value can be of a kind other than numbers.
 fn may_be(kind: ValueKind, value: &Expr) -> bool {
     match kind {
-        ValueKind::Number { .. } | ValueKind::Rate => true,
+        ValueKind::Number { .. } | ValueKind::Share => true,
         ValueKind::Word(words) => words.iter().any(|word| is_word(value, word)),
         ValueKind::Bool => matches!(value, Expr::Lit(ExprLit { lit: Lit::Bool(_), .. })),
         ValueKind::Text => matches!(value, Expr::Lit(ExprLit { lit: Lit::Str(_), .. })) || is_constant(value),
         ValueKind::Path => matches!(value, Expr::Path(ExprPath { qself: None, .. })),
         ValueKind::Expression(_) => !matches!(value, Expr::Lit(_)),
         ValueKind::Breaker => !matches!(value, Expr::Lit(_)) && !is_none(value),
+        ValueKind::Rate => false,
     }
 }
 
@@ -146,7 +147,7 @@ fn expected(spec: &KeySpec) -> String {
 pub(super) fn expected_of(kind: ValueKind) -> String {
     match kind {
         ValueKind::Number { unit, .. } => format!("a whole number of {unit}"),
-        ValueKind::Rate => "a number with a decimal point, above 0.0 and at most 1.0".to_owned(),
+        ValueKind::Share => "a number with a decimal point, above 0.0 and at most 1.0".to_owned(),
         ValueKind::Word(words) => format!("one of `{}`", words.join("`, `")),
         ValueKind::Bool => "`true` or `false`".to_owned(),
         ValueKind::Expression(what) => what.to_owned(),
@@ -155,6 +156,7 @@ pub(super) fn expected_of(kind: ValueKind) -> String {
         ValueKind::Breaker => {
             "arguments in parentheses, `off`, or an expression for a `&CircuitBreaker` or an `Arc` of one".to_owned()
         }
+        ValueKind::Rate => "arguments in parentheses".to_owned(),
     }
 }
 
@@ -163,13 +165,14 @@ fn remedy(spec: &KeySpec) -> String {
     let text = spec.text;
     match spec.kind {
         ValueKind::Number { example, .. } => format!("write `{text} = {example}`"),
-        ValueKind::Rate => format!("write `{text} = 0.5`"),
+        ValueKind::Share => format!("write `{text} = 0.5`"),
         ValueKind::Word(words) => format!("write `{text} = {}`", words.get(1).copied().unwrap_or_default()),
         ValueKind::Bool => format!("write `{text} = true`"),
         ValueKind::Expression(_) => format!("write `{text} = ..`"),
         ValueKind::Text => format!("write `{text} = \"search\"`"),
         ValueKind::Path => format!("write `{text} = my_crate::sandbox_runtime`"),
         ValueKind::Breaker => format!("write `{text}(threshold = 5)`"),
+        ValueKind::Rate => format!("write `{text}(calls = 10, per_ms = 1_000)`"),
     }
 }
 
@@ -221,14 +224,14 @@ fn instead_of_text(spec: &KeySpec, quoted: &str) -> Option<String> {
             Some(format!("write `{text} = {}`", grouped(millis)))
         }
         ValueKind::Number { .. } => unquoted(&quoted.parse::<u64>().ok()?.to_string()),
-        ValueKind::Rate => unquoted(&format!("{:?}", quoted.parse::<f64>().ok()?)),
+        ValueKind::Share => unquoted(&format!("{:?}", quoted.parse::<f64>().ok()?)),
         ValueKind::Word(words) => unquoted(words.iter().find(|word| quoted.eq_ignore_ascii_case(word))?),
         ValueKind::Bool => unquoted(&quoted.parse::<bool>().ok()?.to_string()),
         ValueKind::Expression(_) | ValueKind::Path | ValueKind::Breaker => {
             let is_one = syn::parse_str::<Expr>(quoted).is_ok();
             is_one.then(|| unquoted(quoted)).flatten()
         }
-        ValueKind::Text => None,
+        ValueKind::Text | ValueKind::Rate => None,
     }
 }
 
@@ -244,8 +247,8 @@ fn instead_of_none(spec: &KeySpec) -> Option<String> {
     let text = spec.text;
     match (spec.key, spec.kind) {
         (Key::Breaker | Key::TimeoutMs, _) => Some(format!("write `{text} = off`")),
-        (Key::MaxRetries | Key::BackoffBaseMs, _) => Some(format!("write `{text} = 0`")),
-        (Key::BackoffMaxMs | Key::DeadlineMs | Key::CooldownMaxMs, _) => {
+        (Key::MaxRetries | Key::BackoffBaseMs | Key::QueueMs, _) => Some(format!("write `{text} = 0`")),
+        (Key::BackoffMaxMs | Key::DeadlineMs | Key::CooldownMaxMs | Key::MaxConcurrent | Key::Rate, _) => {
             Some(format!("leave `{text}` out: there is no limit by default"))
         }
         (Key::Jitter, _) => Some(format!("write `{text} = none`")),

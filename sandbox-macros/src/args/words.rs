@@ -1,6 +1,9 @@
 //! [`WORDS`]: what other libraries call a setting. A word of theirs is answered with ours, and not with the nearest spelling.
 
+mod limits;
+
 use super::keys::Section;
+use limits::LIMITS;
 
 /// Words of other libraries, and what to write instead.
 pub(super) struct Words {
@@ -25,7 +28,7 @@ const fn breaker(words: &'static [&'static str], remedy: &'static str) -> Words 
     }
 }
 
-pub(super) const WORDS: &[Words] = &[
+const WORDS: &[Words] = &[
     attribute(
         &[
             "timeout",
@@ -376,10 +379,12 @@ pub(super) const WORDS: &[Words] = &[
 
 /// What to write instead of a word in a section.
 pub(super) fn remedy(word: &str, section: Section) -> Option<&'static str> {
-    let words = WORDS
-        .iter()
-        .find(|words| words.section == section && words.words.contains(&word))?;
+    let words = all().find(|words| words.section == section && words.words.contains(&word))?;
     Some(words.remedy)
+}
+
+fn all() -> impl Iterator<Item = &'static Words> {
+    WORDS.iter().chain(LIMITS)
 }
 
 #[cfg(test)]
@@ -389,8 +394,8 @@ mod tests {
 
     #[test]
     fn each_word_has_one_answer_and_none_of_ours_is_among_them() {
-        for section in [Section::Attribute, Section::Breaker] {
-            let of_section = WORDS.iter().filter(|words| words.section == section);
+        for section in Section::ALL {
+            let of_section = all().filter(|words| words.section == section);
             let mut words: Vec<_> = of_section.flat_map(|words| words.words).collect();
             words.sort_unstable();
             let repeated: Vec<_> = words.windows(2).filter(|pair| pair[0] == pair[1]).collect();
@@ -403,7 +408,7 @@ mod tests {
 
     #[test]
     fn each_answer_names_a_key() {
-        for words in WORDS.iter().filter(|words| words.remedy.starts_with("write")) {
+        for words in all().filter(|words| words.remedy.starts_with("write")) {
             let named = KEYS
                 .iter()
                 .any(|spec| words.remedy.contains(&format!("`{}", spec.text)));

@@ -9,6 +9,16 @@ use syn::spanned::Spanned;
 use super::{Expansion, mixed_site_at};
 use crate::args::{Breaker, KEYS, Key, KeySpec, Section, ValueKind, is_word, literal};
 
+/// The keys of a policy about which there are rules.
+const CHECKED: [Key; 6] = [
+    Key::TimeoutMs,
+    Key::BackoffMaxMs,
+    Key::DeadlineMs,
+    Key::MaxConcurrent,
+    Key::Calls,
+    Key::PerMs,
+];
+
 impl Expansion<'_> {
     /// The constants and statics, in front of the call.
     pub(super) fn constants(&self) -> TokenStream {
@@ -71,7 +81,7 @@ impl Expansion<'_> {
     /// A constant for each rule that the text does not show to hold, at the value that would break it.
     fn checks(&self) -> TokenStream {
         let policy = &self.policy;
-        let of_policy = [Key::TimeoutMs, Key::BackoffMaxMs, Key::DeadlineMs]
+        let of_policy = CHECKED
             .into_iter()
             .filter(|key| !self.is_seen_to_hold(*key))
             .filter_map(|key| {
@@ -93,7 +103,8 @@ impl Expansion<'_> {
     /// Tells whether the text shows that the rule about a setting holds. Each constant that this saves is two or three in a
     /// hundred of the time to check a crate of tools.
     fn is_seen_to_hold(&self, key: Key) -> bool {
-        key == Key::TimeoutMs
+        let is_alone = !matches!(key, Key::BackoffMaxMs | Key::DeadlineMs);
+        is_alone
             && self
                 .args
                 .value(key)
@@ -132,10 +143,22 @@ impl Expansion<'_> {
         let given = KEYS.iter().filter(|spec| spec.section == section);
         let calls = given.filter_map(|spec| {
             let setter = Ident::new(spec.setter?, Span::mixed_site());
-            let value = self.setter_value(spec, self.args.value(spec.key)?);
-            Some(quote!(.#setter(#value)))
+            let values = match spec.kind.section() {
+                Some(inner) => self.setter_values(inner)?,
+                None => self.setter_value(spec, self.args.value(spec.key)?),
+            };
+            Some(quote!(.#setter(#values)))
         });
         calls.collect()
+    }
+
+    /// The values of all keys of a section, for a setter that takes them together.
+    fn setter_values(&self, section: Section) -> Option<TokenStream> {
+        let keys = KEYS.iter().filter(|spec| spec.section == section);
+        let values: Option<Vec<_>> = keys
+            .map(|spec| Some(self.setter_value(spec, self.args.value(spec.key)?)))
+            .collect();
+        values.map(|values| quote!(#(#values),*))
     }
 
     fn setter_value(&self, spec: &KeySpec, value: &Expr) -> TokenStream {

@@ -48,8 +48,8 @@ impl Machine {
     }
 
     /// Replaces the settings; for builders, before the first use.
-    pub(super) const fn with(self, settings: Settings) -> Machine {
-        Machine { settings, ..self }
+    pub(super) const fn set(&mut self, settings: Settings) {
+        self.settings = settings;
     }
 }
 

@@ -6,24 +6,31 @@ use std::task::{Context, Poll};
 use super::owed::Owed;
 use super::state::surroundings_in;
 use super::{CallState, Controls, Returned};
-use crate::breaker::Admission;
+use crate::breaker::{Admission, CircuitBreaker};
 use crate::failure::Stop;
 use crate::gate;
 use crate::observe::ObservedTool;
 use crate::record::{Step, count};
 use crate::registry::ToolHandle;
 use crate::site::SiteRef;
-use crate::surroundings::{self, Concern, Surroundings};
+use crate::surroundings::{self, Concern, Queue, Surroundings};
 use crate::switch;
 use crate::tool::Handler;
 use crate::tool::keep::Last;
+
+/// Tells whether the dependency behind the breaker has asked to be left alone.
+// One function for all tools.
+#[cold]
+fn is_held(breaker: &CircuitBreaker) -> bool {
+    breaker.held_for().is_some()
+}
 
 impl<S: Controls> CallState<S> {
     /// Asks a closed breaker for the first attempt of a call that nothing surrounds, and leaves it to the caller to
     /// [write it down](Self::note_first_attempt).
     #[inline]
     pub(super) fn admit_if_simple(self: Pin<&mut Self>) -> Option<Owed> {
-        if gate::is_open() {
+        if gate::is_open() || self.controls.policy().is_limited() {
             return self.admit_behind_gate();
         }
         self.admit_unconcerned()
@@ -54,8 +61,15 @@ impl<S: Controls> CallState<S> {
         // It may have been handed here from where something surrounded it.
         match self.rare {
             Some(_) => Concern::Surroundings,
-            None => surroundings::concern_of(self.site_of_this_name()),
+            None if self.policy().is_limited() => Concern::Surroundings,
+            None => surroundings::concern_of(self.site_of_this_name(), self.controls.breaker()),
         }
+    }
+
+    /// Tells whether the next attempt may be held back.
+    #[inline(always)]
+    fn is_limited(&self) -> bool {
+        self.policy().is_limited() || gate::is_open_for(gate::HOLDS) && is_held(self.controls.breaker())
     }
 
     #[cold]
@@ -77,6 +91,10 @@ impl<S: Controls> CallState<S> {
                 return None;
             }
         }
+        if self.is_limited() {
+            self.obey_limits();
+            return None;
+        }
         if switch::is_off(self.controls.site()) {
             return None;
         }
@@ -89,11 +107,35 @@ impl<S: Controls> CallState<S> {
         if gate::is_open() && self.as_mut().is_denied() {
             return Poll::Ready(Err(Stop::Disabled));
         }
+        if self.is_limited() {
+            self.as_mut().obey_limits();
+        }
+        match &self.rare {
+            Some(rare) if rare.surroundings.is_some() => self.poll_admission_around(cx),
+            _ => Poll::Ready(Ok(())),
+        }
+    }
+
+    #[cold]
+    fn poll_admission_around(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
+        let queue = match self.controls.breaker().refusal() {
+            Some(_) => Queue::Refused,
+            None => Queue::Within(self.time_left()),
+        };
         let this = self.project();
         match surroundings_in(this.rare) {
-            Some(surroundings) => surroundings.poll_admission(*this.attempts, cx),
+            Some(surroundings) => surroundings.poll_admission(*this.attempts, queue, cx),
             None => Poll::Ready(Ok(())),
         }
+    }
+
+    #[cold]
+    fn obey_limits(self: Pin<&mut Self>) {
+        let policy = self.policy();
+        let this = self.project();
+        let rare = this.rare.get_or_insert_default();
+        let surroundings = rare.surroundings.get_or_insert_with(Surroundings::empty);
+        surroundings.obey_limits(&policy, this.controls.site(), this.controls.breaker());
     }
 
     /// Records that the call begins, if it does, and tells whether an operator has switched its tool off.

@@ -3,6 +3,7 @@
 use std::pin::Pin;
 
 use super::owed::Owed;
+use super::state::surroundings_in;
 use super::{CallState, Controls, Returned, nested};
 use crate::failure::{Detail, Failure, FailureKind, Refusal, Stop, millis};
 use crate::surroundings::CallEnd;
@@ -102,7 +103,10 @@ impl<S: Controls> CallState<S> {
             Stop::Cancelled => self.as_mut().release(),
             _ => self.as_mut().settle_last(),
         }
-        if matches!(stop, Stop::Cancelled | Stop::Disabled) || stop == Stop::DeadlineExceeded && self.is_run_over() {
+        if matches!(stop, Stop::Cancelled | Stop::Disabled)
+            || self.attempts == 0
+            || stop == Stop::DeadlineExceeded && self.is_run_over()
+        {
             nested::note_end();
         }
         if let Err(failure) = &mut last {
@@ -149,9 +153,12 @@ impl<S: Controls> CallState<S> {
     /// Adds to a failure of the engine what has happened to the call and to its breaker.
     #[cold]
     fn complete(self: Pin<&mut Self>, failure: &mut Failure) {
-        if failure.kind == FailureKind::Disabled {
-            switch::tell_why(self.controls.site(), failure);
-            return;
+        match failure.kind {
+            FailureKind::Disabled => return switch::tell_why(self.controls.site(), failure),
+            FailureKind::Overloaded { .. } | FailureKind::RateLimited { .. } => {
+                return self.tell_what_holds_back(failure);
+            }
+            _ => {}
         }
         // A breaker that was open before would have refused the attempt.
         if self.attempts > 0 && failure.kind != FailureKind::Cancelled {
@@ -163,6 +170,13 @@ impl<S: Controls> CallState<S> {
         }
         if let Some(rare) = self.project().rare {
             failure.last_error = rare.earlier_error.take();
+        }
+    }
+
+    #[cold]
+    fn tell_what_holds_back(self: Pin<&mut Self>, failure: &mut Failure) {
+        if let Some(surroundings) = surroundings_in(self.project().rare) {
+            surroundings.tell_what_holds_back(failure);
         }
     }
 
@@ -219,6 +233,9 @@ fn kind_of(stop: Stop) -> FailureKind {
     match stop {
         Stop::Cancelled => FailureKind::Cancelled,
         Stop::Disabled => FailureKind::Disabled,
+        // What exactly holds it back is told when the failure is complete.
+        Stop::Overloaded => FailureKind::Overloaded { max_concurrent: 0 },
+        Stop::RateLimited => FailureKind::RateLimited { by_dependency: false },
         _ => FailureKind::DeadlineExceeded,
     }
 }

@@ -262,6 +262,9 @@ impl<S: Controls> CallState<S> {
         is_safe: bool,
         has_arguments: bool,
     ) -> (Decision, Option<Refusal>) {
+        if let AttemptEnd::Returned(Verdict::Retry { after: Some(after) }) = end {
+            self.controls.breaker().hold(after);
+        }
         let policy = self.policy();
         let refusal = self.controls.breaker().refusal();
         let situation = Situation {

@@ -59,6 +59,15 @@ impl Failure {
                 let reason = WithFullStop(self.reason().unwrap_or_default());
                 format!("`{tool}` has been switched off by its operator and was not called: {reason}")
             }
+            FailureKind::Overloaded { .. } => {
+                format!("`{tool}` was not called: as many calls of it are under way as may be at a time.")
+            }
+            FailureKind::RateLimited { by_dependency: true } => {
+                format!("`{tool}` was not called: the service behind it has asked to wait.")
+            }
+            FailureKind::RateLimited { by_dependency: false } => {
+                format!("`{tool}` was not called: it has been called as often as it may be for now.")
+            }
             FailureKind::DeadlineExceeded if self.attempts == 0 => {
                 format!("`{tool}` was not called: there is no time left.")
             }
@@ -85,7 +94,12 @@ impl Failure {
                     "It may have taken effect in the attempt before: check that, and do not call it again for {wait}."
                 )
             }
-            (FailureKind::CircuitBreakerOpen { is_probing: true, .. }, _) => "Try again shortly.".to_owned(),
+            (FailureKind::CircuitBreakerOpen { is_probing: true, .. } | FailureKind::Overloaded { .. }, _) => {
+                "Try again shortly.".to_owned()
+            }
+            (FailureKind::RateLimited { .. }, left) => {
+                format!("Call it again in {}, not before.", wait(left.unwrap_or_default()))
+            }
             (FailureKind::CircuitBreakerOpen { .. } | FailureKind::Disabled, Some(millis)) => {
                 format!("Do not call it again for {}; go on without it.", wait(millis))
             }

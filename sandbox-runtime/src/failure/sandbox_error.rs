@@ -47,6 +47,25 @@ pub enum SandboxError {
         /// When to come back; `None` if it is off until somebody switches it on.
         retry_after_ms: Option<u64>,
     },
+    /// As many calls are made as may be [at a time](crate::Policy::max_concurrent), and the call was not to wait, or no longer.
+    #[error("{}", Overload(*.max_concurrent, *.retry_after_ms))]
+    #[non_exhaustive]
+    Overloaded {
+        /// How many calls may be made at a time.
+        max_concurrent: u32,
+        /// When to come back: after a second at most, for when a place is free is not known.
+        retry_after_ms: Option<u64>,
+    },
+    /// The [rate](crate::Policy::rate), or a dependency that has asked to wait, allows no attempt for longer than the call was to
+    /// wait.
+    #[error("{}", Throttle(*.by_dependency, *.retry_after_ms))]
+    #[non_exhaustive]
+    RateLimited {
+        /// Whether the dependency has asked for that, as HTTP's `Retry-After` does.
+        by_dependency: bool,
+        /// When to come back.
+        retry_after_ms: Option<u64>,
+    },
     /// The tool failed for good, after all attempts: made by
     /// [`ToolExecutionResult::into_output`](crate::ToolExecutionResult::into_output).
     #[error("failed after {}: {reason}", Plural(*.attempts, "attempt"))]
@@ -82,10 +101,39 @@ impl fmt::Display for SwitchedOff<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let SwitchedOff(reason, left) = self;
         write!(f, "switched off by an operator: {reason}")?;
-        match left {
-            Some(millis) => write!(f, "; try again in {millis} ms"),
-            None => Ok(()),
-        }
+        try_again(f, *left)
+    }
+}
+
+/// What is told where so many calls are made at a time.
+pub(super) struct Overload(pub(super) u32, pub(super) Option<u64>);
+
+impl fmt::Display for Overload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Overload(most, left) = self;
+        write!(f, "overloaded: {} at a time", Plural(*most, "call"))?;
+        try_again(f, *left)
+    }
+}
+
+/// What is told where attempts are held back: by their dependency, or by their rate.
+pub(super) struct Throttle(pub(super) bool, pub(super) Option<u64>);
+
+impl fmt::Display for Throttle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Throttle(by_dependency, left) = self;
+        f.write_str(match by_dependency {
+            true => "rate limited: the dependency has asked to wait",
+            false => "rate limited: the rate of calls is used up",
+        })?;
+        try_again(f, *left)
+    }
+}
+
+fn try_again(f: &mut fmt::Formatter<'_>, left_ms: Option<u64>) -> fmt::Result {
+    match left_ms {
+        Some(millis) => write!(f, "; try again in {millis} ms"),
+        None => Ok(()),
     }
 }
 
@@ -129,6 +177,18 @@ impl SandboxError {
     #[must_use]
     pub const fn is_disabled(&self) -> bool {
         matches!(self, SandboxError::Disabled { .. })
+    }
+
+    /// Whether as many calls are made as may be at a time.
+    #[must_use]
+    pub const fn is_overloaded(&self) -> bool {
+        matches!(self, SandboxError::Overloaded { .. })
+    }
+
+    /// Whether the rate of calls, or the dependency, holds calls back.
+    #[must_use]
+    pub const fn is_rate_limited(&self) -> bool {
+        matches!(self, SandboxError::RateLimited { .. })
     }
 
     /// Whether the tool panicked.
@@ -177,6 +237,14 @@ impl From<Failure> for SandboxError {
             },
             FailureKind::Disabled => SandboxError::Disabled {
                 reason: failure.reason().unwrap_or_default().to_owned(),
+                retry_after_ms: failure.retry_after_ms,
+            },
+            FailureKind::Overloaded { max_concurrent } => SandboxError::Overloaded {
+                max_concurrent,
+                retry_after_ms: failure.retry_after_ms,
+            },
+            FailureKind::RateLimited { by_dependency } => SandboxError::RateLimited {
+                by_dependency,
                 retry_after_ms: failure.retry_after_ms,
             },
             FailureKind::Cancelled => SandboxError::Cancelled,

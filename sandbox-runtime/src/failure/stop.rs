@@ -55,6 +55,10 @@ pub enum Stop {
     Refused,
     /// An operator has switched the tool off.
     Disabled,
+    /// As many calls are made as may be at a time, and the call was not to wait, or no longer.
+    Overloaded,
+    /// The rate of its attempts, or a dependency that has asked to wait, allows none for longer than the call was to wait.
+    RateLimited,
     /// The deadline of the call, or the end of its run, has passed.
     DeadlineExceeded,
     /// The tool panicked.
@@ -67,7 +71,7 @@ pub enum Stop {
 
 impl Stop {
     /// All of them, in the order of their declaration.
-    pub(crate) const ALL: [Stop; 16] = [
+    pub(crate) const ALL: [Stop; 18] = [
         Stop::Succeeded,
         Stop::AttemptsExhausted,
         Stop::NotRetryable,
@@ -80,6 +84,8 @@ impl Stop {
         Stop::BreakerOpened,
         Stop::Refused,
         Stop::Disabled,
+        Stop::Overloaded,
+        Stop::RateLimited,
         Stop::DeadlineExceeded,
         Stop::Panicked,
         Stop::Cancelled,
@@ -102,6 +108,8 @@ impl Stop {
             Stop::BreakerOpened => "breaker_opened",
             Stop::Refused => "refused",
             Stop::Disabled => "disabled",
+            Stop::Overloaded => "overloaded",
+            Stop::RateLimited => "rate_limited",
             Stop::DeadlineExceeded => "deadline_exceeded",
             Stop::Panicked => "panicked",
             Stop::Cancelled => "cancelled",

@@ -35,6 +35,11 @@ pub(super) const ATTEMPT_DURATION: Instrument =
     instrument("sandboxed.attempt.duration", "s", "How long attempts take.");
 pub(super) const RETRY_DELAY: Instrument = instrument("sandboxed.retry.delay", "s", "How long retries are delayed.");
 pub(super) const CALLS_ACTIVE: Instrument = instrument("sandboxed.calls.active", "{call}", "Calls under way.");
+pub(super) const CALLS_QUEUED: Instrument = instrument(
+    "sandboxed.calls.queued",
+    "{call}",
+    "Calls whose next attempt is held back by a limit.",
+);
 pub(super) const CALL_STOPS: Instrument = instrument(
     "sandboxed.call.stops",
     "{call}",
@@ -135,6 +140,8 @@ impl<R: Recorder> Observer for Instruments<R> {
                 attributes.extend(error_of_attempt(outcome).map(|error| (ERROR, error)));
                 recorder.duration(ATTEMPT_DURATION, elapsed, &attributes);
             }
+            Happened::CallQueued => recorder.change(CALLS_QUEUED, 1, &[tool]),
+            Happened::CallUnqueued { .. } => recorder.change(CALLS_QUEUED, -1, &[tool]),
             Happened::RetryScheduled { delay, .. } => recorder.duration(RETRY_DELAY, delay, &[tool]),
             Happened::CallEnded {
                 stop,

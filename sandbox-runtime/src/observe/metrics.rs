@@ -15,6 +15,7 @@
 //! | `sandboxed.attempt.duration` | histogram, s | `sandboxed.attempt.type` (`original`, `retry`), `error.type` |
 //! | `sandboxed.retry.delay` | histogram, s | |
 //! | `sandboxed.calls.active` | gauge, calls | |
+//! | `sandboxed.calls.queued` | gauge, calls | |
 //! | `sandboxed.call.stops` | counter, calls | `sandboxed.stop`: [why](super::Stop) no further attempt was made |
 //! | `sandboxed.breaker.transitions` | counter | `sandboxed.breaker.from`, `sandboxed.breaker.to` |
 //! | `sandboxed.breaker.rejections` | counter, calls | |
@@ -37,7 +38,8 @@ use tokio::time::Instant;
 use super::Observer;
 use super::instruments::{
     ATTEMPT_DURATION, Attribute, BREAKER_REJECTIONS, BREAKER_STATE_TIME, BREAKER_TRANSITIONS, CALL_DURATION,
-    CALL_STOPS, CALLS_ACTIVE, Instrument, Instruments, RETRY_DELAY, Recorder, begin_breaker_times, breaker_times,
+    CALL_STOPS, CALLS_ACTIVE, CALLS_QUEUED, Instrument, Instruments, RETRY_DELAY, Recorder, begin_breaker_times,
+    breaker_times,
 };
 use crate::registry::ToolHandle;
 
@@ -50,7 +52,9 @@ pub fn metrics() -> impl Observer {
     for instrument in [CALL_DURATION, ATTEMPT_DURATION, RETRY_DELAY] {
         describe_histogram!(instrument.name, Unit::Seconds, instrument.description);
     }
-    describe_gauge!(CALLS_ACTIVE.name, Unit::Count, CALLS_ACTIVE.description);
+    for instrument in [CALLS_ACTIVE, CALLS_QUEUED] {
+        describe_gauge!(instrument.name, Unit::Count, instrument.description);
+    }
     for instrument in [CALL_STOPS, BREAKER_TRANSITIONS, BREAKER_REJECTIONS] {
         describe_counter!(instrument.name, Unit::Count, instrument.description);
     }

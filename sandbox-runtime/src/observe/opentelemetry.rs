@@ -16,6 +16,7 @@
 //! | `sandboxed.attempt.duration` | histogram, `s` | `sandboxed.attempt.type` (`original`, `retry`), `error.type` |
 //! | `sandboxed.retry.delay` | histogram, `s` | |
 //! | `sandboxed.calls.active` | up-down counter, `{call}` | |
+//! | `sandboxed.calls.queued` | up-down counter, `{call}` | |
 //! | `sandboxed.call.stops` | counter, `{call}` | `sandboxed.stop`: [why](super::Stop) no further attempt was made |
 //! | `sandboxed.breaker.transitions` | counter, `{transition}` | `sandboxed.breaker.from`, `sandboxed.breaker.to` |
 //! | `sandboxed.breaker.rejections` | counter, `{call}` | |
@@ -34,8 +35,8 @@ use ::opentelemetry::metrics::{Counter, Histogram, Meter, UpDownCounter};
 use super::Observer;
 use super::instruments::{
     ATTEMPT_DURATION, Attribute, BREAKER_REJECTIONS, BREAKER_STATE_TIME, BREAKER_TRANSITIONS, CALL_DURATION,
-    CALL_STOPS, CALLS_ACTIVE, DURATION_BUCKETS, Instrument, Instruments, RETRY_DELAY, Recorder, begin_breaker_times,
-    breaker_times,
+    CALL_STOPS, CALLS_ACTIVE, CALLS_QUEUED, DURATION_BUCKETS, Instrument, Instruments, RETRY_DELAY, Recorder,
+    begin_breaker_times, breaker_times,
 };
 use crate::registry::tools;
 
@@ -52,14 +53,15 @@ pub fn instruments(meter: &Meter) -> impl Observer + use<> {
         let counter = meter.u64_counter(instrument.name).with_unit(instrument.unit);
         (instrument, counter.with_description(instrument.description).build())
     };
-    let active = meter
-        .i64_up_down_counter(CALLS_ACTIVE.name)
-        .with_unit(CALLS_ACTIVE.unit);
+    let number = |instrument: Instrument| {
+        let number = meter.i64_up_down_counter(instrument.name).with_unit(instrument.unit);
+        (instrument, number.with_description(instrument.description).build())
+    };
     observe_breaker_times(meter);
     Instruments(ByMeter {
         durations: [CALL_DURATION, ATTEMPT_DURATION, RETRY_DELAY].map(duration),
         counts: [CALL_STOPS, BREAKER_TRANSITIONS, BREAKER_REJECTIONS].map(count),
-        active: active.with_description(CALLS_ACTIVE.description).build(),
+        numbers: [CALLS_ACTIVE, CALLS_QUEUED].map(number),
     })
 }
 
@@ -88,7 +90,7 @@ fn observe_breaker_times(meter: &Meter) {
 struct ByMeter {
     durations: [(Instrument, Histogram<f64>); 3],
     counts: [(Instrument, Counter<u64>); 3],
-    active: UpDownCounter<i64>,
+    numbers: [(Instrument, UpDownCounter<i64>); 2],
 }
 
 fn key_values(attributes: &[Attribute]) -> Vec<KeyValue> {
@@ -116,7 +118,9 @@ impl Recorder for ByMeter {
         }
     }
 
-    fn change(&self, _: Instrument, by: i8, attributes: &[Attribute]) {
-        self.active.add(by.into(), &key_values(attributes));
+    fn change(&self, instrument: Instrument, by: i8, attributes: &[Attribute]) {
+        if let Some(number) = find(&self.numbers, instrument) {
+            number.add(by.into(), &key_values(attributes));
+        }
     }
 }

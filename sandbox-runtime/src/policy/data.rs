@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use super::nearest::nearest;
-use super::{Jitter, Policy};
+use super::{Jitter, Policy, Rate};
 use crate::rules::{POLICY_KEY_TEXTS, POLICY_KEYS, PolicyKey, PolicyKeySpec};
 
 /// Stands for a timeout that never ends an attempt.
@@ -22,6 +22,9 @@ impl Serialize for Policy {
             self.backoff_max.is_none(),
             self.deadline.is_none(),
             self.jitter_seed.is_none(),
+            self.max_concurrent.is_none(),
+            self.queue.is_none(),
+            self.rate.is_none(),
         ];
         let fields = POLICY_KEYS.len() - unset.into_iter().filter(|is_unset| *is_unset).count();
         let mut state = serializer.serialize_struct("Policy", fields)?;
@@ -35,6 +38,9 @@ impl Serialize for Policy {
                 PolicyKey::DeadlineMs => serialize_set(&mut state, text, self.deadline.map(millis)),
                 PolicyKey::Jitter => state.serialize_field(text, &self.jitter),
                 PolicyKey::Idempotent => state.serialize_field(text, &self.idempotent),
+                PolicyKey::MaxConcurrent => serialize_set(&mut state, text, self.max_concurrent),
+                PolicyKey::QueueMs => serialize_set(&mut state, text, self.queue.map(millis)),
+                PolicyKey::Rate => serialize_set(&mut state, text, self.rate.map(RateInData::from)),
                 PolicyKey::JitterSeed => serialize_set(&mut state, text, self.jitter_seed),
             }?;
         }
@@ -43,9 +49,13 @@ impl Serialize for Policy {
 }
 
 /// Writes a setting that may be unset. TOML has nothing to write in place of a value.
-fn serialize_set<S: SerializeStruct>(state: &mut S, text: &'static str, number: Option<u64>) -> Result<(), S::Error> {
-    match number {
-        Some(number) => state.serialize_field(text, &number),
+fn serialize_set<S, T>(state: &mut S, text: &'static str, value: Option<T>) -> Result<(), S::Error>
+where
+    S: SerializeStruct,
+    T: Serialize,
+{
+    match value {
+        Some(value) => state.serialize_field(text, &value),
         None => state.skip_field(text),
     }
 }
@@ -54,6 +64,32 @@ fn serialize_set<S: SerializeStruct>(state: &mut S, text: &'static str, number: 
 /// years and more are written as the largest number.
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}
+
+/// A rate, as it is spelt in files.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RateInData {
+    calls: u32,
+    per_ms: u64,
+}
+
+impl From<Rate> for RateInData {
+    fn from(rate: Rate) -> Self {
+        RateInData {
+            calls: rate.calls,
+            per_ms: millis(rate.per),
+        }
+    }
+}
+
+impl From<RateInData> for Rate {
+    fn from(rate: RateInData) -> Self {
+        Rate {
+            calls: rate.calls,
+            per: Duration::from_millis(rate.per_ms),
+        }
+    }
 }
 
 impl<'de> Deserialize<'de> for Policy {
@@ -144,6 +180,9 @@ impl Policy {
             PolicyKey::DeadlineMs => self.deadline = Some(millis()?),
             PolicyKey::Jitter => self.jitter = jitter(value.as_str()?)?,
             PolicyKey::Idempotent => self.idempotent = value.as_bool()?,
+            PolicyKey::MaxConcurrent => self.max_concurrent = Some(value.as_u64()?.try_into().ok()?),
+            PolicyKey::QueueMs => self.queue = Some(millis()?),
+            PolicyKey::Rate => self.rate = Some(RateInData::deserialize(value).ok()?.into()),
             PolicyKey::JitterSeed => self.jitter_seed = Some(value.as_u64()?),
         }
         Some(())

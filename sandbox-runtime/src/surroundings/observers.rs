@@ -155,6 +155,14 @@ impl Attachment for CallObservers {
         });
     }
 
+    fn queued(&self) {
+        self.notify(Happened::CallQueued);
+    }
+
+    fn unqueued(&self, waited: Duration) {
+        self.notify(Happened::CallUnqueued { waited });
+    }
+
     fn retry_scheduled(&self, retry: &Retry<'_>) {
         self.notify(Happened::RetryScheduled {
             attempt: retry.attempt,

@@ -110,6 +110,8 @@ impl ErrorVerdict for SandboxError {
         match self {
             SandboxError::CircuitBreakerOpen { .. }
             | SandboxError::Disabled { .. }
+            | SandboxError::Overloaded { .. }
+            | SandboxError::RateLimited { .. }
             | SandboxError::DeadlineExceeded { .. }
             | SandboxError::Cancelled => Verdict::Ignore,
             SandboxError::Panicked { .. } => Verdict::Fail,
@@ -124,6 +126,8 @@ impl ErrorVerdict for Failure {
         match self.kind {
             FailureKind::CircuitBreakerOpen { .. }
             | FailureKind::Disabled
+            | FailureKind::Overloaded { .. }
+            | FailureKind::RateLimited { .. }
             | FailureKind::DeadlineExceeded
             | FailureKind::Cancelled => Verdict::Ignore,
             FailureKind::Panicked => Verdict::Fail,

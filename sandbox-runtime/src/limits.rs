@@ -1,0 +1,197 @@
+//! [`Limits`]: how many calls are made at a time, how many attempts in a length of time, and for how long a dependency has asked to
+//! be left alone.
+//!
+//! They belong to a breaker and are made when they are first needed. What one call does with them is [`CallLimits`].
+
+mod call;
+mod hold;
+mod nesting;
+mod places;
+mod rate;
+
+use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use crate::clock::saturating_add;
+use crate::failure::Stop;
+use crate::policy::{Policy, Rate};
+
+pub(crate) use call::CallLimits;
+use hold::Hold;
+use places::Places;
+use rate::Log;
+
+/// The limits of the calls with one breaker.
+pub(crate) struct Limits {
+    places: Places,
+    log: Log,
+    hold: Hold,
+    /// Who has it is the next to begin an attempt. A fair queue: callers get it in the order in which they came.
+    turn: Semaphore,
+    /// How many wait for their turn, or have it.
+    in_turn: AtomicU32,
+}
+
+impl fmt::Debug for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Limits").finish_non_exhaustive()
+    }
+}
+
+/// No code of the user runs while something in it is locked.
+impl RefUnwindSafe for Limits {}
+impl UnwindSafe for Limits {}
+
+/// Why an attempt is held back, and for how long at least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// Every place is taken.
+    ByOthers,
+    /// So many attempts have begun.
+    ByRate(Duration),
+    /// The dependency has asked to wait.
+    ByDependency(Duration),
+}
+
+/// What a call has to obey.
+#[derive(Debug, Clone, Copy)]
+struct Terms {
+    max_concurrent: Option<u32>,
+    rate: Option<Rate>,
+}
+
+impl Terms {
+    const fn of(policy: &Policy) -> Terms {
+        Terms {
+            max_concurrent: policy.max_concurrent,
+            rate: policy.rate,
+        }
+    }
+}
+
+impl Limits {
+    pub(crate) fn new() -> Limits {
+        Limits {
+            places: Places::new(),
+            log: Log::new(),
+            hold: Hold::new(),
+            turn: Semaphore::new(1),
+            in_turn: AtomicU32::new(0),
+        }
+    }
+
+    /// Lets no attempt begin for so long, because the dependency has asked for that.
+    pub(crate) fn hold(&self, lasts: Duration) {
+        self.hold.begin(lasts);
+    }
+
+    /// Ends what the dependency has asked for.
+    pub(crate) fn let_go(&self) {
+        self.hold.end();
+    }
+
+    /// How much longer the dependency is to be left alone; `None` if it is not.
+    pub(crate) fn held_for(&self) -> Option<Duration> {
+        self.hold.left()
+    }
+
+    /// Tells whether that may be so: it may be over.
+    #[inline]
+    pub(crate) fn is_held(&self) -> bool {
+        self.hold.may_last()
+    }
+
+    /// Lets an attempt pass if nothing holds it back, and counts it.
+    fn try_pass(&self, rate: Option<Rate>, hold: &Hold) -> Result<(), Held> {
+        if let Some(left) = hold.left() {
+            return Err(Held::ByDependency(left));
+        }
+        match rate {
+            Some(rate) => self.log.try_take(rate).map_err(Held::ByRate),
+            None => Ok(()),
+        }
+    }
+
+    /// The same, unless others wait for their turn.
+    fn try_pass_first(&self, rate: Option<Rate>, hold: &Hold) -> Result<(), Held> {
+        // Relaxed: of two that come at the same time, either may be the first.
+        match rate.filter(|_| self.in_turn.load(Ordering::Relaxed) > 0) {
+            Some(rate) => Err(self.held_in_turn(rate, hold)),
+            None => self.try_pass(rate, hold),
+        }
+    }
+
+    /// Waits until an attempt may pass, until this moment at most.
+    async fn pass(&self, rate: Option<Rate>, hold: &Hold, until: Instant) -> Result<(), Held> {
+        let Some(rate) = rate else {
+            return self.pass_in_turn(None, hold, until).await;
+        };
+        let _in_turn = InTurn::of(&self.in_turn);
+        match timeout_at(until, self.turn.acquire()).await {
+            Ok(_turn) => self.pass_in_turn(Some(rate), hold, until).await,
+            Err(_) => Err(self.held_in_turn(rate, hold)),
+        }
+    }
+
+    async fn pass_in_turn(&self, rate: Option<Rate>, hold: &Hold, until: Instant) -> Result<(), Held> {
+        loop {
+            let held = match self.try_pass(rate, hold) {
+                Ok(()) => return Ok(()),
+                Err(held) => held,
+            };
+            let opens = saturating_add(Instant::now(), held.left());
+            // It would be refused then, and others wait behind it.
+            if opens > until {
+                return Err(held);
+            }
+            sleep_until(opens).await;
+        }
+    }
+
+    /// What holds back an attempt that waits behind others.
+    fn held_in_turn(&self, rate: Rate, hold: &Hold) -> Held {
+        match hold.left() {
+            Some(left) => Held::ByDependency(left),
+            None => Held::ByRate(self.log.next(rate)),
+        }
+    }
+}
+
+/// One that waits for its turn, or has it.
+struct InTurn<'a>(&'a AtomicU32);
+
+impl InTurn<'_> {
+    fn of(number: &AtomicU32) -> InTurn<'_> {
+        number.fetch_add(1, Ordering::Relaxed);
+        InTurn(number)
+    }
+}
+
+impl Drop for InTurn<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Held {
+    /// The reason by which the call ends.
+    pub(crate) const fn stop(self) -> Stop {
+        match self {
+            Held::ByOthers => Stop::Overloaded,
+            Held::ByRate(_) | Held::ByDependency(_) => Stop::RateLimited,
+        }
+    }
+
+    /// How long at least, as far as that is known.
+    pub(crate) fn left(self) -> Duration {
+        match self {
+            Held::ByOthers => Duration::ZERO,
+            Held::ByRate(left) | Held::ByDependency(left) => left,
+        }
+    }
+}

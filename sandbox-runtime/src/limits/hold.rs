@@ -1,0 +1,104 @@
+//! [`Hold`]: a dependency that has asked to be left alone for a while.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::clock::saturating_add;
+use crate::gate;
+
+/// The longest that one is left alone, whatever it has asked for: what it says comes from outside.
+const LONGEST: Duration = Duration::from_secs(60 * 60);
+
+/// Holds back all attempts of a breaker. While there is one, the gate is open.
+#[derive(Debug)]
+pub(super) struct Hold {
+    is_held: AtomicBool,
+    lasting: Mutex<Option<Lasting>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Lasting {
+    until: Instant,
+    length: Duration,
+}
+
+impl Lasting {
+    /// What is left, and never more than from the beginning: the clock may be another one, such as that of another test.
+    fn left(&self) -> Option<Duration> {
+        let left = self.until.checked_duration_since(Instant::now())?;
+        (!left.is_zero()).then(|| left.min(self.length))
+    }
+}
+
+impl Hold {
+    pub(super) const fn new() -> Hold {
+        Hold {
+            is_held: AtomicBool::new(false),
+            lasting: Mutex::new(None),
+        }
+    }
+
+    /// Begins one, or makes the one under way longer.
+    pub(super) fn begin(&self, lasts: Duration) {
+        let length = lasts.min(LONGEST);
+        let mut lasting = self.locked();
+        if length.is_zero()
+            || lasting
+                .and_then(|lasting| lasting.left())
+                .is_some_and(|left| left >= length)
+        {
+            return;
+        }
+        let until = saturating_add(Instant::now(), length);
+        if lasting.replace(Lasting { until, length }).is_none() {
+            gate::count(gate::HOLDS, |holds| holds + 1);
+            // Relaxed: who learns that an attempt has heard of it, learns that by what orders the two.
+            self.is_held.store(true, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn end(&self) {
+        self.end_in(&mut self.locked());
+    }
+
+    fn end_in(&self, lasting: &mut Option<Lasting>) {
+        if lasting.take().is_some() {
+            self.is_held.store(false, Ordering::Relaxed);
+            gate::count(gate::HOLDS, |holds| holds - 1);
+        }
+    }
+
+    /// Tells whether there is one: it may be over.
+    #[inline]
+    pub(super) fn may_last(&self) -> bool {
+        self.is_held.load(Ordering::Relaxed)
+    }
+
+    /// How much longer it lasts.
+    pub(super) fn left(&self) -> Option<Duration> {
+        if !self.may_last() {
+            return None;
+        }
+        let mut lasting = self.locked();
+        let left = lasting.and_then(|lasting| lasting.left());
+        if left.is_none() {
+            self.end_in(&mut lasting);
+        }
+        left
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Option<Lasting>> {
+        // Nothing panics while it is locked.
+        self.lasting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One of a breaker that is dropped: nobody would find out that it is over.
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
