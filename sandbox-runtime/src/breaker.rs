@@ -269,6 +269,12 @@ impl CircuitBreaker {
         })
     }
 
+    /// Admits an attempt whatever the state. Its result does not count.
+    #[cold]
+    pub(crate) fn admit_in_shadow(&self) -> Admission {
+        self.machine.admit_in_shadow()
+    }
+
     /// Encloses a poll of the tool of an admitted attempt, which has to be a probe: what the tool calls shares its slot.
     #[inline]
     pub(crate) fn probe_scope(&self, admission: Option<Admission>) -> Option<ProbeScope> {

@@ -115,7 +115,7 @@ where
         let Some(owed) = this.state.as_mut().admit_if_simple() else {
             return Err(PollEnd::NotAdmitted);
         };
-        let retry_possible = this.state.retry_possible_after(1);
+        let retry_possible = this.state.retry_possible_after_first();
         let begin = || this.function.begin(retry_possible);
         // The breaker is closed: not a probe.
         let first = (None, this.state.first_polled());

@@ -19,8 +19,8 @@ pub(crate) const OBSERVERS: u32 = 2;
 /// Records of annotated functions. Stays set once somebody has asked for one.
 pub(crate) const RECORDS: u32 = 4;
 
-/// Tools that are switched off: set while there is one.
-pub(crate) const SWITCHES: u32 = 8;
+/// Tools for which an operator has set something: set while there is one.
+pub(crate) const STEERED: u32 = 8;
 
 /// Dependencies that have asked to be left alone: set while there is one.
 pub(crate) const HOLDS: u32 = 16;

@@ -62,6 +62,7 @@ mod limits;
 #[cfg(feature = "rmcp")]
 pub mod mcp;
 pub mod observe;
+mod overrides;
 mod policy;
 #[doc(hidden)]
 pub mod private;
@@ -72,8 +73,8 @@ pub mod rig;
 mod rules;
 mod sealed;
 mod site;
+mod steering;
 mod surroundings;
-mod switch;
 pub mod text;
 pub mod tool;
 mod verdict;
@@ -85,6 +86,7 @@ pub use call::current::{Attempt, CallId};
 pub use config::SandboxConfig;
 pub use execute::execute_with_controls;
 pub use failure::{Failure, FailureKind, Refusal, SandboxError, SandboxResult};
+pub use overrides::{Mistake, Overrides, OverridesError};
 pub use policy::{Jitter, Policy, PolicyError};
 pub use record::{BreakerTimes, Counters, LastChange, LastFailure};
 pub use registry::{BreakerStatus, Disabled, ToolHandle, ToolStatus, Tools, tool, tools};

@@ -60,16 +60,21 @@ pub(crate) enum Held {
 
 /// What a call has to obey.
 #[derive(Debug, Clone, Copy)]
-struct Terms {
+pub(crate) struct Terms {
     max_concurrent: Option<u32>,
     rate: Option<Rate>,
+    /// The longest that it waits.
+    longest: Duration,
 }
 
 impl Terms {
-    const fn of(policy: &Policy) -> Terms {
+    /// Those of a call to which so much time is `left`, if it is limited.
+    pub(crate) fn of(policy: &Policy, left: Option<Duration>) -> Terms {
+        let longest = policy.longest_queue();
         Terms {
             max_concurrent: policy.max_concurrent,
             rate: policy.rate,
+            longest: left.map_or(longest, |left| left.min(longest)),
         }
     }
 }

@@ -16,6 +16,7 @@ use std::time::Duration;
 use crate::breaker::{Fault, Transition};
 use crate::call::current::CallId;
 use crate::failure::{Failure, FailureKind};
+use crate::overrides::OverridesError;
 use crate::registry::{ToolHandle, tool_of_breaker};
 use crate::surroundings;
 
@@ -198,13 +199,19 @@ pub enum Happened<'a> {
         /// How long it took.
         elapsed: Duration,
     },
-    /// An operator has switched the tool off or on.
+    /// An operator has done something to the tool.
     #[non_exhaustive]
     OperatorActed {
         /// What was done.
         action: Action,
         /// Why, if that was said.
         reason: Option<&'a str>,
+    },
+    /// [`Overrides`](crate::Overrides) were not applied: what was in force still is. The event's tool is `"overrides"`.
+    #[non_exhaustive]
+    OverridesRefused {
+        /// Everything that is wrong with them.
+        error: &'a OverridesError,
     },
     /// A breaker has changed its state.
     #[non_exhaustive]
@@ -230,6 +237,18 @@ pub enum Action {
     Disabled,
     /// Switched it on.
     Enabled,
+    /// Opened its breaker.
+    ForcedOpen,
+    /// Closed its breaker.
+    Reset,
+    /// Let its breaker refuse nothing.
+    Shadowed,
+    /// Let its breaker refuse again.
+    Unshadowed,
+    /// Gave it other settings, by [`Overrides`](crate::Overrides).
+    Overridden,
+    /// Gave it the settings of its attribute again.
+    Restored,
 }
 
 impl Action {
@@ -239,6 +258,12 @@ impl Action {
         match self {
             Action::Disabled => "disabled",
             Action::Enabled => "enabled",
+            Action::ForcedOpen => "forced_open",
+            Action::Reset => "reset",
+            Action::Shadowed => "shadowed",
+            Action::Unshadowed => "unshadowed",
+            Action::Overridden => "overridden",
+            Action::Restored => "restored",
         }
     }
 }
@@ -317,6 +342,22 @@ pub(crate) fn operator_acted(handle: ToolHandle, action: Action, reason: Option<
     let tool = ObservedTool::new(handle.name(), Some(handle));
     let observers = observers_of(&tool, surroundings::observers_around().into_iter());
     let happened = Happened::OperatorActed { action, reason };
+    notify(
+        &observers,
+        &Event {
+            tool,
+            call_id: None,
+            happened,
+        },
+    );
+}
+
+/// Reports overrides that were not applied.
+#[cold]
+pub(crate) fn overrides_refused(error: &OverridesError) {
+    let tool = ObservedTool::new("overrides", None);
+    let observers = observers_of(&tool, surroundings::observers_around().into_iter());
+    let happened = Happened::OverridesRefused { error };
     notify(
         &observers,
         &Event {

@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 use crate::config::SandboxConfig;
 use crate::rules::{BACKOFF_BASE_OVER_MAX, DEADLINE_WITHIN_TIMEOUT};
 
+pub(crate) use data::{mistyped, unknown_setting};
 pub use error::PolicyError;
+pub(crate) use nearest::nearest;
 
 /// How a tool is run, in full. Built by `const fn`s, so that a policy can be a constant.
 ///

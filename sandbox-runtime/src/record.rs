@@ -53,9 +53,9 @@ impl Record {
 
     /// Notes the policy that a call has brought with it, unless another thread is at it: theirs is as new.
     #[cold]
-    pub(crate) fn policy_given(&self, policy: Policy) {
+    pub(crate) fn policy_given(&self, policy: &Policy) {
         if let Ok(mut story) = self.story.try_lock() {
-            story.policy = Some(policy);
+            story.policy = Some(*policy);
         }
     }
 
@@ -98,6 +98,8 @@ pub(crate) enum Step {
     /// The call that was expected to succeed at once does not.
     NotReady,
     Attempted,
+    /// A refusal of a breaker in shadow has been overlooked.
+    Overlooked,
     Ended(Stop),
 }
 
@@ -112,6 +114,7 @@ pub(crate) fn count(site: Option<SiteRef>, step: Step) {
     match step {
         Step::NotReady => shard.not_ready(),
         Step::Attempted => shard.attempted(),
+        Step::Overlooked => shard.overlooked(),
         Step::Ended(stop) => shard.ended(stop),
     }
 }

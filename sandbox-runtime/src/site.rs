@@ -6,7 +6,7 @@ use crate::breaker::CircuitBreaker;
 use crate::observe::Interest;
 use crate::policy::Policy;
 use crate::record::Record;
-use crate::switch::Switch;
+use crate::steering::Steering;
 
 /// An annotated function, for as long as the program runs. There is one for every function, whatever its breaker.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub struct ToolSite {
     pub(crate) breaker: CircuitBreaker,
     pub(crate) interest: Interest,
     pub(crate) record: Record,
-    pub(crate) switch: Switch,
+    pub(crate) steering: Steering,
     pub(crate) info: ToolInfo,
 }
 
@@ -44,7 +44,7 @@ impl ToolSite {
             breaker,
             interest: Interest::unknown(),
             record: Record::new(),
-            switch: Switch::new(),
+            steering: Steering::new(),
             info: ToolInfo {
                 name,
                 module,

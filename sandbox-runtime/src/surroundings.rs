@@ -15,7 +15,6 @@ mod tests;
 use std::fmt::{self, Debug};
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -23,9 +22,8 @@ use crate::breaker::CircuitBreaker;
 use crate::call::current::CallId;
 use crate::failure::{AttemptEnd, Decision, Failure, Stop};
 use crate::gate;
-use crate::limits::{CallLimits, Held};
+use crate::limits::{CallLimits, Held, Terms};
 use crate::observe::{self, ObservedTool, Observer};
-use crate::policy::Policy;
 use crate::site::SiteRef;
 use crate::verdict::Verdict;
 
@@ -36,8 +34,8 @@ pub(crate) use scope::{InScope, Scope, attach, current, inherit};
 /// Whether an attempt may have to queue.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Queue {
-    /// Yes, for no longer than what is left to its call.
-    Within(Option<Duration>),
+    /// Yes, by these terms.
+    By(Terms),
     /// Nobody queues in front of a breaker that refuses.
     Refused,
 }
@@ -99,14 +97,14 @@ impl Surroundings {
 
     /// Lets the call obey the limits of its tool and of its breaker, from its next attempt on.
     #[cold]
-    pub(crate) fn obey_limits(&mut self, policy: &Policy, site: Option<SiteRef>, breaker: &CircuitBreaker) {
+    pub(crate) fn obey_limits(&mut self, site: Option<SiteRef>, breaker: &CircuitBreaker) {
         if self.limits.is_some() {
             return;
         }
         let own = site.map_or(breaker, |site| site.0.breaker());
         let is_shared = !std::ptr::eq(own, breaker);
         let of_breaker = is_shared.then(|| Arc::clone(breaker.limits()));
-        self.limits = Some(CallLimits::new(policy, Arc::clone(own.limits()), of_breaker));
+        self.limits = Some(CallLimits::new(Arc::clone(own.limits()), of_breaker));
     }
 
     /// Resolves when something around the call is cancelled.
@@ -165,16 +163,16 @@ impl Surroundings {
             }
         }
         match queue {
-            Queue::Within(left) => self.poll_limits(left, cx),
+            Queue::By(terms) => self.poll_limits(terms, cx),
             Queue::Refused => Poll::Ready(Ok(())),
         }
     }
 
-    fn poll_limits(&mut self, left: Option<Duration>, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
+    fn poll_limits(&mut self, terms: Terms, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
         let Some(limits) = &mut self.limits else {
             return Poll::Ready(Ok(()));
         };
-        let (waited, poll) = limits.poll(left, cx);
+        let (waited, poll) = limits.poll(terms, cx);
         if waited.begins {
             self.attachments().for_each(Attachment::queued);
         }
@@ -308,10 +306,10 @@ pub(crate) fn concern_of(site: Option<SiteRef>, breaker: &CircuitBreaker) -> Con
     if may_be_observed || is_scope_polled() {
         return Concern::Surroundings;
     }
-    match open & (gate::RECORDS | gate::SWITCHES | gate::HOLDS) {
+    match open & (gate::RECORDS | gate::STEERED | gate::HOLDS) {
         0 => Concern::Nothing,
         gate::RECORDS => Concern::Record,
-        _ if site.is_none_or(|site| site.0.switch.may_be_off()) || breaker.is_held() => Concern::Surroundings,
+        _ if site.is_none_or(|site| site.0.steering.may_be_set()) || breaker.is_held() => Concern::Surroundings,
         // Also if there is none to write: it is looked up once more.
         _ => Concern::Record,
     }

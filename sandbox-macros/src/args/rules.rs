@@ -8,7 +8,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
 
 use super::bounds::filled;
-use super::keys::{KEYS, Key, KeySpec, ValueKind};
+use super::keys::{KEYS, Key, KeySpec, Section, ValueKind};
 use super::values::expected_of;
 
 /// A share that is above one number and at most another.
@@ -108,6 +108,10 @@ fn policy_keys() -> TokenStream {
         .collect();
     let mut texts: Vec<_> = arguments.clone().map(|spec| spec.text).collect();
     let mut takes: Vec<_> = arguments.map(takes).collect();
+    let others = KEYS
+        .iter()
+        .filter(|spec| !spec.is_of_policy() && spec.section != Section::Rate);
+    let others = others.map(|spec| spec.text);
     // Without an argument: it is for tests.
     names.push(ident("JitterSeed"));
     texts.push("jitter_seed");
@@ -118,6 +122,7 @@ fn policy_keys() -> TokenStream {
         pub(crate) const POLICY_KEYS: &[PolicyKeySpec] =
             &[#(PolicyKeySpec { key: PolicyKey::#names, text: #texts, takes: #takes }),*];
         pub(crate) const POLICY_KEY_TEXTS: &[&str] = &[#(#texts),*];
+        pub(crate) const OTHER_KEY_TEXTS: &[&str] = &[#(#others),*];
     }
 }
 

@@ -266,30 +266,6 @@ const WORDS: &[Words] = &[
         "write `policy = ..`, an expression for a `Policy`",
     ),
     attribute(
-        &[
-            "max_concurrency",
-            "max_concurrent",
-            "concurrency",
-            "concurrency_limit",
-            "bulkhead",
-            "semaphore",
-            "queue_ms",
-        ],
-        "there is no limit on concurrent calls; let the tool wait for a permit of a `tokio::sync::Semaphore`",
-    ),
-    attribute(
-        &[
-            "rate",
-            "rate_limit",
-            "rate_limiter",
-            "throttle",
-            "calls_per_second",
-            "rps",
-            "quota",
-        ],
-        "there is no limit on the rate of calls; let the tool wait for its turn",
-    ),
-    attribute(
         &["runtime", "krate", "crate_path", "runtime_crate"],
         "write `crate = my_crate::sandbox_runtime`",
     ),

@@ -7,22 +7,26 @@ use super::owed::Owed;
 use super::state::surroundings_in;
 use super::{CallState, Controls, Returned};
 use crate::breaker::{Admission, CircuitBreaker};
-use crate::failure::Stop;
+use crate::failure::{Refusal, Stop};
 use crate::gate;
+use crate::limits::Terms;
 use crate::observe::ObservedTool;
+use crate::policy::Policy;
 use crate::record::{Step, count};
 use crate::registry::ToolHandle;
 use crate::site::SiteRef;
+use crate::steering;
 use crate::surroundings::{self, Concern, Queue, Surroundings};
-use crate::switch;
 use crate::tool::Handler;
 use crate::tool::keep::Last;
 
-/// Tells whether the dependency behind the breaker has asked to be left alone.
-// One function for all tools.
+/// Admits an attempt that the breaker has refused.
 #[cold]
-fn is_held(breaker: &CircuitBreaker) -> bool {
-    breaker.held_for().is_some()
+fn admit_in_shadow(breaker: &CircuitBreaker, site: Option<SiteRef>, is_recorded: bool) -> Admission {
+    if is_recorded {
+        count(site, Step::Overlooked);
+    }
+    breaker.admit_in_shadow()
 }
 
 impl<S: Controls> CallState<S> {
@@ -39,7 +43,7 @@ impl<S: Controls> CallState<S> {
     #[inline(always)]
     fn admit_unconcerned(self: Pin<&mut Self>) -> Option<Owed> {
         let admission = self.controls.breaker().request_if_closed()?;
-        self.start_clock();
+        self.start_clock_unconcerned();
         Some(Owed::of(admission))
     }
 
@@ -61,7 +65,7 @@ impl<S: Controls> CallState<S> {
         // It may have been handed here from where something surrounded it.
         match self.rare {
             Some(_) => Concern::Surroundings,
-            None if self.policy().is_limited() => Concern::Surroundings,
+            None if self.setting(Policy::is_limited) => Concern::Surroundings,
             None => surroundings::concern_of(self.site_of_this_name(), self.controls.breaker()),
         }
     }
@@ -69,7 +73,8 @@ impl<S: Controls> CallState<S> {
     /// Tells whether the next attempt may be held back.
     #[inline(always)]
     fn is_limited(&self) -> bool {
-        self.policy().is_limited() || gate::is_open_for(gate::HOLDS) && is_held(self.controls.breaker())
+        self.setting(Policy::is_limited)
+            || gate::is_open_for(gate::HOLDS) && self.controls.breaker().held_for().is_some()
     }
 
     #[cold]
@@ -77,50 +82,68 @@ impl<S: Controls> CallState<S> {
     fn admit_recorded(self: Pin<&mut Self>) -> Option<Owed> {
         let admission = self.controls.breaker().request_if_closed()?;
         let owed = self.record_ready(Owed::of(admission));
-        self.start_clock();
+        self.start_clock_unconcerned();
         Some(owed)
     }
 
-    /// The same where something may surround the call: if it does, that has to be asked first.
+    /// The same where something may surround the call, or stand in its way: if it does, that has to be asked first.
     #[cold]
     #[inline(never)]
     fn admit_surrounded(mut self: Pin<&mut Self>) -> Option<Owed> {
-        if self.rare.is_some() || surroundings::may_surround_caller(self.site_of_this_name()) {
-            let is_new = self.as_mut().enters_new_surroundings();
-            if is_new || surroundings_in(self.as_mut().project().rare).is_some() {
-                return None;
-            }
+        self.as_mut().look_around();
+        let is_free = self.rare.is_none() && !self.is_limited() && !steering::is_off(self.controls.site());
+        is_free.then(|| self.admit_recorded())?
+    }
+
+    /// Finds what concerns a call that begins: what an operator has set for its tool, what surrounds its caller, its limits. It is
+    /// found once.
+    #[cold]
+    pub(super) fn look_around(mut self: Pin<&mut Self>) {
+        if self.attempts > 0 || !gate::is_open() && !self.setting(Policy::is_limited) {
+            return;
+        }
+        if let Some(policy) = steering::policy_for(self.controls.site(), || self.controls.policy()) {
+            let rare = self.as_mut().project().rare.get_or_insert_default();
+            rare.overridden.get_or_insert(policy);
+        }
+        if surroundings::may_surround_caller(self.site_of_this_name()) {
+            self.as_mut().enters_new_surroundings();
         }
         if self.is_limited() {
             self.obey_limits();
-            return None;
         }
-        if switch::is_off(self.controls.site()) {
-            return None;
-        }
-        self.admit_recorded()
     }
 
-    /// Asks what surrounds the call for leave to make an attempt; ready at once where nothing does.
+    /// Asks what concerns the call for leave to make an attempt; ready at once where nothing does.
     #[inline]
     pub(super) fn poll_admission(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
-        if gate::is_open() && self.as_mut().is_denied() {
+        if (gate::is_open() || self.controls.policy().is_limited()) && self.as_mut().is_denied() {
             return Poll::Ready(Err(Stop::Disabled));
+        }
+        if self.is_surrounded() {
+            return self.poll_admission_around(cx);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Records that the call begins, if it does, finds limits that have come since, and tells whether an operator has switched its
+    /// tool off.
+    #[cold]
+    fn is_denied(mut self: Pin<&mut Self>) -> bool {
+        if self.attempts == 0 {
+            self.as_mut().record_beginning();
         }
         if self.is_limited() {
             self.as_mut().obey_limits();
         }
-        match &self.rare {
-            Some(rare) if rare.surroundings.is_some() => self.poll_admission_around(cx),
-            _ => Poll::Ready(Ok(())),
-        }
+        steering::is_off(self.controls.site())
     }
 
     #[cold]
     fn poll_admission_around(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
-        let queue = match self.controls.breaker().refusal() {
+        let queue = match self.refusal() {
             Some(_) => Queue::Refused,
-            None => Queue::Within(self.time_left()),
+            None => Queue::By(Terms::of(&self.policy(), self.time_left())),
         };
         let this = self.project();
         match surroundings_in(this.rare) {
@@ -131,20 +154,31 @@ impl<S: Controls> CallState<S> {
 
     #[cold]
     fn obey_limits(self: Pin<&mut Self>) {
-        let policy = self.policy();
         let this = self.project();
         let rare = this.rare.get_or_insert_default();
         let surroundings = rare.surroundings.get_or_insert_with(Surroundings::empty);
-        surroundings.obey_limits(&policy, this.controls.site(), this.controls.breaker());
+        surroundings.obey_limits(this.controls.site(), this.controls.breaker());
     }
 
-    /// Records that the call begins, if it does, and tells whether an operator has switched its tool off.
-    #[cold]
-    fn is_denied(mut self: Pin<&mut Self>) -> bool {
-        if self.attempts == 0 {
-            self.as_mut().record_beginning();
+    /// Why the breaker would refuse an attempt now, unless it is in shadow.
+    #[inline]
+    pub(super) fn refusal(&self) -> Option<Refusal> {
+        let refusal = self.controls.breaker().refusal()?;
+        (!self.is_shadow()).then_some(refusal)
+    }
+
+    #[inline]
+    fn is_shadow(&self) -> bool {
+        gate::is_open_for(gate::STEERED) && steering::is_shadow(self.controls.site())
+    }
+
+    #[inline]
+    fn request(&self) -> Result<Admission, Refusal> {
+        let breaker = self.controls.breaker();
+        match breaker.request(self.setting(|policy| policy.timeout)) {
+            Err(_) if self.is_shadow() => Ok(admit_in_shadow(breaker, self.controls.site(), self.is_recorded())),
+            answer => answer,
         }
-        switch::is_off(self.controls.site())
     }
 
     /// Asks the breaker for the first attempt. Further ones have been asked for when their delay was over.
@@ -152,7 +186,7 @@ impl<S: Controls> CallState<S> {
     where
         S::Handler: Handler<R>,
     {
-        match self.controls.breaker().request(self.policy().timeout) {
+        match self.request() {
             Ok(admission) => {
                 self.begin_attempt(admission);
                 Ok(())
@@ -170,7 +204,7 @@ impl<S: Controls> CallState<S> {
         if self.time_left().is_some_and(|left| left.is_zero()) {
             return Err(self.finish_with(Stop::NoTimeLeft, last, None));
         }
-        match self.controls.breaker().request(self.policy().timeout) {
+        match self.request() {
             Ok(admission) => {
                 self.begin_attempt(admission);
                 Ok(())

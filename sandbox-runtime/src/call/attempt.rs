@@ -309,7 +309,7 @@ impl<T: Future, S: Controls> AttemptState<T, S> {
     }
 
     /// What follows the breaker's answer: the attempt, or the end of the call.
-    #[inline]
+    #[inline(always)]
     fn admitted<E>(mut self: Pin<&mut Self>, admitted: Result<(), E>) -> ControlFlow<E> {
         match admitted {
             Ok(()) => {

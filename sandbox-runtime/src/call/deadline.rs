@@ -13,14 +13,22 @@ impl<S: Controls> CallState<S> {
     /// [`time_left`](Self::time_left); what surrounds the call does the same when it is found.
     #[inline]
     pub(super) fn start_clock(self: Pin<&mut Self>) {
-        if self.policy().deadline.is_some() {
+        if self.setting(|policy| policy.deadline.is_some()) {
+            self.note_start();
+        }
+    }
+
+    /// The same for a call of which nothing else is known.
+    #[inline(always)]
+    pub(super) fn start_clock_unconcerned(self: Pin<&mut Self>) {
+        if self.controls.policy().deadline.is_some() {
             self.note_start();
         }
     }
 
     #[cold]
     pub(super) fn note_start(self: Pin<&mut Self>) {
-        if self.started.is_none() && (self.policy().deadline.is_some() || self.run_ends().is_some()) {
+        if self.started.is_none() && (self.setting(|policy| policy.deadline.is_some()) || self.run_ends().is_some()) {
             *self.project().started = Some(Moment::of(Instant::now()));
         }
     }
@@ -28,15 +36,15 @@ impl<S: Controls> CallState<S> {
     /// When an attempt that begins to wait now will have run into its limit or the call's deadline.
     pub(super) fn attempt_limit(self: Pin<&mut Self>) -> Instant {
         let now = Instant::now();
-        let policy = self.policy();
-        let limit = saturating_add(now, policy.timeout);
+        let (timeout, deadline) = self.setting(|policy| (policy.timeout, policy.deadline));
+        let limit = saturating_add(now, timeout);
         let limit_until = |left: Option<Duration>| match left {
             Some(left) => limit.min(saturating_add(now, left)),
             None => limit,
         };
         let ends = limit_until(self.time_left());
         if self.rare.is_some() {
-            let own = limit_until(policy.deadline.map(|deadline| deadline.saturating_sub(self.elapsed())));
+            let own = limit_until(deadline.map(|deadline| deadline.saturating_sub(self.elapsed())));
             if let Some(rare) = self.project().rare {
                 rare.attempt_ends = Some(own);
             }
@@ -57,7 +65,7 @@ impl<S: Controls> CallState<S> {
     /// shorter than the policy's; but then the call has noted when it began.
     pub(super) fn note_first_wait(self: Pin<&mut Self>, limit: Instant) {
         if self.started.is_none()
-            && let Some(waited) = before(limit, self.policy().timeout)
+            && let Some(waited) = before(limit, self.setting(|policy| policy.timeout))
         {
             *self.project().started = Some(Moment::of(waited));
         }
@@ -72,7 +80,15 @@ impl<S: Controls> CallState<S> {
     /// The longest that the call may take, by its own policy and by what surrounds it.
     #[inline]
     pub(super) fn deadline(&self) -> Option<Duration> {
-        let own = self.policy().deadline;
+        match &self.rare {
+            Some(rare) if rare.may_limit() => self.deadline_around(),
+            _ => self.controls.policy().deadline,
+        }
+    }
+
+    #[cold]
+    fn deadline_around(&self) -> Option<Duration> {
+        let own = self.setting(|policy| policy.deadline);
         let of_run = self.run_ends().and_then(|ends| Some(self.started?.until(ends)));
         own.into_iter().chain(of_run).min()
     }

@@ -6,8 +6,8 @@ use super::owed::Owed;
 use super::state::surroundings_in;
 use super::{CallState, Controls, Returned, nested};
 use crate::failure::{Detail, Failure, FailureKind, Refusal, Stop, millis};
+use crate::steering;
 use crate::surroundings::CallEnd;
-use crate::switch;
 use crate::tool::Handler;
 use crate::tool::keep::{Keeps, Last};
 
@@ -36,7 +36,7 @@ impl<S: Controls> CallState<S> {
             }
             self.count_end(owed, Stop::Succeeded);
         }
-        if self.rare.is_some() {
+        if self.is_surrounded() {
             self.as_mut().leave_surroundings(Stop::Succeeded, None, None);
         }
         self.controls.handler().finish(self.attempts, Ok(outcome), None)
@@ -113,7 +113,7 @@ impl<S: Controls> CallState<S> {
             self.as_mut().complete(failure);
         }
         self.as_mut().record_end(stop, last.as_ref());
-        if self.rare.is_some() {
+        if self.is_surrounded() {
             let returned = refusal.filter(|_| self.controls.handler().returns_refusals());
             let returned = returned.map(|refusal| self.failure_of(refusal));
             let failure = returned.as_ref().or(last.as_ref().err());
@@ -130,7 +130,7 @@ impl<S: Controls> CallState<S> {
     {
         nested::note_end();
         self.as_mut().record_refusal();
-        if self.rare.is_some() {
+        if self.is_surrounded() {
             let failure = self.failure_of(refusal);
             self.as_mut()
                 .leave_surroundings(Stop::Refused, Some(refusal), Some(&failure));
@@ -154,7 +154,7 @@ impl<S: Controls> CallState<S> {
     #[cold]
     fn complete(self: Pin<&mut Self>, failure: &mut Failure) {
         match failure.kind {
-            FailureKind::Disabled => return switch::tell_why(self.controls.site(), failure),
+            FailureKind::Disabled => return steering::tell_why(self.controls.site(), failure),
             FailureKind::Overloaded { .. } | FailureKind::RateLimited { .. } => {
                 return self.tell_what_holds_back(failure);
             }
@@ -162,11 +162,7 @@ impl<S: Controls> CallState<S> {
         }
         // A breaker that was open before would have refused the attempt.
         if self.attempts > 0 && failure.kind != FailureKind::Cancelled {
-            failure.retry_after_ms = self
-                .controls
-                .breaker()
-                .refusal()
-                .and_then(|refusal| refusal.retry_after_ms);
+            failure.retry_after_ms = self.refusal().and_then(|refusal| refusal.retry_after_ms);
         }
         if let Some(rare) = self.project().rare {
             failure.last_error = rare.earlier_error.take();
@@ -189,8 +185,8 @@ impl<S: Controls> CallState<S> {
     ) {
         let this = self.project();
         let site = this.controls.site();
-        if let Some(rare) = this.rare.take()
-            && let Some(surroundings) = rare.surroundings
+        if let Some(mut rare) = this.rare.take()
+            && let Some(surroundings) = rare.surroundings.take()
         {
             surroundings.leave(&CallEnd {
                 site,

@@ -61,7 +61,9 @@ where
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.as_mut().project();
-        if this.state.as_mut().enters_surroundings() {
+        if this.attempt.is_new() {
+            this.state.as_mut().look_around();
+        } else if this.state.as_mut().enters_surroundings() {
             this.attempt.tighten_limit(this.state.as_mut());
         }
         this.state.as_mut().poll_began();

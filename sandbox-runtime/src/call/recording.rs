@@ -23,7 +23,7 @@ impl<S: Controls> CallState<S> {
     #[inline]
     fn record_policy(&self) {
         if let Some(site) = self.controls.site().filter(|site| site.0.info.is_policy_given) {
-            site.0.record.policy_given(self.policy());
+            site.0.record.policy_given(&self.setting(|policy| *policy));
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::panic::UnwindSafe;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use super::retry::{Situation, decide};
 use crate::breaker::{Admission, Fault, ProbeScope};
 use crate::clock::Moment;
 use crate::failure::{AttemptEnd, Decision, DelaySource, Refusal, Stop};
+use crate::overrides::Override;
 use crate::policy::Policy;
 use crate::surroundings::{Retry, Surroundings};
 use crate::tool::Handler;
@@ -59,6 +61,8 @@ impl<S: Controls + UnwindSafe> UnwindSafe for CallState<S> {}
 /// What few calls have.
 #[derive(Debug, Default)]
 pub(super) struct Rare {
+    /// The settings that an operator has given to the call's tool, in place of the call's own.
+    pub(super) overridden: Option<Arc<Override>>,
     pub(super) surroundings: Option<Surroundings>,
     /// The text of the last error that a retry followed.
     pub(super) earlier_error: Option<Box<str>>,
@@ -66,6 +70,14 @@ pub(super) struct Rare {
     pub(super) attempt_ends: Option<Instant>,
     /// Set once the tool has asked for it.
     pub(super) call_id: Option<CallId>,
+}
+
+impl Rare {
+    /// Tells whether it may change what the call is given.
+    #[inline]
+    pub(super) fn may_limit(&self) -> bool {
+        self.surroundings.is_some() || self.overridden.is_some()
+    }
 }
 
 impl<S: Controls> CallState<S> {
@@ -108,9 +120,15 @@ impl<S: Controls> CallState<S> {
     #[inline]
     pub(super) fn poll_cancelled(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         match self.as_mut().project().controls.poll_cancelled(cx) {
-            Poll::Pending if self.rare.is_some() => self.poll_cancelled_around(cx),
+            Poll::Pending if self.is_surrounded() => self.poll_cancelled_around(cx),
             poll => poll,
         }
+    }
+
+    /// Tells whether anything is known to surround the call.
+    #[inline]
+    pub(super) fn is_surrounded(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.surroundings.is_some())
     }
 
     /// Resolves when what surrounds the call has been cancelled.
@@ -130,7 +148,7 @@ impl<S: Controls> CallState<S> {
     /// What the tool may know of the first attempt of a call that nothing surrounds.
     #[inline(always)]
     pub(super) fn first_polled(&self) -> Polled {
-        let policy = self.policy();
+        let policy = self.controls.policy();
         Polled {
             call_id: None,
             number: 1,
@@ -152,7 +170,7 @@ impl<S: Controls> CallState<S> {
             number: self.attempts,
             limit: match &self.timer {
                 Some(timer) => Limit::At(timer.deadline()),
-                None if rare.is_none_or(|rare| rare.surroundings.is_none()) => first.limit,
+                None if rare.is_none_or(|rare| !rare.may_limit()) => first.limit,
                 None => self.limit_within_surroundings(),
             },
         }
@@ -246,7 +264,7 @@ impl<S: Controls> CallState<S> {
         S::Handler: Handler<R>,
     {
         match (end, last) {
-            _ if self.policy().idempotent => Ok(true),
+            _ if self.setting(|policy| policy.idempotent) => Ok(true),
             (AttemptEnd::Returned(Verdict::Retry { .. }), Last::Outcome(outcome)) => {
                 guard(|| self.controls.handler().is_safe_to_retry(outcome))
             }
@@ -265,17 +283,19 @@ impl<S: Controls> CallState<S> {
         if let AttemptEnd::Returned(Verdict::Retry { after: Some(after) }) = end {
             self.controls.breaker().hold(after);
         }
-        let policy = self.policy();
-        let refusal = self.controls.breaker().refusal();
+        let refusal = self.refusal();
         let situation = Situation {
             attempts: self.attempts,
             time_left: self.time_left(),
             is_breaker_open: refusal.is_some(),
             is_safe,
             has_arguments,
-            random: policy.random_for(self.attempts),
+            random: self.setting(|policy| policy.random_for(self.attempts)),
         };
-        let mut decision = decide(&policy, end, &situation);
+        let mut decision = match self.overridden() {
+            None => decide(&self.controls.policy(), end, &situation),
+            Some(policy) => decide_overridden(policy, end, &situation),
+        };
         if let Some(surroundings) = surroundings_in(self.project().rare) {
             decision = surroundings.after_attempt(end, decision);
         }
@@ -286,16 +306,35 @@ impl<S: Controls> CallState<S> {
     /// Tells whether another attempt may follow the one under way.
     #[inline]
     pub(super) fn retry_possible(&self) -> bool {
-        self.retry_possible_after(self.attempts)
+        self.attempts < self.setting(Policy::max_attempts)
     }
 
+    /// The same for the first attempt of a call that nothing surrounds.
     #[inline]
-    pub(super) fn retry_possible_after(&self, attempt: u32) -> bool {
-        attempt < self.policy().max_attempts()
+    pub(super) fn retry_possible_after_first(&self) -> bool {
+        self.controls.policy().max_attempts() > 1
     }
 
+    /// The settings that an operator has given to the tool, if there are some.
+    #[inline(always)]
+    fn overridden(&self) -> Option<&Policy> {
+        let overridden = self.rare.as_deref()?.overridden.as_deref()?;
+        Some(&overridden.policy)
+    }
+
+    /// Reads a setting: of the policy that an operator has set, or mostly of one that the compiler knows.
+    #[inline(always)]
+    pub(super) fn setting<T>(&self, read: impl Fn(&Policy) -> T) -> T {
+        match self.overridden() {
+            None => read(&self.controls.policy()),
+            Some(policy) => read(policy),
+        }
+    }
+
+    /// All settings, for what is done rarely.
+    #[cold]
     pub(super) fn policy(&self) -> Policy {
-        self.controls.policy()
+        self.setting(|policy| *policy)
     }
 
     /// Keeps what a later failure is to report of what the last attempt has left. Most handlers have no text, which the compiler
@@ -324,7 +363,7 @@ impl<S: Controls> CallState<S> {
     /// Reports a retry to the surroundings: its delay begins.
     #[inline]
     pub(super) fn retry_scheduled(self: Pin<&mut Self>, end: AttemptEnd, delay: Duration, from: DelaySource) {
-        if self.rare.is_some() {
+        if self.is_surrounded() {
             self.report_retry(end, delay, from);
         }
     }
@@ -352,6 +391,13 @@ impl<S: Controls> CallState<S> {
             });
         }
     }
+}
+
+/// The same decision by a policy that the compiler does not know: once for all tools.
+#[cold]
+#[inline(never)]
+fn decide_overridden(policy: &Policy, end: AttemptEnd, situation: &Situation) -> Decision {
+    decide(policy, end, situation)
 }
 
 /// The surroundings in what few calls have.

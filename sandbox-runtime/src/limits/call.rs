@@ -15,22 +15,26 @@ use super::places::Place;
 use super::{Held, Limits, Terms};
 use crate::clock::saturating_add;
 use crate::failure::{Failure, FailureKind, millis};
-use crate::policy::Policy;
 
 /// When to come back where every place is taken: when one is free is unknown, and to ask once more costs nothing.
 const SHORTLY: Duration = Duration::from_secs(1);
 
 /// One call among the limits.
 pub(crate) struct CallLimits {
-    terms: Terms,
-    longest: Duration,
     limits: Arc<Limits>,
     /// Those of the breaker, whose dependency may have asked to wait, if it is one that tools share.
     of_breaker: Option<Arc<Limits>>,
     has_place: bool,
     nesting: Nesting,
-    waiting: Option<Waiting>,
-    held: Option<Held>,
+    waiting: Option<Box<Waiting>>,
+    /// Set once the call is refused.
+    refused: Option<Refused>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Refused {
+    held: Held,
+    max_concurrent: Option<u32>,
 }
 
 struct Waiting {
@@ -48,42 +52,41 @@ pub(crate) struct Waited {
 }
 
 impl CallLimits {
-    pub(crate) fn new(policy: &Policy, limits: Arc<Limits>, of_breaker: Option<Arc<Limits>>) -> CallLimits {
+    pub(crate) fn new(limits: Arc<Limits>, of_breaker: Option<Arc<Limits>>) -> CallLimits {
         CallLimits {
-            terms: Terms::of(policy),
-            longest: policy.longest_queue(),
             limits,
             of_breaker,
             has_place: false,
             nesting: Nesting::default(),
             waiting: None,
-            held: None,
+            refused: None,
         }
     }
 
     /// Resolves when an attempt may begin, or is held back for longer than the call waits or has time left.
-    pub(crate) fn poll(&mut self, left: Option<Duration>, cx: &mut Context<'_>) -> (Waited, Poll<Result<(), Held>>) {
+    pub(crate) fn poll(&mut self, terms: Terms, cx: &mut Context<'_>) -> (Waited, Poll<Result<(), Held>>) {
         let mut waited = Waited {
             begins: false,
             ended: None,
         };
         if self.waiting.is_none() {
-            let longest = left.map_or(self.longest, |left| left.min(self.longest));
-            match self.try_now() {
+            match self.try_now(terms) {
                 Ok(()) => return (waited, Poll::Ready(Ok(()))),
-                Err(held) if longest <= held.left() => return (waited, Poll::Ready(Err(self.refused(held)))),
-                Err(_) => self.waiting = Some(self.wait(longest)),
+                Err(held) if terms.longest <= held.left() => {
+                    return (waited, Poll::Ready(Err(self.refused(held, terms))));
+                }
+                Err(_) => self.waiting = Some(Box::new(self.wait(terms))),
             }
             waited.begins = true;
         }
-        let poll = self.poll_wait(cx);
+        let poll = self.poll_wait(terms, cx);
         if poll.is_ready() {
             waited.ended = self.leave_queue();
         }
         (waited, poll)
     }
 
-    fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Held>> {
+    fn poll_wait(&mut self, terms: Terms, cx: &mut Context<'_>) -> Poll<Result<(), Held>> {
         let Some(waiting) = &mut self.waiting else {
             return Poll::Ready(Ok(()));
         };
@@ -94,12 +97,13 @@ impl CallLimits {
                 }
                 Poll::Ready(Ok(()))
             }
-            Err(held) => Poll::Ready(Err(self.refused(held))),
+            Err(held) => Poll::Ready(Err(self.refused(held, terms))),
         }
     }
 
-    fn refused(&mut self, held: Held) -> Held {
-        self.held = Some(held);
+    fn refused(&mut self, held: Held, terms: Terms) -> Held {
+        let max_concurrent = terms.max_concurrent;
+        self.refused = Some(Refused { held, max_concurrent });
         held
     }
 
@@ -111,12 +115,12 @@ impl CallLimits {
 
     /// Adds to the failure of the call why it was not made, and when to come back.
     pub(crate) fn tell_what_holds_back(&self, failure: &mut Failure) {
-        let Some(held) = self.held else {
+        let Some(Refused { held, max_concurrent }) = self.refused else {
             return;
         };
         let (kind, left) = match held {
             Held::ByOthers => {
-                let max_concurrent = self.terms.max_concurrent.unwrap_or_default();
+                let max_concurrent = max_concurrent.unwrap_or_default();
                 (FailureKind::Overloaded { max_concurrent }, SHORTLY)
             }
             Held::ByRate(left) => (FailureKind::RateLimited { by_dependency: false }, left),
@@ -127,22 +131,22 @@ impl CallLimits {
         failure.retry_after_ms = Some(millis(left.saturating_add(Duration::from_nanos(999_999))));
     }
 
-    fn needs_place(&self) -> Option<u32> {
-        let number = self.terms.max_concurrent?;
+    fn needs_place(&self, terms: Terms) -> Option<u32> {
+        let number = terms.max_concurrent?;
         let has_one = self.has_place || nesting::is_within(&self.limits);
         (!has_one).then_some(number)
     }
 
     /// Takes what the attempt needs, if nobody has to be waited for.
-    fn try_now(&mut self) -> Result<(), Held> {
-        if let Some(number) = self.needs_place() {
+    fn try_now(&mut self, terms: Terms) -> Result<(), Held> {
+        if let Some(number) = self.needs_place(terms) {
             self.limits.places.resize(number);
             if !self.limits.places.try_take() {
                 return Err(Held::ByOthers);
             }
             self.take_place();
         }
-        self.limits.try_pass_first(self.terms.rate, self.hold())
+        self.limits.try_pass_first(terms.rate, self.hold())
     }
 
     /// Notes that the call has a place, also for what its tool calls in the poll under way.
@@ -156,11 +160,11 @@ impl CallLimits {
     }
 
     /// Waits for what the attempt needs.
-    fn wait(&self, longest: Duration) -> Waiting {
+    fn wait(&self, terms: Terms) -> Waiting {
         let (limits, of_breaker) = (Arc::clone(&self.limits), self.of_breaker.clone());
-        let (rate, needs_place) = (self.terms.rate, self.needs_place().is_some());
+        let (rate, needs_place) = (terms.rate, self.needs_place(terms).is_some());
         let began = Instant::now();
-        let until = saturating_add(began, longest);
+        let until = saturating_add(began, terms.longest);
         let admitted = async move {
             let hold = &of_breaker.as_ref().unwrap_or(&limits).hold;
             let place = match needs_place {
@@ -206,7 +210,6 @@ impl Drop for CallLimits {
 impl fmt::Debug for CallLimits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CallLimits")
-            .field("terms", &self.terms)
             .field("has_place", &self.has_place)
             .field("is_waiting", &self.waiting.is_some())
             .finish_non_exhaustive()

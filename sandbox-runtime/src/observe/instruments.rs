@@ -166,7 +166,10 @@ impl<R: Recorder> Observer for Instruments<R> {
                 let phase = |key, phase: BreakerPhase| (key, phase.as_str());
                 recorder.count(BREAKER_TRANSITIONS, &[tool, phase(FROM, from), phase(TO, to)]);
             }
-            Happened::AttemptStarted { .. } | Happened::ThreadBlocked { .. } | Happened::OperatorActed { .. } => {}
+            Happened::AttemptStarted { .. }
+            | Happened::ThreadBlocked { .. }
+            | Happened::OperatorActed { .. }
+            | Happened::OverridesRefused { .. } => {}
         }
     }
 }

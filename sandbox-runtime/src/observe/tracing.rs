@@ -47,11 +47,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tracing::field::Empty;
-use tracing::{Level, Span, debug, field, info, level_enabled, span, trace, warn};
+use tracing::{Level, Span, debug, error, field, info, level_enabled, span, trace, warn};
 
 use super::{
-    AttemptOutcome, BreakerPhase, Enclose, Enclosure, Event, Happened, ObservedTool, Observer, ServedRequest, Stop,
-    error_of_attempt, error_type,
+    Action, AttemptOutcome, BreakerPhase, Enclose, Enclosure, Event, Happened, ObservedTool, Observer, ServedRequest,
+    Stop, error_of_attempt, error_type,
 };
 use crate::call::current::CallId;
 use crate::failure::Failure;
@@ -91,9 +91,15 @@ impl Observer for Spans {
         match event.happened {
             Happened::BreakerChanged { .. } => breaker_changed(event),
             Happened::OperatorActed { action, reason } => {
-                let (tool, action) = (event.tool.name, action.as_str());
-                warn!(target: TARGET, { gen_ai.tool.name = tool, action, reason }, "operator acted");
+                let (tool, word) = (event.tool.name, action.as_str());
+                match action {
+                    Action::Overridden | Action::Restored => {
+                        info!(target: TARGET, { gen_ai.tool.name = tool, action = word }, "overrides applied");
+                    }
+                    _ => warn!(target: TARGET, { gen_ai.tool.name = tool, action = word, reason }, "operator acted"),
+                }
             }
+            Happened::OverridesRefused { error } => error!(target: TARGET, %error, "overrides not applied"),
             _ => {}
         }
     }

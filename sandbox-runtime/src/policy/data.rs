@@ -136,12 +136,18 @@ impl<'de> Visitor<'de> for PolicyVisitor {
 impl<'de> Deserialize<'de> for &'static PolicyKeySpec {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let spec = POLICY_KEYS.iter().find(|spec| spec.text == text);
-        spec.ok_or_else(|| D::Error::custom(unknown_setting(&text)))
+        PolicyKeySpec::find(&text).ok_or_else(|| D::Error::custom(unknown_setting(&text)))
     }
 }
 
-fn unknown_setting(text: &str) -> String {
+impl PolicyKeySpec {
+    pub(crate) fn find(text: &str) -> Option<&'static PolicyKeySpec> {
+        POLICY_KEYS.iter().find(|spec| spec.text == text)
+    }
+}
+
+/// The message about a key that no policy has.
+pub(crate) fn unknown_setting(text: &str) -> String {
     let known = POLICY_KEY_TEXTS.join("`, `");
     match nearest(text, POLICY_KEY_TEXTS.iter().copied()) {
         Some(nearest) => format!("unknown setting `{text}`; did you mean `{nearest}`? (there are `{known}`)"),
@@ -169,7 +175,7 @@ impl<'de> DeserializeSeed<'de> for Setting<'_> {
 
 impl Policy {
     /// Sets one setting; `None` if its key does not take such a value.
-    fn set(&mut self, key: PolicyKey, value: &Value) -> Option<()> {
+    pub(crate) fn set(&mut self, key: PolicyKey, value: &Value) -> Option<()> {
         let millis = || value.as_u64().map(Duration::from_millis);
         match key {
             PolicyKey::TimeoutMs if value == OFF => self.timeout = Policy::NO_TIMEOUT,
@@ -194,7 +200,8 @@ fn jitter(word: &str) -> Option<Jitter> {
     Jitter::deserialize(word).ok()
 }
 
-fn mistyped(spec: &PolicyKeySpec, value: &Value) -> String {
+/// The message about a value that a key does not take.
+pub(crate) fn mistyped(spec: &PolicyKeySpec, value: &Value) -> String {
     let &PolicyKeySpec { key, text, takes } = spec;
     let value = match value {
         Value::Array(_) => "a list".to_owned(),

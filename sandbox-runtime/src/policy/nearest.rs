@@ -1,7 +1,7 @@
 //! The known name that a misspelt one is nearest to.
 
 /// The name among `known` that was probably meant by `text`, if one is similar enough.
-pub(super) fn nearest(text: &str, known: impl IntoIterator<Item = &'static str>) -> Option<&'static str> {
+pub(crate) fn nearest(text: &str, known: impl IntoIterator<Item = &'static str>) -> Option<&'static str> {
     let distances = known.into_iter().map(|name| (edit_distance(text, name), name));
     let (distance, name) = distances.min()?;
     // What differs in more than a third of its letters is another word. The attribute draws the line at the same place.

@@ -21,6 +21,8 @@ pub struct Counters {
     pub active: u64,
     /// Attempts that have begun.
     pub attempts: u64,
+    /// Those of them that a breaker [in shadow](crate::ToolHandle::shadow) would have refused.
+    pub overlooked: u64,
     /// Calls that have ended, by [why](crate::observe::Stop); a reason that did not occur is missing.
     pub ends: BTreeMap<&'static str, u64>,
 }
@@ -53,6 +55,7 @@ pub(crate) struct Shard {
     ready: AtomicU64,
     begun: AtomicU64,
     attempts: AtomicU64,
+    overlooked: AtomicU64,
     ends: [AtomicU64; Stop::ALL.len()],
 }
 
@@ -76,6 +79,10 @@ impl Shard {
 
     pub(crate) fn attempted(&self) {
         add(&self.attempts, 1);
+    }
+
+    pub(crate) fn overlooked(&self) {
+        add(&self.overlooked, 1);
     }
 
     pub(crate) fn ended(&self, stop: Stop) {
@@ -131,6 +138,7 @@ impl Shards {
             calls,
             active: calls.saturating_sub(ended),
             attempts: sum(|shard| &shard.attempts).wrapping_add(ready),
+            overlooked: sum(|shard| &shard.overlooked),
             ends,
         }
     }

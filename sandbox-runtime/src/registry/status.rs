@@ -8,7 +8,7 @@ use crate::breaker::{BreakerPhase, BreakerState, CircuitBreaker};
 use crate::failure::millis;
 use crate::policy::Policy;
 use crate::record::{BreakerTimes, Counters, LastChange, LastFailure, Record};
-use crate::switch::Off;
+use crate::steering::Off;
 
 /// How a tool is at a moment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -35,6 +35,8 @@ pub struct ToolStatus {
     pub last_failure: Option<LastFailure>,
     /// Set while an operator has switched it off.
     pub disabled: Option<Disabled>,
+    /// Whether its breaker refuses nothing: see [`ToolHandle::shadow`](crate::ToolHandle::shadow).
+    pub shadow: bool,
 }
 
 /// Why a tool is switched off.
@@ -125,6 +127,7 @@ impl ToolStatus {
     pub(super) fn cells(&self) -> [String; 9] {
         let breaker = match (&self.disabled, &self.breaker) {
             (Some(disabled), _) => disabled.to_string(),
+            (None, Some(breaker)) if self.shadow => format!("shadow: {breaker}"),
             (None, Some(breaker)) => breaker.to_string(),
             (None, None) => "-".to_owned(),
         };

@@ -122,6 +122,8 @@ async fn a_hint_beyond_the_time_left_ends_the_call() {
     let policy = POLICY.deadline(Duration::from_secs(5));
     let busy = FetchError::Busy { seconds: 3 };
     assert_eq!(call(policy, &breaker, &[Err(busy)]).await, (Err(busy), 2, 3_000));
+    // What the dependency has asked for holds for other calls of its breaker, too.
+    breaker.reset();
     let forever = FetchError::Busy { seconds: u64::MAX };
     assert_eq!(call(policy, &breaker, &[Err(forever)]).await, (Err(forever), 1, 0));
 }

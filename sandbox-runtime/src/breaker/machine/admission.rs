@@ -29,9 +29,9 @@ impl Admission {
         Admission(NonZeroU32::MIN | bits)
     }
 
-    /// The right to make an attempt within a probe of `generation`, which alone decides: the admission is of a generation
-    /// that is over, so its result counts for nothing.
-    fn within_probe(generation: Generation) -> Admission {
+    /// The right to make an attempt beside `generation`, such as one within a probe, which alone decides: the admission is of a
+    /// generation that is over, so its result counts for nothing.
+    fn beside(generation: Generation) -> Admission {
         Admission::new(generation.previous(), false)
     }
 
@@ -92,6 +92,11 @@ impl<W: Word> Machine<W> {
         }
     }
 
+    /// Admits an attempt that was refused; its result does not count.
+    pub(in crate::breaker) fn admit_in_shadow(&self) -> Admission {
+        Admission::beside(self.load_state().generation())
+    }
+
     #[cold]
     fn admit_unless_open(
         &self,
@@ -125,9 +130,7 @@ impl<W: Word> Machine<W> {
         let lease_end = now.tick.saturating_add(self.settings.probe_lease(limit));
         match current.state() {
             State::Closed => Some(Admission::new(current.generation(), false)),
-            State::HalfOpen if is_within_probe(current.generation()) => {
-                Some(Admission::within_probe(current.generation()))
-            }
+            State::HalfOpen if is_within_probe(current.generation()) => Some(Admission::beside(current.generation())),
             // Slots taken since `refusal_in` looked are not lost: while the lease lasts, they are waited for.
             State::HalfOpen if now.tick < current.until() || self.has_free_slot(current.generation()) => self
                 .acquire_probe_slot(current, limit, lease_end)

@@ -1,0 +1,121 @@
+//! [`Overrides`]: settings that an operator gives to the tools of a running program.
+
+mod check;
+mod document;
+mod error;
+mod schema;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::Value;
+
+use crate::observe::{Action, operator_acted, overrides_refused};
+use crate::policy::Policy;
+use crate::registry::ToolHandle;
+use crate::rules::PolicyKey;
+
+pub use document::Overrides;
+pub use error::{Mistake, OverridesError};
+
+/// The settings that one tool has from an operator.
+#[derive(PartialEq)]
+pub(crate) struct Override {
+    settings: Vec<(PolicyKey, Value)>,
+    /// Those of the attribute, or of the call, with these on top.
+    pub(crate) policy: Policy,
+}
+
+impl fmt::Debug for Override {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map()
+            .entries(self.settings.iter().map(|(key, value)| (key, value)))
+            .finish()
+    }
+}
+
+impl Override {
+    /// These settings on top of a policy.
+    fn new(settings: Vec<(PolicyKey, Value)>, mut policy: Policy) -> Override {
+        for (key, value) in &settings {
+            // The value has been checked to be one that the key takes.
+            let _ = policy.set(*key, value);
+        }
+        Override { settings, policy }
+    }
+
+    /// The same settings on top of another policy.
+    pub(crate) fn on_top_of(&self, policy: Policy) -> Override {
+        Override::new(self.settings.clone(), policy)
+    }
+}
+
+/// Those in force. Held while they change, so that two changes do not mix.
+static CURRENT: Mutex<Option<Overrides>> = Mutex::new(None);
+
+fn current() -> MutexGuard<'static, Option<Overrides>> {
+    // Nothing panics while it is locked.
+    CURRENT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Overrides {
+    /// Puts these settings in force, in place of all that were applied before: for the calls that begin from now on, in this
+    /// process. Calls under way keep the settings that they began with, and breakers their state and counts.
+    ///
+    /// # Errors
+    ///
+    /// Every mistake at once: an unknown tool, module or key, a value that a key does not take, one that breaks a rule of
+    /// [`Policy::validate`], also beside what the attribute or another table says, and retries for a tool that cannot be run again.
+    /// Nothing has changed then, for any tool.
+    pub fn apply(&self) -> Result<(), OverridesError> {
+        match self.check() {
+            Ok(settings) => {
+                let mut place = current();
+                let changed = put_in_force(settings);
+                *place = Some(self.clone());
+                drop(place);
+                report(changed);
+                Ok(())
+            }
+            Err(error) => {
+                overrides_refused(&error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives every tool the settings of its attribute again.
+    pub fn clear() {
+        let mut place = current();
+        let tools = crate::registry::all_tools().map(|tool| (tool, None));
+        let changed = put_in_force(tools.collect());
+        *place = None;
+        drop(place);
+        report(changed);
+    }
+
+    /// Those that were applied last; empty ones if there are none.
+    #[must_use]
+    pub fn current() -> Overrides {
+        current().clone().unwrap_or_default()
+    }
+}
+
+/// Returns the tools of which it changes anything.
+fn put_in_force(settings: Vec<(ToolHandle, Option<Override>)>) -> Vec<(ToolHandle, Action)> {
+    let changed = settings.into_iter().filter_map(|(tool, set)| {
+        let action = if set.is_some() {
+            Action::Overridden
+        } else {
+            Action::Restored
+        };
+        tool.set_policy(set.map(Arc::new)).then_some((tool, action))
+    });
+    changed.collect()
+}
+
+fn report(changed: Vec<(ToolHandle, Action)>) {
+    for (tool, action) in changed {
+        operator_acted(tool, action, None);
+    }
+}

@@ -1,0 +1,244 @@
+//! [`ToolHandle`]: an annotated function: what is known of it, and what an operator may do to it.
+
+use std::fmt;
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::status::{BreakerStatus, Disabled, ToolStatus};
+#[cfg(any(feature = "metrics", feature = "opentelemetry"))]
+use crate::breaker::BreakerPhase;
+use crate::breaker::CircuitBreaker;
+use crate::observe::{Action, operator_acted};
+use crate::overrides::Override;
+use crate::policy::Policy;
+use crate::record::{Record, begin_to_record};
+use crate::site::{SiteRef, ToolSite};
+use crate::text::sanitized;
+
+impl From<SiteRef> for ToolHandle {
+    fn from(site: SiteRef) -> Self {
+        ToolHandle(site.0)
+    }
+}
+
+/// A function under `#[sandboxed]`.
+#[derive(Clone, Copy)]
+pub struct ToolHandle(&'static ToolSite);
+
+impl PartialEq for ToolHandle {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self.0, other.0)
+    }
+}
+
+impl Eq for ToolHandle {}
+
+impl ToolHandle {
+    /// The name that failures have for it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.0.info.name
+    }
+
+    /// The path of the module that it stands in.
+    #[must_use]
+    pub const fn module(&self) -> &'static str {
+        self.0.info.module
+    }
+
+    /// Where its attribute stands.
+    #[must_use]
+    pub const fn location(&self) -> &'static Location<'static> {
+        self.0.info.location
+    }
+
+    /// Its settings as the attribute has them. Of a function with `policy = ..` they are the defaults: what the expression gives is
+    /// known in its calls only.
+    #[must_use]
+    pub const fn policy(&self) -> Policy {
+        self.0.info.policy
+    }
+
+    fn policy_in_force(&self) -> Option<Policy> {
+        if self.is_policy_given() {
+            return self.record().last_given_policy();
+        }
+        let overridden = self.0.steering.policy();
+        Some(overridden.map_or(self.policy(), |overridden| overridden.policy))
+    }
+
+    /// Tells whether each call brings a policy of its own.
+    pub(crate) const fn is_policy_given(&self) -> bool {
+        self.0.info.is_policy_given
+    }
+
+    /// Its module and its name.
+    pub(crate) fn path(&self) -> String {
+        format!("{}::{}", self.module(), self.name())
+    }
+
+    /// Tells whether it stands in this module, or in one in it.
+    pub(crate) fn is_within(&self, module: &str) -> bool {
+        let rest = self.module().strip_prefix(module);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+    }
+
+    /// Tells whether this is its name, or its path.
+    pub(super) fn is_named(&self, name: &str) -> bool {
+        let module = || name.strip_suffix(self.name())?.strip_suffix("::");
+        name == self.name() || module() == Some(self.module())
+    }
+
+    pub(super) const fn own_breaker(&self) -> &'static CircuitBreaker {
+        &self.0.breaker
+    }
+
+    /// The breaker that the attribute has made for it; `None` with `breaker = off`, and where the attribute names another one, which
+    /// its owner has.
+    #[must_use]
+    pub const fn breaker(&self) -> Option<&'static CircuitBreaker> {
+        if self.0.breaker.is_disabled() {
+            None
+        } else {
+            Some(&self.0.breaker)
+        }
+    }
+
+    /// Switches the tool off: no attempt begins from when this has returned, on any thread, and what runs, runs on. Calls end with
+    /// [`SandboxError::Disabled`](crate::SandboxError::Disabled), and models read `reason`. The breaker learns nothing of it.
+    ///
+    /// It is over when `lasts` is over, by tokio's clock, or when somebody calls [`enable`](Self::enable); without a time, only then.
+    /// A tool that is off gets the new reason and time.
+    ///
+    /// ```
+    /// # use sandbox_runtime::{sandboxed, tool};
+    /// # use std::time::Duration;
+    /// #[sandboxed]
+    /// async fn search_archive(query: &str) -> Result<String, String> {
+    ///     Ok(format!("pages about {query}"))
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// tool("search_archive").unwrap().disable("the archive is being moved", Some(Duration::from_secs(600)));
+    /// assert_eq!(
+    ///     search_archive("cats").await.unwrap_err(),
+    ///     "`search_archive` has been switched off by its operator and was not called: the archive is being moved. \
+    ///      Do not call it again for 600 s; go on without it.",
+    /// );
+    /// # }
+    /// ```
+    pub fn disable(&self, reason: &str, lasts: Option<Duration>) {
+        self.0.steering.switch_off(&sanitized(reason), lasts);
+        operator_acted(*self, Action::Disabled, Some(reason));
+    }
+
+    /// Switches the tool on; `false` if it was.
+    pub fn enable(&self) -> bool {
+        let was_off = self.0.steering.switch_on();
+        if was_off {
+            operator_acted(*self, Action::Enabled, None);
+        }
+        was_off
+    }
+
+    /// Opens its breaker until somebody [resets](Self::reset) it: see [`CircuitBreaker::force_open`]. `false` if it has none
+    /// of its own.
+    pub fn force_open(&self) -> bool {
+        self.act_on_breaker(Action::ForcedOpen, CircuitBreaker::force_open)
+    }
+
+    /// Closes its breaker and clears its counts: see [`CircuitBreaker::reset`]. `false` if it has none of its own.
+    pub fn reset(&self) -> bool {
+        self.act_on_breaker(Action::Reset, CircuitBreaker::reset)
+    }
+
+    fn act_on_breaker(&self, action: Action, act: fn(&CircuitBreaker)) -> bool {
+        let breaker = self.breaker();
+        if let Some(breaker) = breaker {
+            act(breaker);
+            operator_acted(*self, action, None);
+        }
+        breaker.is_some()
+    }
+
+    /// Lets its breaker refuse nothing, or refuse again: to see what settings would do before they do it. In shadow, a breaker counts
+    /// and changes its states as ever, observers are told, and [`Counters::overlooked`](crate::Counters::overlooked) counts what it would
+    /// have refused.
+    ///
+    /// The results of attempts that it would have refused do not count. It is so for whatever breaker the calls have that begin an
+    /// attempt in this function. `false` if nothing has changed.
+    pub fn shadow(&self, is_shadow: bool) -> bool {
+        let is_changed = self.0.steering.set_shadow(is_shadow);
+        if is_changed {
+            let action = if is_shadow {
+                Action::Shadowed
+            } else {
+                Action::Unshadowed
+            };
+            operator_acted(*self, action, None);
+        }
+        is_changed
+    }
+
+    /// Puts the settings of an operator in force, or those of the attribute again. Tells whether that changes anything.
+    pub(crate) fn set_policy(&self, policy: Option<Arc<Override>>) -> bool {
+        self.0.steering.set_policy(policy)
+    }
+
+    pub(crate) const fn is_served(&self) -> bool {
+        self.0.info.is_served
+    }
+
+    /// Tells it from all others: several may have one name, and methods of two types one path.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn address(&self) -> usize {
+        std::ptr::from_ref(self.0).addr()
+    }
+
+    pub(crate) fn record(&self) -> &'static Record {
+        &self.0.record
+    }
+
+    /// How long its breaker has been in each state, if it has one of its own.
+    #[cfg(any(feature = "metrics", feature = "opentelemetry"))]
+    pub(crate) fn breaker_times(&self) -> Option<[(BreakerPhase, Duration); 4]> {
+        let times = self.record().breaker_times(self.breaker()?.state().into());
+        let in_phase = |phase, millis| (phase, Duration::from_millis(millis));
+        Some([
+            in_phase(BreakerPhase::Closed, times.closed_ms),
+            in_phase(BreakerPhase::Open, times.open_ms),
+            in_phase(BreakerPhase::HalfOpen, times.half_open_ms),
+            in_phase(BreakerPhase::ForcedOpen, times.forced_open_ms),
+        ])
+    }
+
+    /// How it is now, as data and as a line. Begins to record, as [`tools`] does: an observer has handles without asking for them.
+    #[must_use]
+    pub fn status(&self) -> ToolStatus {
+        begin_to_record();
+        let location = self.location();
+        ToolStatus {
+            name: self.name(),
+            module: self.module(),
+            file: location.file(),
+            line: location.line(),
+            policy: self.policy(),
+            policy_in_force: self.policy_in_force(),
+            breaker: self.breaker().map(|breaker| BreakerStatus::of(breaker, self.record())),
+            counters: self.record().counters(),
+            last_failure: self.record().last_failure(),
+            disabled: self.0.steering.off().map(|off| Disabled::of(&off)),
+            shadow: self.0.steering.is_shadow(),
+        }
+    }
+}
+
+impl fmt::Debug for ToolHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ToolHandle")
+            .field("name", &self.name())
+            .field("module", &self.module())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,326 @@
+//! Overrides change the settings of a running program: as a whole or not at all, under the rules of the attribute, for the calls that
+//! begin afterwards; and what is wrong with them is told at once, with the tool, the key and the remedy.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+use std::future::pending;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use sandbox_runtime::observe::{Event, Happened, Observer, observe};
+use sandbox_runtime::{Overrides, Policy, SandboxError, sandboxed, tool};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+/// Overrides are those of the process.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    let guard = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    Overrides::clear();
+    guard
+}
+
+fn overrides(document: Value) -> Overrides {
+    serde_json::from_value(document).expect("it has the shape of overrides")
+}
+
+#[track_caller]
+fn apply(document: Value) {
+    overrides(document).apply().expect("they make sense");
+}
+
+/// One line for each mistake.
+#[track_caller]
+fn mistakes(document: Value) -> Vec<String> {
+    let error = overrides(document).apply().expect_err("they make no sense");
+    error.mistakes().iter().map(ToString::to_string).collect()
+}
+
+async fn millis<T>(call: impl Future<Output = T>) -> u128 {
+    let start = Instant::now();
+    call.await;
+    start.elapsed().as_millis()
+}
+
+mod shop {
+    pub(crate) mod index {
+        use super::super::*;
+
+        #[sandboxed(timeout_ms = 1_000, max_retries = 0, breaker = off)]
+        pub(crate) async fn searched() -> Result<(), SandboxError> {
+            pending().await
+        }
+
+        #[sandboxed(timeout_ms = 1_000, max_retries = 0, breaker = off)]
+        pub(crate) async fn listed() -> Result<(), SandboxError> {
+            pending().await
+        }
+    }
+
+    pub(crate) mod till {
+        use super::super::*;
+
+        #[sandboxed(timeout_ms = 1_000, max_retries = 0, breaker = off)]
+        pub(crate) async fn listed() -> Result<(), SandboxError> {
+            pending().await
+        }
+    }
+}
+
+const HERE: &str = "overrides_change_what_runs";
+
+#[tokio::test(start_paused = true)]
+#[expect(clippy::await_holding_lock, reason = "each test has a runtime of its own")]
+async fn the_most_specific_table_wins() {
+    let _alone = alone();
+    let group = format!("{HERE}::shop");
+    let inner = format!("{HERE}::shop::index");
+    let listed = format!("{HERE}::shop::index::listed");
+    apply(json!({
+        "version": 1,
+        "defaults": { "timeout_ms": 100 },
+        "group": { (group): { "timeout_ms": 200 }, (inner): { "timeout_ms": 300 } },
+        "tool": { (listed): { "timeout_ms": 400 } },
+    }));
+    assert_eq!(
+        millis(retried(&AtomicU32::new(0))).await,
+        100 + 1 + 100 + 2 + 100,
+        "of every tool"
+    );
+    assert_eq!(millis(shop::till::listed()).await, 200, "of the group");
+    assert_eq!(millis(shop::index::searched()).await, 300, "of the group in the group");
+    assert_eq!(millis(shop::index::listed()).await, 400, "of the tool");
+    Overrides::clear();
+    assert_eq!(millis(shop::index::listed()).await, 1_000, "of the attribute");
+}
+
+#[sandboxed(timeout_ms = 50_000, max_retries = 2, backoff_base_ms = 1, breaker = off)]
+async fn retried(attempts: &AtomicU32) -> Result<(), SandboxError> {
+    attempts.fetch_add(1, Ordering::Relaxed);
+    pending().await
+}
+
+#[tokio::test(start_paused = true)]
+#[expect(clippy::await_holding_lock, reason = "each test has a runtime of its own")]
+async fn calls_under_way_keep_what_they_began_with() {
+    let _alone = alone();
+    apply(
+        json!({ "version": 1, "tool": { "retried": { "timeout_ms": 1_000, "max_retries": 4, "backoff_base_ms": 0 } } }),
+    );
+    let attempts = AtomicU32::new(0);
+    let (took, ()) = tokio::join!(millis(retried(&attempts)), async {
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        apply(json!({ "version": 1, "tool": { "retried": { "timeout_ms": 10, "max_retries": 0 } } }));
+    });
+    assert_eq!(
+        (took, attempts.load(Ordering::Relaxed)),
+        (5_000, 5),
+        "five attempts of a second each"
+    );
+    assert_eq!(millis(retried(&attempts)).await, 10, "the next call");
+}
+
+#[sandboxed(policy = given, breaker = off)]
+async fn given_each_time(given: Policy) -> Result<(), SandboxError> {
+    pending().await
+}
+
+#[tokio::test(start_paused = true)]
+#[expect(clippy::await_holding_lock, reason = "each test has a runtime of its own")]
+async fn a_policy_that_is_given_has_them_on_top() {
+    let _alone = alone();
+    // From here on it is known what each call brings with it.
+    let handle = tool("given_each_time").unwrap();
+    let given = Policy::new()
+        .timeout(Duration::from_secs(9))
+        .max_retries(1)
+        .backoff_base(Duration::from_secs(1));
+    apply(json!({ "version": 1, "tool": { "given_each_time": { "timeout_ms": 5 } } }));
+    assert_eq!(millis(given_each_time(given)).await, 5 + 1_000 + 5);
+    let status = serde_json::to_value(handle.status()).unwrap();
+    assert_eq!(status["policy_in_force"]["timeout_ms"], 5);
+}
+
+#[sandboxed(timeout_ms = 10, max_retries = 1, backoff_base_ms = 7, breaker = off)]
+async fn lent(text: &mut String) -> Result<(), SandboxError> {
+    text.push('.');
+    pending().await
+}
+
+#[tokio::test(start_paused = true)]
+#[expect(clippy::await_holding_lock, reason = "each test has a runtime of its own")]
+async fn arguments_that_attempts_borrow_are_no_exception() {
+    let _alone = alone();
+    apply(json!({ "version": 1, "tool": { "lent": { "max_retries": 3, "backoff_base_ms": 0, "max_concurrent": 1 } } }));
+    let mut text = String::new();
+    assert_eq!(millis(lent(&mut text)).await, 40);
+    assert_eq!(text, "....");
+}
+
+#[tokio::test(start_paused = true)]
+#[expect(clippy::await_holding_lock, reason = "each test has a runtime of its own")]
+async fn limits_come_and_go() {
+    let _alone = alone();
+    let two = || async { tokio::join!(shop::index::searched(), shop::index::searched()) };
+    assert_eq!(millis(two()).await, 1_000);
+    apply(json!({ "version": 1, "tool": { "searched": { "max_concurrent": 1, "queue_ms": 60_000 } } }));
+    assert_eq!(millis(two()).await, 2_000, "one after the other");
+    Overrides::clear();
+    assert_eq!(millis(two()).await, 1_000);
+}
+
+#[test]
+fn every_mistake_is_told_at_once_and_nothing_changes() {
+    let _alone = alone();
+    apply(json!({ "version": 1, "tool": { "retried": { "timeout_ms": 77 } } }));
+    let before = Overrides::current();
+    let told = mistakes(json!({
+        "version": 1,
+        "defaults": { "timeout_ms": 0, "colour": "red" },
+        "group": { "shop::indx": { "max_retries": -1 } },
+        "tool": {
+            "serched": { "timeout": 5, "max_retries": 1 },
+            "listed": { "jitter": "some" },
+            "searched": { "max_concurrent": 0, "rate": { "calls": 0, "per_ms": 5 }, "queue_ms": "1s", "breaker": "off" },
+            "retried": { "deadline_ms": 1_000, "timeout_ms": 2_000 },
+            "nul\u{0}": {},
+            "lent": { "backoff_max_ms": 3 },
+        },
+    }));
+    let keys = "`timeout_ms`, `max_retries`, `backoff_base_ms`, `backoff_max_ms`, `deadline_ms`, `jitter`, `idempotent`, \
+                `max_concurrent`, `queue_ms`, `rate`, `jitter_seed`";
+    let listed = |module| format!("`{HERE}::shop::{module}::listed`");
+    let expected = [
+        format!("[defaults]: unknown setting `colour`; there are {keys}"),
+        "[defaults]: `timeout_ms` is 0, so that every attempt would time out; set at least 1".into(),
+        "[group.\"shop::indx\"]: there is no tool in `shop::indx`; `tools()` lists those of the program".into(),
+        "[group.\"shop::indx\"]: `max_retries` is -1; it takes a whole number of retries, from 0 to 4294967295".into(),
+        "[tool.\"lent\"]: `backoff_max_ms` (3) is shorter than `backoff_base_ms` (7); raise it or lower the base".into(),
+        format!(
+            "[tool.\"listed\"]: several tools have this name; write the path of one: {} or {}",
+            listed("index"),
+            listed("till")
+        ),
+        "[tool.\"listed\"]: `jitter` is \"some\"; it takes one of `none`, `full`, `equal`".into(),
+        "[tool.\"nul\"]: there is no tool `nul`; `tools()` lists those of the program".into(),
+        "[tool.\"retried\"]: `deadline_ms` (1000) is not longer than `timeout_ms` (2000), which is for one attempt alone; raise it \
+         or lower the timeout"
+            .into(),
+        "[tool.\"searched\"]: `breaker` is compiled in: only the attribute sets it".into(),
+        "[tool.\"searched\"]: `max_concurrent` is 0, so that no call would ever be made; set at least 1".into(),
+        "[tool.\"searched\"]: `queue_ms` is \"1s\"; it takes a whole number of milliseconds, at least 0".into(),
+        "[tool.\"searched\"]: `calls` is 0, so that no attempt would ever be made; set at least 1".into(),
+        "[tool.\"serched\"]: there is no tool `serched`; did you mean `searched`?".into(),
+        format!("[tool.\"serched\"]: unknown setting `timeout`; did you mean `timeout_ms`? (there are {keys})"),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(Overrides::current(), before, "what was in force still is");
+}
+
+#[test]
+fn rules_between_tables_name_the_tool() {
+    let _alone = alone();
+    let told = mistakes(json!({ "version": 1, "defaults": { "deadline_ms": 50_000, "max_retries": 3 } }));
+    let searched = format!("[defaults], for `{HERE}::shop::index::searched`: `max_retries` cannot be raised");
+    assert!(told.iter().any(|line| line.starts_with(&searched)), "{told:#?}");
+    let retried = format!(
+        "[defaults], for `{HERE}::retried`: `deadline_ms` (50000) is not longer than `timeout_ms` (50000), which is for one attempt \
+         alone; raise it or lower the timeout"
+    );
+    assert!(told.contains(&retried), "{told:#?}");
+}
+
+#[test]
+fn what_is_not_of_the_shape_is_not_even_read() {
+    for (document, fact) in [
+        ("", "EOF while parsing"),
+        ("{}", "missing field `version`"),
+        (r#"{"version": 2}"#, "`version` is 2, and this program reads version 1"),
+        (r#"{"version": 1, "tools": {}}"#, "unknown field `tools`"),
+        (r#"{"version": 1, "tool": {"a": 5}}"#, "expected a table"),
+        (
+            r#"{"version": 1, "tool": {"a": {"x": 1, "x": 1}}}"#,
+            "`x` is given twice",
+        ),
+        (r#"{"version": 1, "tool": {"a": {}, "a": {}}}"#, "`a` is given twice"),
+        (r#"{"version": 1, "defaults": {"timeout_ms": 5}"#, "EOF while parsing"),
+    ] {
+        let error = serde_json::from_str::<Overrides>(document)
+            .expect_err(document)
+            .to_string();
+        assert!(error.contains(fact), "{document}: {error}");
+    }
+}
+
+#[test]
+fn the_same_document_in_toml() {
+    let _alone = alone();
+    let document = format!(
+        "version = 1\n\
+         [group.\"{HERE}::shop\"]\n\
+         timeout_ms = \"off\"\n\
+         deadline_ms = 5_000\n\
+         [tool.\"retried\"]\n\
+         rate = {{ calls = 10, per_ms = 1_000 }}\n\
+         jitter = \"full\"\n"
+    );
+    let read: Overrides = toml::from_str(&document).unwrap();
+    read.apply().unwrap();
+    let written = toml::to_string(&Overrides::current()).unwrap();
+    assert_eq!(toml::from_str::<Overrides>(&written).unwrap(), read, "{written}");
+    let status = serde_json::to_value(tool("retried").unwrap().status()).unwrap();
+    assert_eq!(
+        status["policy_in_force"]["rate"],
+        json!({ "calls": 10, "per_ms": 1_000 })
+    );
+    assert_eq!(status["policy"]["rate"], Value::Null, "as it was compiled");
+}
+
+#[derive(Clone, Default)]
+struct Acts(Arc<Mutex<Vec<String>>>);
+
+impl Observer for Acts {
+    fn on_event(&self, event: &Event<'_>) {
+        let line = match event.happened {
+            Happened::OperatorActed { action, .. } => format!("{} {}", event.tool.name, action.as_str()),
+            Happened::OverridesRefused { error, .. } => {
+                format!("{} refused: {}", event.tool.name, error.mistakes().len())
+            }
+            _ => return,
+        };
+        self.0.lock().unwrap().push(line);
+    }
+}
+
+#[test]
+fn observers_learn_what_has_changed() {
+    let _alone = alone();
+    let acts = Acts::default();
+    let observing = observe(acts.clone());
+    let document = || json!({ "version": 1, "tool": { "retried": { "max_retries": 1 } } });
+    apply(document());
+    apply(document());
+    let _ = mistakes(json!({ "version": 1, "tool": { "retired": { "max_retrys": 1 } } }));
+    Overrides::clear();
+    drop(observing);
+    assert_eq!(
+        *acts.0.lock().unwrap(),
+        ["retried overridden", "overrides refused: 2", "retried restored"]
+    );
+}
+
+/// The schema that the repository hands out.
+#[test]
+fn the_schema_is_that_of_the_keys() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/overrides.schema.json");
+    let expected = format!("{:#}\n", Overrides::json_schema());
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(path, &expected).unwrap();
+    }
+    let written = std::fs::read_to_string(path).unwrap_or_default();
+    assert_eq!(
+        written, expected,
+        "docs/overrides.schema.json is old; run this test with BLESS=1"
+    );
+}
