@@ -125,6 +125,8 @@ pub enum FailureKind {
         /// Whether the dependency has asked for that, as HTTP's `Retry-After` does.
         by_dependency: bool,
     },
+    /// The run has made all of its [calls](crate::Budget::calls).
+    CallBudgetSpent,
     /// The call's deadline cut an attempt short, or its run was over before it began.
     DeadlineExceeded,
     /// The tool panicked.
@@ -143,6 +145,7 @@ impl FailureKind {
             FailureKind::Disabled => "disabled",
             FailureKind::Overloaded { .. } => "overloaded",
             FailureKind::RateLimited { .. } => "rate_limited",
+            FailureKind::CallBudgetSpent => "call_budget_spent",
             FailureKind::DeadlineExceeded => "deadline_exceeded",
             FailureKind::Panicked => "panicked",
             FailureKind::Cancelled => "cancelled",
@@ -228,6 +231,7 @@ impl fmt::Display for Failure {
                     Throttle(by_dependency, self.retry_after_ms)
                 )
             }
+            FailureKind::CallBudgetSpent => write!(f, "`{tool}` was not called: the run has made all of its calls"),
             FailureKind::DeadlineExceeded if *attempts == 0 => write!(f, "`{tool}` was not called: no time was left"),
             FailureKind::DeadlineExceeded => {
                 let deadline_ms = self.deadline_ms.unwrap_or_default();

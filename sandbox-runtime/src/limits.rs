@@ -50,12 +50,12 @@ impl UnwindSafe for Limits {}
 /// Why an attempt is held back, and for how long at least.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Held {
-    /// Every place is taken.
-    ByOthers,
-    /// So many attempts have begun.
-    ByRate(Duration),
+    /// Every place is taken, by other calls.
+    Others,
+    /// So many attempts have begun as the rate allows.
+    Rate(Duration),
     /// The dependency has asked to wait.
-    ByDependency(Duration),
+    Dependency(Duration),
 }
 
 /// What a call has to obey.
@@ -114,10 +114,10 @@ impl Limits {
     /// Lets an attempt pass if nothing holds it back, and counts it.
     fn try_pass(&self, rate: Option<Rate>, hold: &Hold) -> Result<(), Held> {
         if let Some(left) = hold.left() {
-            return Err(Held::ByDependency(left));
+            return Err(Held::Dependency(left));
         }
         match rate {
-            Some(rate) => self.log.try_take(rate).map_err(Held::ByRate),
+            Some(rate) => self.log.try_take(rate).map_err(Held::Rate),
             None => Ok(()),
         }
     }
@@ -161,8 +161,8 @@ impl Limits {
     /// What holds back an attempt that waits behind others.
     fn held_in_turn(&self, rate: Rate, hold: &Hold) -> Held {
         match hold.left() {
-            Some(left) => Held::ByDependency(left),
-            None => Held::ByRate(self.log.next(rate)),
+            Some(left) => Held::Dependency(left),
+            None => Held::Rate(self.log.next(rate)),
         }
     }
 }
@@ -187,16 +187,16 @@ impl Held {
     /// The reason by which the call ends.
     pub(crate) const fn stop(self) -> Stop {
         match self {
-            Held::ByOthers => Stop::Overloaded,
-            Held::ByRate(_) | Held::ByDependency(_) => Stop::RateLimited,
+            Held::Others => Stop::Overloaded,
+            Held::Rate(_) | Held::Dependency(_) => Stop::RateLimited,
         }
     }
 
     /// How long at least, as far as that is known.
     pub(crate) fn left(self) -> Duration {
         match self {
-            Held::ByOthers => Duration::ZERO,
-            Held::ByRate(left) | Held::ByDependency(left) => left,
+            Held::Others => Duration::ZERO,
+            Held::Rate(left) | Held::Dependency(left) => left,
         }
     }
 }

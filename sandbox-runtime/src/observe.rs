@@ -302,7 +302,7 @@ impl AttemptOutcome {
 }
 
 /// `error.type` of OpenTelemetry for a call that ended like this: `timeout`, `deadline_exceeded`, `circuit_breaker_open`, `disabled`,
-/// `overloaded`, `rate_limited`, `cancelled`, `panic` or `tool_error`; `None` if it succeeded. Never the text of an error.
+/// `overloaded`, `rate_limited`, `_OTHER` (a run has made all of its calls), `cancelled`, `panic` or `tool_error`; `None` if it succeeded. Never the text of an error.
 #[must_use]
 pub const fn error_type(stop: Stop, failure: Option<&Failure>) -> Option<&'static str> {
     if let Some(failure) = failure {
@@ -312,6 +312,8 @@ pub const fn error_type(stop: Stop, failure: Option<&Failure>) -> Option<&'stati
             FailureKind::Disabled => "disabled",
             FailureKind::Overloaded { .. } => "overloaded",
             FailureKind::RateLimited { .. } => "rate_limited",
+            // The conventions have no word for it.
+            FailureKind::CallBudgetSpent => "_OTHER",
             FailureKind::DeadlineExceeded => "deadline_exceeded",
             FailureKind::Panicked => "panic",
             FailureKind::Cancelled => "cancelled",

@@ -130,6 +130,7 @@ pub(crate) const fn is_failure(stop: Stop) -> bool {
             | Stop::Disabled
             | Stop::Overloaded
             | Stop::RateLimited
+            | Stop::CallBudgetSpent
             | Stop::Cancelled
             | Stop::Dropped
     )

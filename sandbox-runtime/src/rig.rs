@@ -98,7 +98,7 @@ impl From<Failure> for ToolExecutionError {
             FailureKind::CircuitBreakerOpen { .. } | FailureKind::Disabled => (ToolErrorKind::Provider, false),
             FailureKind::RateLimited { .. } => (ToolErrorKind::RateLimited, false),
             FailureKind::Overloaded { .. } => (ToolErrorKind::Provider, true),
-            FailureKind::Panicked => (ToolErrorKind::Other, false),
+            FailureKind::CallBudgetSpent | FailureKind::Panicked => (ToolErrorKind::Other, false),
             FailureKind::Cancelled => (ToolErrorKind::Cancelled, false),
         };
         ToolExecutionError::new(kind, failure.to_string())

@@ -46,6 +46,8 @@ pub(crate) struct Surroundings {
     scope: Option<Arc<Scope>>,
     observers: Option<Box<CallObservers>>,
     limits: Option<CallLimits>,
+    /// Whether a call was taken from what is allowed around it. Until it makes an attempt, it is owed.
+    has_call: bool,
     /// Whether a retry was taken that has not been made.
     owes_retry: bool,
     /// Attempts begun since the call came here, counted with those before.
@@ -87,6 +89,7 @@ impl Surroundings {
             scope: None,
             observers: None,
             limits: None,
+            has_call: false,
             owes_retry: false,
             attempts: 0,
             is_attempt_under_way: false,
@@ -162,6 +165,9 @@ impl Surroundings {
                 stopped_or_pending => return stopped_or_pending,
             }
         }
+        if attempts == 0 && !self.take_call() {
+            return Poll::Ready(Err(Stop::CallBudgetSpent));
+        }
         match queue {
             Queue::By(terms) => self.poll_limits(terms, cx),
             Queue::Refused => Poll::Ready(Ok(())),
@@ -229,16 +235,25 @@ impl Surroundings {
         }
     }
 
+    /// Takes a call from everything around it, or from nothing, once.
+    fn take_call(&mut self) -> bool {
+        self.has_call = self.has_call || self.take(|one| one.take_call(), |one| one.return_call());
+        self.has_call
+    }
+
     /// Takes a retry from everything around the call, or from nothing.
     fn take_retry(&mut self) -> bool {
+        self.owes_retry = self.take(|one| one.take_retry(), |one| one.return_retry());
+        self.owes_retry
+    }
+
+    fn take(&self, take: impl Fn(&dyn Attachment) -> bool, put_back: impl Fn(&dyn Attachment)) -> bool {
         for (granted, attachment) in self.attachments().enumerate() {
-            if !attachment.take_retry() {
-                let granting = self.attachments().take(granted);
-                granting.for_each(Attachment::return_retry);
+            if !take(attachment) {
+                self.attachments().take(granted).for_each(put_back);
                 return false;
             }
         }
-        self.owes_retry = true;
         true
     }
 
@@ -263,6 +278,9 @@ impl Surroundings {
         self.attempt_ended((end.stop == Stop::Succeeded).then_some(success));
         if std::mem::take(&mut self.owes_retry) {
             self.attachments().for_each(Attachment::return_retry);
+        }
+        if self.attempts == 0 && std::mem::take(&mut self.has_call) {
+            self.attachments().for_each(Attachment::return_call);
         }
         // The place is free before anybody learns that the call has ended.
         if let Some(waited) = self.limits.take().and_then(|mut limits| limits.leave_queue()) {

@@ -69,7 +69,7 @@ const THRESHOLD: u32 = 3;
 const RUN: Budget = Budget::new();
 
 #[rustfmt::skip]
-const ROWS: [Row; 24] = [
+const ROWS: [Row; 25] = [
     row(Stop::Succeeded,         1, None,                         POLICY,                    &[Work],                 Nothing),
     row(Stop::Succeeded,         3, None,                         POLICY,                    &[Fail, Hang, Work],     Nothing),
     row(Stop::AttemptsExhausted, 3, Some("tool_error"),           POLICY,                    &[Fail],                 Nothing),
@@ -81,6 +81,7 @@ const ROWS: [Row; 24] = [
     row(Stop::HintTooLong,       1, Some("tool_error"),           POLICY.backoff_max(ms(50)), &[AskToWait(ms(51))],   Nothing),
     row(Stop::NoTimeLeft,        1, Some("tool_error"),           POLICY.deadline(ms(150)),  &[AskToWait(ms(150))],   Nothing),
     row(Stop::NoTimeLeft,        1, Some("timeout"),              POLICY.deadline(ms(110)),  &[Hang],                 Nothing),
+    row(Stop::CallBudgetSpent,   0, Some("_OTHER"),               POLICY,                    &[Fail],                 Run(RUN.calls(0))),
     row(Stop::RetryBudgetSpent,  2, Some("tool_error"),           POLICY,                    &[Fail],                 Run(RUN.retries(1))),
     row(Stop::BreakerOpened,     1, Some("tool_error"),           POLICY,                    &[Fail],                 OthersFailAfter(ms(5))),
     row(Stop::BreakerOpened,     3, Some("timeout"),              POLICY.max_retries(3),     &[Hang],                 Nothing),

@@ -82,7 +82,7 @@ mod policy {
 
     const MILLI: Duration = Duration::from_millis(1);
 
-    const KEYS: [&str; 8] = [
+    const KEYS: [&str; 11] = [
         "timeout_ms",
         "max_retries",
         "backoff_base_ms",
@@ -90,6 +90,9 @@ mod policy {
         "deadline_ms",
         "jitter",
         "idempotent",
+        "max_concurrent",
+        "queue_ms",
+        "rate",
         "jitter_seed",
     ];
 
@@ -111,6 +114,15 @@ mod policy {
                 other => panic!("no jitter is called {other}"),
             }),
             "idempotent" => policy.idempotent(value.as_bool().unwrap()),
+            "max_concurrent" => policy.max_concurrent(number().try_into().unwrap()),
+            "queue_ms" => policy.queue(millis()),
+            "rate" => {
+                let number = |key: &str| value[key].as_u64().unwrap();
+                policy.rate(
+                    number("calls").try_into().unwrap(),
+                    Duration::from_millis(number("per_ms")),
+                )
+            }
             "jitter_seed" => policy.jitter_seed(number()),
             other => panic!("no setting is called {other}"),
         }
@@ -133,6 +145,15 @@ mod policy {
             ("deadline_ms", vec![json!(30_001), json!(60_000), json!(u64::MAX)]),
             ("jitter", vec![json!("none"), json!("full"), json!("equal")]),
             ("idempotent", vec![json!(true), json!(false)]),
+            ("max_concurrent", vec![json!(1), json!(u32::MAX)]),
+            ("queue_ms", vec![json!(0), json!(1_000), json!(u64::MAX)]),
+            (
+                "rate",
+                vec![
+                    json!({ "calls": 1, "per_ms": 1 }),
+                    json!({ "calls": u32::MAX, "per_ms": u64::MAX }),
+                ],
+            ),
             ("jitter_seed", vec![json!(0), json!(7), json!(u64::MAX)]),
         ] {
             for value in values {
@@ -153,6 +174,9 @@ mod policy {
             "deadline_ms": 60_000,
             "jitter": "full",
             "idempotent": false,
+            "max_concurrent": 4,
+            "queue_ms": 100,
+            "rate": { "calls": 10, "per_ms": 1_000 },
             "jitter_seed": 7,
         });
         assert_eq!(given.as_object().unwrap().len(), KEYS.len());
@@ -316,6 +340,9 @@ mod policy {
         .timeout(Duration::from_millis(5))
         .backoff_max(Duration::from_secs(1))
         .deadline(Duration::from_secs(60))
+        .max_concurrent(4)
+        .queue(Duration::from_millis(100))
+        .rate(10, Duration::from_secs(1))
         .jitter_seed(7);
 
     /// A TOML file has numbers of this type only.

@@ -232,6 +232,7 @@ fn kind_of(stop: Stop) -> FailureKind {
         // What exactly holds it back is told when the failure is complete.
         Stop::Overloaded => FailureKind::Overloaded { max_concurrent: 0 },
         Stop::RateLimited => FailureKind::RateLimited { by_dependency: false },
+        Stop::CallBudgetSpent => FailureKind::CallBudgetSpent,
         _ => FailureKind::DeadlineExceeded,
     }
 }

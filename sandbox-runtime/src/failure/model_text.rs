@@ -68,6 +68,9 @@ impl Failure {
             FailureKind::RateLimited { by_dependency: false } => {
                 format!("`{tool}` was not called: it has been called as often as it may be for now.")
             }
+            FailureKind::CallBudgetSpent => {
+                format!("`{tool}` was not called: there are no calls of tools left.")
+            }
             FailureKind::DeadlineExceeded if self.attempts == 0 => {
                 format!("`{tool}` was not called: there is no time left.")
             }
@@ -106,6 +109,7 @@ impl Failure {
             (FailureKind::CircuitBreakerOpen { .. } | FailureKind::Disabled, None) => {
                 "Do not call it again; go on without it.".to_owned()
             }
+            (FailureKind::CallBudgetSpent, _) => "Finish with what you have.".to_owned(),
             // The breaker has opened: whatever else there is to advise, the next call would be refused.
             (_, Some(millis)) => {
                 let off = format!("It is switched off for {} now: go on without it.", wait(millis));

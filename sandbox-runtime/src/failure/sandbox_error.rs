@@ -66,6 +66,9 @@ pub enum SandboxError {
         /// When to come back.
         retry_after_ms: Option<u64>,
     },
+    /// The run has made all of its [calls](crate::Budget::calls).
+    #[error("the run has made all of its calls")]
+    CallBudgetSpent,
     /// The tool failed for good, after all attempts: made by
     /// [`ToolExecutionResult::into_output`](crate::ToolExecutionResult::into_output).
     #[error("failed after {}: {reason}", Plural(*.attempts, "attempt"))]
@@ -247,6 +250,7 @@ impl From<Failure> for SandboxError {
                 by_dependency,
                 retry_after_ms: failure.retry_after_ms,
             },
+            FailureKind::CallBudgetSpent => SandboxError::CallBudgetSpent,
             FailureKind::Cancelled => SandboxError::Cancelled,
             FailureKind::Panicked => SandboxError::Panicked {
                 message: failure.panic_message().unwrap_or_default().to_owned(),

@@ -59,6 +59,8 @@ pub enum Stop {
     Overloaded,
     /// The rate of its attempts, or a dependency that has asked to wait, allows none for longer than the call was to wait.
     RateLimited,
+    /// The run has made all of its calls.
+    CallBudgetSpent,
     /// The deadline of the call, or the end of its run, has passed.
     DeadlineExceeded,
     /// The tool panicked.
@@ -71,7 +73,7 @@ pub enum Stop {
 
 impl Stop {
     /// All of them, in the order of their declaration.
-    pub(crate) const ALL: [Stop; 18] = [
+    pub(crate) const ALL: [Stop; 19] = [
         Stop::Succeeded,
         Stop::AttemptsExhausted,
         Stop::NotRetryable,
@@ -86,6 +88,7 @@ impl Stop {
         Stop::Disabled,
         Stop::Overloaded,
         Stop::RateLimited,
+        Stop::CallBudgetSpent,
         Stop::DeadlineExceeded,
         Stop::Panicked,
         Stop::Cancelled,
@@ -110,6 +113,7 @@ impl Stop {
             Stop::Disabled => "disabled",
             Stop::Overloaded => "overloaded",
             Stop::RateLimited => "rate_limited",
+            Stop::CallBudgetSpent => "call_budget_spent",
             Stop::DeadlineExceeded => "deadline_exceeded",
             Stop::Panicked => "panicked",
             Stop::Cancelled => "cancelled",

@@ -119,12 +119,12 @@ impl CallLimits {
             return;
         };
         let (kind, left) = match held {
-            Held::ByOthers => {
+            Held::Others => {
                 let max_concurrent = max_concurrent.unwrap_or_default();
                 (FailureKind::Overloaded { max_concurrent }, SHORTLY)
             }
-            Held::ByRate(left) => (FailureKind::RateLimited { by_dependency: false }, left),
-            Held::ByDependency(left) => (FailureKind::RateLimited { by_dependency: true }, left),
+            Held::Rate(left) => (FailureKind::RateLimited { by_dependency: false }, left),
+            Held::Dependency(left) => (FailureKind::RateLimited { by_dependency: true }, left),
         };
         failure.kind = kind;
         // Rounded up: who comes back after it is not held back by what is left of a millisecond.
@@ -142,7 +142,7 @@ impl CallLimits {
         if let Some(number) = self.needs_place(terms) {
             self.limits.places.resize(number);
             if !self.limits.places.try_take() {
-                return Err(Held::ByOthers);
+                return Err(Held::Others);
             }
             self.take_place();
         }
@@ -196,7 +196,7 @@ impl CallLimits {
 
 async fn place_in(limits: &Limits, until: Instant) -> Result<Place<'_>, Held> {
     let place = timeout_at(until, limits.places.take()).await;
-    place.map_err(|_| Held::ByOthers)
+    place.map_err(|_| Held::Others)
 }
 
 impl Drop for CallLimits {

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::nearest::nearest;
 use super::{Jitter, Policy, Rate};
-use crate::rules::{POLICY_KEY_TEXTS, POLICY_KEYS, PolicyKey, PolicyKeySpec};
+use crate::rules::{OTHER_KEY_TEXTS, POLICY_KEY_TEXTS, POLICY_KEYS, PolicyKey, PolicyKeySpec};
 
 /// Stands for a timeout that never ends an attempt.
 const OFF: &str = "off";
@@ -149,7 +149,9 @@ impl PolicyKeySpec {
 /// The message about a key that no policy has.
 pub(crate) fn unknown_setting(text: &str) -> String {
     let known = POLICY_KEY_TEXTS.join("`, `");
-    match nearest(text, POLICY_KEY_TEXTS.iter().copied()) {
+    // An argument of the attribute is no misspelt setting.
+    let misspelt = Some(text).filter(|text| !OTHER_KEY_TEXTS.contains(text));
+    match misspelt.and_then(|text| nearest(text, POLICY_KEY_TEXTS.iter().copied())) {
         Some(nearest) => format!("unknown setting `{text}`; did you mean `{nearest}`? (there are `{known}`)"),
         None => format!("unknown setting `{text}`; there are `{known}`"),
     }

@@ -64,6 +64,14 @@ pub(crate) trait Attachment: Debug + Send + Sync {
     /// The attempt has ended; without an end if its call was cancelled or dropped.
     fn attempt_ended(&self, _attempt: u32, _end: Option<AttemptEnd>) {}
 
+    /// Takes a call from what the attachment allows; `false` if nothing is left.
+    fn take_call(&self) -> bool {
+        true
+    }
+
+    /// Takes back a call that was granted and not made.
+    fn return_call(&self) {}
+
     /// Takes a retry from what the attachment allows; `false` if nothing is left.
     fn take_retry(&self) -> bool {
         true

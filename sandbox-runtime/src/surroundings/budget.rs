@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -50,6 +50,7 @@ pub struct Budget {
     deadline: Option<Duration>,
     retries: Option<u32>,
     successes_per_retry: u32,
+    calls: Option<u32>,
 }
 
 impl Budget {
@@ -60,7 +61,19 @@ impl Budget {
             deadline: None,
             retries: None,
             successes_per_retry: 10,
+            calls: None,
         }
+    }
+
+    /// Sets how many calls of tools the run may make together, whatever becomes of them. Default: no limit.
+    ///
+    /// Further ones end with [`SandboxError::CallBudgetSpent`](crate::SandboxError::CallBudgetSpent), which leaves no mark on any
+    /// breaker, and from which the model reads that it should finish with what it has. A call counts once it makes its first attempt:
+    /// one that is refused before does not, and retries do not. A call within a call counts as well.
+    #[must_use]
+    pub const fn calls(mut self, calls: u32) -> Self {
+        self.calls = Some(calls);
+        self
     }
 
     /// Sets how long the run may take, from when its scope is first polled. Default: no limit.
@@ -107,6 +120,8 @@ impl Default for Budget {
 struct RunLimits {
     ends: Option<Instant>,
     retries: Option<RetryTokens>,
+    /// Calls that may still be made.
+    calls: Option<AtomicU32>,
 }
 
 impl RunLimits {
@@ -117,6 +132,7 @@ impl RunLimits {
             retries: budget
                 .retries
                 .map(|retries| RetryTokens::new(retries, successes_per_retry)),
+            calls: budget.calls.map(AtomicU32::new),
         }
     }
 }
@@ -124,6 +140,22 @@ impl RunLimits {
 impl Attachment for RunLimits {
     fn ends(&self) -> Option<Instant> {
         self.ends
+    }
+
+    fn take_call(&self) -> bool {
+        // Relaxed: a count by itself, which orders nothing else.
+        let take = |calls: &AtomicU32| {
+            calls
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
+                .is_ok()
+        };
+        self.calls.as_ref().is_none_or(take)
+    }
+
+    fn return_call(&self) {
+        if let Some(calls) = &self.calls {
+            calls.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     fn take_retry(&self) -> bool {

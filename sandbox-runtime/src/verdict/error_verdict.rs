@@ -112,6 +112,7 @@ impl ErrorVerdict for SandboxError {
             | SandboxError::Disabled { .. }
             | SandboxError::Overloaded { .. }
             | SandboxError::RateLimited { .. }
+            | SandboxError::CallBudgetSpent
             | SandboxError::DeadlineExceeded { .. }
             | SandboxError::Cancelled => Verdict::Ignore,
             SandboxError::Panicked { .. } => Verdict::Fail,
@@ -128,6 +129,7 @@ impl ErrorVerdict for Failure {
             | FailureKind::Disabled
             | FailureKind::Overloaded { .. }
             | FailureKind::RateLimited { .. }
+            | FailureKind::CallBudgetSpent
             | FailureKind::DeadlineExceeded
             | FailureKind::Cancelled => Verdict::Ignore,
             FailureKind::Panicked => Verdict::Fail,

@@ -246,3 +246,44 @@ async fn a_call_that_has_to_let_others_run_first_still_belongs_to_its_run() {
     assert!(result.is_err(), "the run was over, and the call was made: {result:?}");
     assert_eq!(attempts.into_inner(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_calls_of_a_run_are_limited() {
+    let refusing = CircuitBreaker::new(0);
+    Budget::new()
+        .calls(2)
+        .scope(async {
+            let tool = Tool::new("search", || async { Ok::<(), String>(()) });
+            assert!(
+                execute_with_controls(POLICY, &refusing, tool).await.is_err(),
+                "it is not made"
+            );
+            assert_eq!(attempts_of_call(2).await, 3, "the first, with its retries");
+            let inner = Budget::new().calls(9).scope(attempts_of_call(0));
+            assert_eq!(inner.await, 1, "the second, in a run within the run");
+            assert_eq!(
+                Budget::inherit(attempts_of_call(0)).await,
+                0,
+                "the third, in a task of its own"
+            );
+            let failure = hang(POLICY).await;
+            assert_eq!((failure.kind, failure.attempts), (FailureKind::CallBudgetSpent, 0));
+            assert_eq!(
+                failure.for_model(),
+                "`search` was not called: there are no calls of tools left. Finish with what you have."
+            );
+            assert_eq!(
+                failure.to_string(),
+                "`search` was not called: the run has made all of its calls"
+            );
+        })
+        .await;
+    assert_eq!(attempts_of_call(0).await, 1, "outside of it nothing is limited");
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_at_the_same_time_do_not_share_the_last_one() {
+    let calls = async { tokio::join!(attempts_of_call(0), attempts_of_call(0), attempts_of_call(0)) };
+    let made = Budget::new().calls(2).scope(calls).await;
+    assert_eq!(made.0 + made.1 + made.2, 2);
+}
