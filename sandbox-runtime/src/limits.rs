@@ -21,7 +21,7 @@ use crate::clock::saturating_add;
 use crate::failure::Stop;
 use crate::policy::{Policy, Rate};
 
-pub(crate) use call::CallLimits;
+pub(crate) use call::{CallLimits, Kept};
 use hold::Hold;
 use places::Places;
 use rate::Log;

@@ -22,7 +22,7 @@ use crate::breaker::CircuitBreaker;
 use crate::call::current::CallId;
 use crate::failure::{AttemptEnd, Decision, Failure, Stop};
 use crate::gate;
-use crate::limits::{CallLimits, Held, Terms};
+use crate::limits::{CallLimits, Held, Kept, Terms};
 use crate::observe::{self, ObservedTool, Observer};
 use crate::site::SiteRef;
 use crate::verdict::Verdict;
@@ -107,12 +107,19 @@ impl Surroundings {
         let own = site.map_or(breaker, |site| site.0.breaker());
         let is_shared = !std::ptr::eq(own, breaker);
         let of_breaker = is_shared.then(|| Arc::clone(breaker.limits()));
-        self.limits = Some(CallLimits::new(Arc::clone(own.limits()), of_breaker));
+        let own = match site {
+            Some(site) => Kept::Static(site.0.breaker.limits()),
+            None => Kept::Shared(Arc::clone(breaker.limits())),
+        };
+        self.limits = Some(CallLimits::new(own, of_breaker));
     }
 
     /// Resolves when something around the call is cancelled.
     #[cold]
     pub(crate) fn poll_cancelled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.scope.is_none() {
+            return Poll::Pending;
+        }
         let known = self.cancellation.take();
         let find = || Cancellation(self.attachments().filter_map(Attachment::cancelled).collect());
         let mut cancellation = known.unwrap_or_else(find);
@@ -133,6 +140,14 @@ impl Surroundings {
         scope.chain(observers)
     }
 
+    /// Lets each of them know; mostly there is none.
+    #[inline]
+    fn tell(&self, each: impl Fn(&dyn Attachment)) {
+        if self.scope.is_some() || self.observers.is_some() {
+            self.attachments().for_each(each);
+        }
+    }
+
     /// When everything around the call is over.
     pub(crate) fn ends(&self) -> Option<Instant> {
         self.scope.as_ref()?.ends()
@@ -143,9 +158,7 @@ impl Surroundings {
         self.owes_retry = false;
         self.attempts = attempt;
         self.is_attempt_under_way = true;
-        for attachment in self.attachments() {
-            attachment.attempt_began(attempt);
-        }
+        self.tell(|attachment| attachment.attempt_began(attempt));
     }
 
     /// Decides whether the attempt after `attempts` may be made, and when.
@@ -159,13 +172,14 @@ impl Surroundings {
         if self.ends().is_some_and(|ends| ends <= Instant::now()) {
             return Poll::Ready(Err(Stop::DeadlineExceeded));
         }
-        for attachment in self.attachments() {
+        let scope = self.scope.iter().flat_map(|scope| scope.attachments());
+        for attachment in scope {
             match attachment.poll_admission(attempts + 1, cx) {
                 Poll::Ready(Ok(())) => {}
                 stopped_or_pending => return stopped_or_pending,
             }
         }
-        if attempts == 0 && !self.take_call() {
+        if attempts == 0 && self.scope.is_some() && !self.take_call() {
             return Poll::Ready(Err(Stop::CallBudgetSpent));
         }
         match queue {
@@ -180,10 +194,10 @@ impl Surroundings {
         };
         let (waited, poll) = limits.poll(terms, cx);
         if waited.begins {
-            self.attachments().for_each(Attachment::queued);
+            self.tell(|attachment| attachment.queued());
         }
         if let Some(waited) = waited.ended {
-            self.attachments().for_each(|attachment| attachment.unqueued(waited));
+            self.tell(|attachment| attachment.unqueued(waited));
         }
         poll.map_err(Held::stop)
     }
@@ -198,7 +212,7 @@ impl Surroundings {
 
     #[cold]
     pub(crate) fn poll_began(&mut self) {
-        self.attachments().for_each(Attachment::poll_began);
+        self.tell(|attachment| attachment.poll_began());
         if let Some(limits) = &mut self.limits {
             limits.poll_began();
         }
@@ -212,7 +226,7 @@ impl Surroundings {
 
     #[cold]
     pub(crate) fn poll_ended(&mut self) {
-        self.attachments().for_each(Attachment::poll_ended);
+        self.tell(|attachment| attachment.poll_ended());
         if let Some(limits) = &mut self.limits {
             limits.poll_ended();
         }
@@ -230,9 +244,7 @@ impl Surroundings {
 
     #[cold]
     pub(crate) fn retry_scheduled(&self, retry: &Retry<'_>) {
-        for attachment in self.attachments() {
-            attachment.retry_scheduled(retry);
-        }
+        self.tell(|attachment| attachment.retry_scheduled(retry));
     }
 
     /// Takes a call from everything around it, or from nothing, once.
@@ -259,9 +271,7 @@ impl Surroundings {
 
     fn attempt_ended(&mut self, end: Option<AttemptEnd>) {
         if std::mem::take(&mut self.is_attempt_under_way) {
-            for attachment in self.attachments() {
-                attachment.attempt_ended(self.attempts, end);
-            }
+            self.tell(|attachment| attachment.attempt_ended(self.attempts, end));
         }
     }
 
@@ -277,14 +287,14 @@ impl Surroundings {
         let success = AttemptEnd::Returned(Verdict::Success);
         self.attempt_ended((end.stop == Stop::Succeeded).then_some(success));
         if std::mem::take(&mut self.owes_retry) {
-            self.attachments().for_each(Attachment::return_retry);
+            self.tell(|attachment| attachment.return_retry());
         }
         if self.attempts == 0 && std::mem::take(&mut self.has_call) {
-            self.attachments().for_each(Attachment::return_call);
+            self.tell(|attachment| attachment.return_call());
         }
         // The place is free before anybody learns that the call has ended.
         if let Some(waited) = self.limits.take().and_then(|mut limits| limits.leave_queue()) {
-            self.attachments().for_each(|attachment| attachment.unqueued(waited));
+            self.tell(|attachment| attachment.unqueued(waited));
         }
         let attachments = self.attachments();
         attachments.fold(false, |is_reported, attachment| attachment.call_ended(end, is_reported));
@@ -321,14 +331,18 @@ pub(crate) enum Concern {
 pub(crate) fn concern_of(site: Option<SiteRef>, breaker: &CircuitBreaker) -> Concern {
     let open = gate::all_open();
     let may_be_observed = open & gate::OBSERVERS != 0 && !observe::is_of_no_interest(site);
-    if may_be_observed || is_scope_polled() {
+    let may_be_in_scope = open & gate::SCOPES != 0 && scope::is_one_polled();
+    if may_be_observed || may_be_in_scope {
         return Concern::Surroundings;
     }
-    match open & (gate::RECORDS | gate::STEERED | gate::HOLDS) {
+    if open & (gate::STEERED | gate::HOLDS) != 0 {
+        let may_be_steered = site.is_none_or(|site| site.0.steering.may_be_set());
+        if may_be_steered || open & gate::HOLDS != 0 && breaker.is_held() {
+            return Concern::Surroundings;
+        }
+    }
+    match open & gate::RECORDS {
         0 => Concern::Nothing,
-        gate::RECORDS => Concern::Record,
-        _ if site.is_none_or(|site| site.0.steering.may_be_set()) || breaker.is_held() => Concern::Surroundings,
-        // Also if there is none to write: it is looked up once more.
         _ => Concern::Record,
     }
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use gungraun::prelude::*;
 use sandbox_runtime::observe::{Event, ObservedTool, Observer, observe};
-use sandbox_runtime::{Budget, CircuitBreaker, Permit, SandboxError, sandboxed, tools};
+use sandbox_runtime::{Budget, CircuitBreaker, Overrides, Permit, SandboxError, sandboxed, tools};
 
 /// The most instructions that each may take. A limit lies some 4 to 8 % above the count beside it, taken with Rust 1.95 for
 /// x86-64: room for what the compiler decides otherwise, and not for another reading of a clock, another atomic word or an
@@ -30,6 +30,12 @@ mod limit {
     pub(super) const READY_CALL_RECORDED: u64 = 167;
     /// Takes 145. Beside an observer that does not want to know of this tool, and has said so before.
     pub(super) const READY_CALL_OF_NO_INTEREST: u64 = 147;
+    /// Takes 1. Beside a tool for which an operator has set something: one word of its own tells that nothing is set for it.
+    pub(super) const READY_CALL_BESIDE_A_STEERED_TOOL: u64 = 200;
+    /// Takes 1. With settings of an operator: an allocation, and a lock to look them up.
+    pub(super) const READY_CALL_OVERRIDDEN: u64 = 2_000;
+    /// Takes 1. Among so many calls at a time: an allocation, and a place taken and left.
+    pub(super) const READY_CALL_LIMITED: u64 = 2_000;
     /// Takes 516. One reading of the clock, and an error with the time until the next try; no text is written. Some 30 of them are
     /// the turn in the cooperative budget, without which a loop over refusals would keep its thread, and some 20 compare what is
     /// left of the last millisecond, without which a cooldown would be shorter than asked.
@@ -113,6 +119,52 @@ impl Observer for Uninterested {
     }
 
     fn on_event(&self, _: &Event<'_>) {}
+}
+
+/// Another tool of the program has other settings.
+fn steer_another_tool() -> u64 {
+    steer("every_other_time", 7);
+    warm_ready()
+}
+
+/// Gives a tool another time limit.
+fn steer(tool: &str, timeout_ms: u64) {
+    let settings = format!(r#"{{"version": 1, "tool": {{"{tool}": {{"timeout_ms": {timeout_ms}}}}}}}"#);
+    let overrides: Overrides = serde_json::from_str(&settings).expect("these are settings");
+    overrides.apply().expect("they make sense");
+}
+
+#[library_benchmark(config = at_most(limit::READY_CALL_BESIDE_A_STEERED_TOOL), setup = steer_another_tool)]
+#[bench::by_attribute()]
+fn ready_call_beside_a_steered_tool(argument: u64) -> Result<u64, String> {
+    answer(pin!(ready(black_box(argument))))
+}
+
+fn steer_this_tool() -> u64 {
+    steer("ready", 7);
+    warm_ready()
+}
+
+#[library_benchmark(config = at_most(limit::READY_CALL_OVERRIDDEN), setup = steer_this_tool)]
+#[bench::by_attribute()]
+fn ready_call_overridden(argument: u64) -> Result<u64, String> {
+    answer(pin!(ready(black_box(argument))))
+}
+
+#[sandboxed(max_concurrent = 8)]
+async fn ready_in_its_place(argument: u64) -> Result<u64, String> {
+    Ok(argument)
+}
+
+fn warm_place() -> u64 {
+    assert_eq!(answer(pin!(ready_in_its_place(1))), Ok(1));
+    2
+}
+
+#[library_benchmark(config = at_most(limit::READY_CALL_LIMITED), setup = warm_place)]
+#[bench::by_attribute()]
+fn ready_call_limited(argument: u64) -> Result<u64, String> {
+    answer(pin!(ready_in_its_place(black_box(argument))))
 }
 
 fn attach_an_observer_of_other_tools() -> u64 {
@@ -212,6 +264,9 @@ library_benchmark_group!(
         ready_call_beside_scopes,
         ready_call_recorded,
         ready_call_of_no_interest,
+        ready_call_beside_a_steered_tool,
+        ready_call_overridden,
+        ready_call_limited,
         refused_call,
         retried_call
     ]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -21,7 +22,7 @@ const SHORTLY: Duration = Duration::from_secs(1);
 
 /// One call among the limits.
 pub(crate) struct CallLimits {
-    limits: Arc<Limits>,
+    limits: Kept,
     /// Those of the breaker, whose dependency may have asked to wait, if it is one that tools share.
     of_breaker: Option<Arc<Limits>>,
     has_place: bool,
@@ -35,6 +36,23 @@ pub(crate) struct CallLimits {
 struct Refused {
     held: Held,
     max_concurrent: Option<u32>,
+}
+
+/// Limits as a call keeps them: those of an annotated function are there for as long as the program runs.
+pub(crate) enum Kept {
+    Static(&'static Arc<Limits>),
+    Shared(Arc<Limits>),
+}
+
+impl Deref for Kept {
+    type Target = Arc<Limits>;
+
+    fn deref(&self) -> &Arc<Limits> {
+        match self {
+            Kept::Static(limits) => limits,
+            Kept::Shared(limits) => limits,
+        }
+    }
 }
 
 struct Waiting {
@@ -52,7 +70,7 @@ pub(crate) struct Waited {
 }
 
 impl CallLimits {
-    pub(crate) fn new(limits: Arc<Limits>, of_breaker: Option<Arc<Limits>>) -> CallLimits {
+    pub(crate) fn new(limits: Kept, of_breaker: Option<Arc<Limits>>) -> CallLimits {
         CallLimits {
             limits,
             of_breaker,
