@@ -1,10 +1,13 @@
 //! [`CircuitBreaker`]: stops calls to a dependency that is down, and finds out when it is back.
 
+#[cfg(feature = "keyed")]
+mod keyed;
 #[cfg(test)]
 mod loom_tests;
 mod machine;
 #[cfg(test)]
 mod model_tests;
+mod origin;
 mod packed;
 mod permit;
 mod probe_scope;
@@ -21,6 +24,8 @@ use machine::Machine;
 use packed::State;
 use settings::{Settings, TripRule};
 
+#[cfg(feature = "keyed")]
+pub use keyed::{KeyOf, KeyedBreakers};
 pub use permit::Permit;
 pub use settings::Counting;
 pub use state::BreakerState;
@@ -30,6 +35,7 @@ pub use transition::{BreakerCause, BreakerPhase};
 pub(crate) use transition::Transition;
 
 pub(crate) use machine::Admission;
+pub(crate) use origin::Origin;
 pub(crate) use probe_scope::ProbeScope;
 
 use crate::clock::{self, Tick};
@@ -144,6 +150,7 @@ impl CircuitBreaker {
                 cooldown_max: Tick::ZERO,
                 probes: 1,
                 counting: Counting::Calls,
+                origin: Origin::NONE,
             }),
             limits: OnceLock::new(),
         }
@@ -328,7 +335,7 @@ impl CircuitBreaker {
     #[cold]
     fn report(&self, transition: Transition, fault: Option<Fault>) {
         if gate::is_open() {
-            observe::breaker_changed(self.address(), transition, fault);
+            observe::breaker_changed(self.address(), self.origin(), transition, fault);
         }
     }
 

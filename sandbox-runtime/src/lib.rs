@@ -32,6 +32,7 @@
 //! - `rmcp`: `#[sandboxed]` for the tools of MCP servers, whatever they return. See the module `mcp`. With it, `rmcp-elicitation` for
 //!   the error of rmcp's `elicit`, and `rmcp-http` for sessions over HTTP.
 //! - `rig`: `#[sandboxed]` for the tools of rig agents. See the module `rig`.
+//! - `keyed`: a breaker for each host, tenant or argument. See `KeyedBreakers`.
 //! - `tracing`: a span for each call. See the module `observe::tracing`.
 //! - `metrics`, `opentelemetry`: measures calls by these libraries. See the modules `observe::metrics` and `observe::opentelemetry`.
 //!
@@ -82,6 +83,8 @@ mod verdict;
 pub use sandbox_macros::{ErrorVerdict, sandboxed};
 
 pub use breaker::{BreakerState, CircuitBreaker, Counting, Permit};
+#[cfg(feature = "keyed")]
+pub use breaker::{KeyOf, KeyedBreakers};
 pub use call::current::{Attempt, CallId};
 pub use config::SandboxConfig;
 pub use execute::execute_with_controls;
@@ -90,6 +93,8 @@ pub use overrides::{Mistake, Overrides, OverridesError};
 pub use policy::{Jitter, Policy, PolicyError};
 pub use record::{BreakerTimes, Counters, LastChange, LastFailure};
 pub use registry::{BreakerStatus, Disabled, ToolHandle, ToolStatus, Tools, tool, tools};
+#[cfg(feature = "keyed")]
+pub use registry::{KeyedStatus, keyed_breakers};
 pub use surroundings::budget::Budget;
 pub use surroundings::report::ToolExecutionResult;
 pub use tool::{FromFailure, HoldFailure, Outcome, Tool};

@@ -111,6 +111,12 @@ impl Limits {
         self.hold.may_last()
     }
 
+    /// Tells whether they would do the same if they were new. Nobody has a call in them.
+    #[cfg(feature = "keyed")]
+    pub(crate) fn are_idle(&self) -> bool {
+        self.held_for().is_none() && self.log.is_over()
+    }
+
     /// Lets an attempt pass if nothing holds it back, and counts it.
     fn try_pass(&self, rate: Option<Rate>, hold: &Hold) -> Result<(), Held> {
         if let Some(left) = hold.left() {

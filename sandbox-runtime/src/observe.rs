@@ -13,7 +13,7 @@ pub mod tracing;
 use std::fmt;
 use std::time::Duration;
 
-use crate::breaker::{Fault, Transition};
+use crate::breaker::{Fault, Origin, Transition};
 use crate::call::current::CallId;
 use crate::failure::{Failure, FailureKind};
 use crate::overrides::OverridesError;
@@ -131,7 +131,8 @@ impl ObservedTool {
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Event<'a> {
-    /// The tool. Of a breaker that is not the own one of an annotated function, only that it is `"breaker"` is known.
+    /// The tool. Of a breaker that is not the own one of an annotated function, only a name is known: that of the map, if
+    /// a `KeyedBreakers` has made it, or else `"breaker"`.
     pub tool: ObservedTool,
     /// The call; `None` if it happened to a breaker or to the tool.
     pub call_id: Option<CallId>,
@@ -372,12 +373,17 @@ pub(crate) fn overrides_refused(error: &OverridesError) {
 
 /// Reports a breaker's change of state.
 #[cold]
-pub(crate) fn breaker_changed(address: usize, transition: Transition, fault: Option<Fault>) {
-    let handle = tool_of_breaker(address);
+pub(crate) fn breaker_changed(address: usize, origin: Origin, transition: Transition, fault: Option<Fault>) {
+    let map = origin.name();
+    let handle = match map {
+        Some(_) => None,
+        None => tool_of_breaker(address),
+    };
     if let Some(handle) = handle {
         handle.record().breaker_changed(transition);
     }
-    let tool = ObservedTool::new(handle.map_or("breaker", |handle| handle.name()), handle);
+    let name = handle.map(|handle| handle.name()).or(map);
+    let tool = ObservedTool::new(name.unwrap_or("breaker"), handle);
     let around = surroundings::observers_around();
     let observers = observers_of(&tool, around.into_iter());
     notify(

@@ -1,6 +1,8 @@
 //! [`tools`]: every annotated function of the program, and what can be known of it.
 
 mod handle;
+#[cfg(feature = "keyed")]
+mod keyed;
 mod status;
 
 use std::fmt::{self, Write};
@@ -13,6 +15,10 @@ use crate::record::begin_to_record;
 use crate::site::SiteRef;
 
 pub use handle::ToolHandle;
+#[cfg(feature = "keyed")]
+pub use keyed::{KeyedStatus, keyed_breakers};
+#[cfg(feature = "keyed")]
+pub(crate) use keyed::{ListedMap, list_map};
 pub use status::{BreakerStatus, Disabled, ToolStatus};
 
 inventory::collect!(SiteRef);

@@ -353,6 +353,12 @@ impl<W: Word> Machine<W> {
         current.state() == state && current.generation() == generation
     }
 
+    /// Tells whether the state is the one after construction, whatever has been counted in it.
+    #[cfg(feature = "keyed")]
+    pub(super) fn is_initial(&self) -> bool {
+        self.load_state().state() == self.settings.initial_state()
+    }
+
     /// Returns the state that an attempt would meet at `now`, and how much longer it is open.
     pub(super) fn state_at(&self, now: impl Fn() -> Reading) -> (State, Duration) {
         let (current, now) = self.read(now);

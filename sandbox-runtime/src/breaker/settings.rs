@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::origin::Origin;
 use super::packed::State;
 use crate::clock::Tick;
 
@@ -32,7 +33,11 @@ pub(super) struct Settings {
     pub(super) cooldown_max: Tick,
     pub(super) probes: u16,
     pub(super) counting: Counting,
+    pub(super) origin: Origin,
 }
+
+// Half of a breaker: its other half are the four words of its state.
+const _: () = assert!(size_of::<Settings>() == 32);
 
 /// What a breaker counts of calls whose errors are retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

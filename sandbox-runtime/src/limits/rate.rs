@@ -22,6 +22,8 @@ struct Entries {
     entries: VecDeque<Entry>,
     /// Those of all entries.
     attempts: u64,
+    /// How far the latest rate looks back.
+    per: Duration,
 }
 
 /// Attempts that have begun at about the same time.
@@ -44,6 +46,15 @@ impl Log {
         entries.try_take(rate, Instant::now())
     }
 
+    /// Tells whether all that have begun were longer ago than the latest rate looks back.
+    #[cfg(feature = "keyed")]
+    pub(super) fn is_over(&self) -> bool {
+        let entries = self.locked();
+        let since = |latest: &Entry| Instant::now().checked_duration_since(latest.last);
+        let is_over = |latest| since(latest).is_none_or(|since| since >= entries.per);
+        entries.entries.back().is_none_or(is_over)
+    }
+
     /// How long it takes until one more attempt may begin.
     pub(super) fn next(&self, rate: Rate) -> Duration {
         let mut entries = self.locked();
@@ -61,6 +72,7 @@ impl Entries {
         Entries {
             entries: VecDeque::new(),
             attempts: 0,
+            per: Duration::ZERO,
         }
     }
 
@@ -103,6 +115,7 @@ impl Entries {
             _ => rate.per / MOST,
         };
         self.attempts += 1;
+        self.per = rate.per;
         match self.entries.back_mut() {
             Some(latest) if now - latest.first < resolution => {
                 latest.last = now;
