@@ -35,7 +35,7 @@ pub use transition::{BreakerCause, BreakerPhase};
 pub(crate) use transition::Transition;
 
 pub(crate) use machine::Admission;
-pub(crate) use origin::Origin;
+pub(crate) use origin::{LastOrigin, Origin};
 pub(crate) use probe_scope::ProbeScope;
 
 use crate::clock::{self, Tick};

@@ -2,7 +2,7 @@
 
 use std::panic::Location;
 
-use crate::breaker::CircuitBreaker;
+use crate::breaker::{CircuitBreaker, LastOrigin};
 use crate::observe::Interest;
 use crate::policy::Policy;
 use crate::record::Record;
@@ -14,6 +14,7 @@ pub struct ToolSite {
     // First: its words are the ones that calls read and write.
     pub(crate) breaker: CircuitBreaker,
     pub(crate) interest: Interest,
+    pub(crate) breaker_map: LastOrigin,
     pub(crate) record: Record,
     pub(crate) steering: Steering,
     pub(crate) info: ToolInfo,
@@ -43,6 +44,7 @@ impl ToolSite {
         ToolSite {
             breaker,
             interest: Interest::unknown(),
+            breaker_map: LastOrigin::none(),
             record: Record::new(),
             steering: Steering::new(),
             info: ToolInfo {

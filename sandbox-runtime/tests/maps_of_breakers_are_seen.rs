@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sandbox_runtime::observe::{Event, Happened, Observer, observe};
-use sandbox_runtime::{CircuitBreaker, KeyedBreakers, KeyedStatus, keyed_breakers};
+use sandbox_runtime::{CircuitBreaker, KeyedBreakers, KeyedStatus, keyed_breakers, sandboxed, tool};
 use serde_json::json;
 
 /// The map of this name, if it is listed once.
@@ -71,6 +71,34 @@ fn a_map_that_is_dropped_is_listed_no_more() {
     assert!(breaker.is_open(), "whoever holds a breaker can use it");
     drop(other);
     assert_eq!(tenants(), 0);
+}
+
+#[sandboxed(max_retries = 0, breaker = FETCHED.of(&host))]
+async fn fetch_page(host: String) -> Result<String, String> {
+    Ok(host)
+}
+
+#[sandboxed(max_retries = 0)]
+async fn search_pages() -> Result<(), String> {
+    Ok(())
+}
+
+static FETCHED: KeyedBreakers<String> = KeyedBreakers::new(5, CircuitBreaker::new(1)).named("fetched hosts");
+
+#[tokio::test(start_paused = true)]
+async fn a_tool_tells_of_which_map_its_breaker_was() {
+    let fetch = tool("fetch_page").unwrap();
+    assert_eq!(fetch.status().breaker_map, None, "nobody has called it");
+    fetch_page("a secret".into()).await.unwrap();
+    search_pages().await.unwrap();
+    let status = fetch.status();
+    assert_eq!((status.breaker_map, &status.breaker), (Some("fetched hosts"), &None));
+    let line = status.to_string();
+    assert!(
+        line.contains("  of fetched hosts  ") && !line.contains("secret"),
+        "{line}"
+    );
+    assert_eq!(tool("search_pages").unwrap().status().breaker_map, None);
 }
 
 #[derive(Clone, Default)]

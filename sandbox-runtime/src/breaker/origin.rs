@@ -1,5 +1,6 @@
 //! [`Origin`]: which map has made a breaker, in one byte.
 
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use super::CircuitBreaker;
@@ -44,6 +45,29 @@ impl CircuitBreaker {
     #[inline]
     pub(crate) const fn origin(&self) -> Origin {
         self.machine.settings().origin
+    }
+}
+
+/// The map of the breaker that a tool had in its last call.
+#[derive(Debug)]
+pub(crate) struct LastOrigin(AtomicU8);
+
+impl LastOrigin {
+    pub(crate) const fn none() -> LastOrigin {
+        LastOrigin(AtomicU8::new(Origin::NONE.0))
+    }
+
+    #[cfg(feature = "keyed")]
+    #[inline]
+    pub(crate) fn note(&self, origin: Origin) {
+        // Mostly the same: then nothing is written that other threads read.
+        if self.0.load(Ordering::Relaxed) != origin.0 {
+            self.0.store(origin.0, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn get(&self) -> Origin {
+        Origin(self.0.load(Ordering::Relaxed))
     }
 }
 

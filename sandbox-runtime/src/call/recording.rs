@@ -19,11 +19,25 @@ impl<S: Controls> CallState<S> {
         Some(&self.controls.site()?.0.record)
     }
 
-    /// Records the policy of a call that has one of its own.
+    /// Records what the user names by expressions for each call: the policy, and the map that its breaker is from.
     #[inline]
-    fn record_policy(&self) {
+    fn record_given(&self) {
+        #[cfg(feature = "keyed")]
+        self.record_map();
         if let Some(site) = self.controls.site().filter(|site| site.0.info.is_policy_given) {
             site.0.record.policy_given(&self.setting(|policy| *policy));
+        }
+    }
+
+    #[cfg(feature = "keyed")]
+    #[inline]
+    fn record_map(&self) {
+        let breaker = self.controls.breaker();
+        // Of the function's own breaker the compiler knows that it is, and leaves this out.
+        if let Some(site) = self.controls.site()
+            && !std::ptr::eq(breaker, site.0.breaker())
+        {
+            site.0.breaker_map.note(breaker.origin());
         }
     }
 
@@ -40,7 +54,7 @@ impl<S: Controls> CallState<S> {
             None => owed,
             Some(record) => {
                 record.shard().ready();
-                self.record_policy();
+                self.record_given();
                 owed.recorded()
             }
         }
@@ -50,7 +64,7 @@ impl<S: Controls> CallState<S> {
     pub(super) fn record_beginning(self: Pin<&mut Self>) {
         if let Some(record) = self.record().filter(|_| !self.is_recorded()) {
             record.shard().begun();
-            self.record_policy();
+            self.record_given();
             let admission = self.admission();
             *self.project().owed = Owed::new(admission, true);
         }

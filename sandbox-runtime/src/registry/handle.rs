@@ -226,6 +226,7 @@ impl ToolHandle {
             policy: self.policy(),
             policy_in_force: self.policy_in_force(),
             breaker: self.breaker().map(|breaker| BreakerStatus::of(breaker, self.record())),
+            breaker_map: self.0.breaker_map.get().name(),
             counters: self.record().counters(),
             last_failure: self.record().last_failure(),
             disabled: self.0.steering.off().map(|off| Disabled::of(&off)),

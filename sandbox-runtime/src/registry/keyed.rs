@@ -32,7 +32,8 @@ fn maps() -> MutexGuard<'static, Vec<Weak<dyn ListedMap>>> {
 /// Every [`KeyedBreakers`](crate::KeyedBreakers) of the program that has been used and not been dropped, in the order of
 /// their names and places.
 ///
-/// This looks at every key.
+/// [`tools`](crate::tools) lists the tools; [`ToolStatus::breaker_map`](crate::ToolStatus::breaker_map) says of which map a
+/// tool had its breaker. This looks at every key.
 ///
 /// ```
 /// # use sandbox_runtime::{CircuitBreaker, KeyedBreakers, keyed_breakers};

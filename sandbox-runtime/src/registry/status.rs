@@ -29,6 +29,9 @@ pub struct ToolStatus {
     pub policy_in_force: Option<Policy>,
     /// Its breaker, if it has one of its own.
     pub breaker: Option<BreakerStatus>,
+    /// The name of the `KeyedBreakers` that has made the breaker of its last call since somebody asked; `None` if its breaker was
+    /// another, and before there was a call.
+    pub breaker_map: Option<&'static str>,
     /// Its calls since somebody asked for them.
     pub counters: Counters,
     /// The last call since then that failed by the tool: no refusal, nothing that its caller did.
@@ -129,7 +132,9 @@ impl ToolStatus {
             (Some(disabled), _) => disabled.to_string(),
             (None, Some(breaker)) if self.shadow => format!("shadow: {breaker}"),
             (None, Some(breaker)) => breaker.to_string(),
-            (None, None) => "-".to_owned(),
+            (None, None) => self
+                .breaker_map
+                .map_or_else(|| "-".to_owned(), |map| format!("of {map}")),
         };
         let policy = self.policy_in_force;
         let limit = match policy.map(|policy| policy.timeout) {
