@@ -36,7 +36,8 @@ impl Deref for KeptBreaker<'_> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a breaker",
     label = "expected a `&CircuitBreaker` or an `Arc<CircuitBreaker>`",
-    note = "if it contains one, dereference it: `breaker = &*..`"
+    note = "if it contains one, dereference it: `breaker = &*..`",
+    note = "if it has one for each key, name the key: `breaker = HOSTS.of(&key)`"
 )]
 pub trait GivenBreaker<'b> {
     /// What is kept of it.
