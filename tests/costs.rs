@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use allocation_counter::measure;
 use sandbox_runtime::observe::{Event, Observer, observe_in};
-use sandbox_runtime::{Budget, CircuitBreaker, Policy, Tool, execute_with_controls, sandboxed};
+use sandbox_runtime::{Budget, CircuitBreaker, KeyedBreakers, Policy, Tool, execute_with_controls, sandboxed};
 use tokio::runtime::{Builder, Runtime};
 
 /// A sandboxed future may be larger than its tool's by the timer (112 bytes), the call (breaker, admission, count and start:
@@ -128,6 +128,32 @@ fn no_call_allocates_however_it_ends() {
         allocations(async || sandboxed_tool(1).await),
     );
     assert_eq!(sandboxed, plain, "by the attribute");
+}
+
+static HOSTS: KeyedBreakers<String> = KeyedBreakers::new(2, CircuitBreaker::new(5));
+
+#[sandboxed(breaker = HOSTS.of(&host), on_failure = |_| Err(0))]
+async fn fetch(host: &str) -> Result<usize, usize> {
+    Ok(host.len())
+}
+
+#[test]
+fn the_breaker_of_a_key_that_is_kept_allocates_nothing() {
+    let text = "a host".to_owned();
+    assert!(measure(|| drop(HOSTS.of("b host"))).count_total > 0, "the first time");
+    assert_eq!(measure(|| drop(HOSTS.of("b host"))).count_total, 0, "by a `&str`");
+    assert_eq!(allocations(async || fetch("a host").await), 0, "in a call");
+    assert_eq!(measure(|| drop(HOSTS.of(&text))).count_total, 0, "by the key");
+    assert_eq!(measure(|| drop(HOSTS.get("none"))).count_total, 0, "of none");
+    HOSTS.of("a host").record_failure();
+    HOSTS.of("b host").force_open();
+    assert_eq!(allocations(async || fetch("a host").await), 0, "after a failure");
+    HOSTS.of("a host").force_open();
+    assert_eq!(allocations(async || fetch("b host").await.is_err()), 0, "refused");
+    // The breaker that nobody keeps, and the key of which nobody is.
+    let unkept = measure(|| drop(HOSTS.of("c host")));
+    assert_eq!(unkept.count_total, 2, "in a full map");
+    assert_eq!(unkept.count_current, 0, "nothing is left of it");
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod arguments_are_pristine;
 mod blocks;
 mod body_keeps_its_meaning;
 mod breakers;
+mod breakers_of_keys;
 mod cancellation;
 mod drops_are_in_order;
 mod error_types;
