@@ -82,6 +82,7 @@ use proc_macro::TokenStream;
 /// | `breaker(count = attempts)` | `CircuitBreaker::counting`: whether an error that a retry follows is counted: `calls`, or `attempts` | `calls` |
 /// | `breaker = off` | `CircuitBreaker::disabled` | |
 /// | `breaker = &self.breaker` | an expression for a `&CircuitBreaker` or an `Arc<CircuitBreaker>`, evaluated once at the beginning of each call | |
+/// | `breaker = HOSTS.of(&host)` | the same for a breaker of each host, tenant or argument: `KeyedBreakers`, a feature of the runtime | |
 /// | `crate = path` | the path of the runtime, if it is not `::sandbox_runtime` | |
 ///
 /// Functions are given as paths or as closures:
@@ -182,7 +183,7 @@ use proc_macro::TokenStream;
 /// # Limits
 ///
 /// - Each function has one breaker, which all callers, all threads, all instances of its type and all its generic instances
-///   share. Set `breaker = ..` where each instance, or each host, should have its own.
+///   share. Set `breaker = ..` where each instance should have its own, and `breaker = HOSTS.of(&host)` for each host.
 /// - A tool can be interrupted only where it awaits, and not while it blocks its thread: run blocking work in
 ///   `tokio::task::spawn_blocking`. There it continues after the limit, beside the next attempt. If that matters, set
 ///   `max_retries = 0` or `idempotent = false`.
