@@ -222,6 +222,40 @@ async fn of_the_whole_process_with_its_breakers() {
     assert_eq!(diary.read(), Vec::<String>::new(), "it is detached");
 }
 
+/// Its attempts borrow the argument one after the other.
+#[sandboxed(timeout_ms = 10, max_retries = 1, backoff_base_ms = 5)]
+async fn lends_its_argument(attempts: &mut u32) -> Result<(), String> {
+    *attempts += 1;
+    match *attempts {
+        1 => Err("fails".to_owned()),
+        _ => Ok(()),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_calls_that_lend_their_arguments() {
+    let _alone = alone().await;
+    let story = [
+        "begins",
+        "1 starts",
+        "1 Failed after 0 ms",
+        "1 is retried after 5 ms by Backoff",
+        "2 starts",
+        "2 Succeeded after 0 ms",
+        "succeeded after 2 in 5 ms: None",
+    ]
+    .map(|line| format!("lends_its_argument: {line}"));
+    let diary = Diary::default();
+    observe_in(diary.clone(), lends_its_argument(&mut 0)).await.unwrap();
+    assert_eq!(diary.read(), story, "around a future");
+    let observing = observe(diary.clone());
+    lends_its_argument(&mut 0).await.unwrap();
+    assert_eq!(diary.read(), story, "of the whole process");
+    drop(observing);
+    lends_its_argument(&mut 0).await.unwrap();
+    assert_eq!(diary.read(), Vec::<String>::new(), "it is detached");
+}
+
 /// Wants to know of one tool, and learns the identity of its calls.
 struct Picky(Arc<Mutex<Vec<String>>>);
 
