@@ -20,7 +20,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use metrics_exporter_prometheus::PrometheusHandle;
-use sandbox_runtime::{CircuitBreaker, ToolHandle, tool, tools};
+use sandbox_runtime::{ToolHandle, tool, tools};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 use tokio::net::TcpListener;
@@ -167,6 +167,8 @@ impl Disable {
     }
 }
 
+const SWITCHES: [&str; 6] = ["disable", "enable", "open", "reset", "shadow", "unshadow"];
+
 async fn steer(Path((name, switch)): Path<(String, String)>, body: Bytes) -> Result<Response, Refusal> {
     let tool = tool(&name).ok_or_else(|| not_found("tool", &name, tools().iter().map(ToolHandle::name)))?;
     match switch.as_str() {
@@ -175,16 +177,18 @@ async fn steer(Path((name, switch)): Path<(String, String)>, body: Bytes) -> Res
             tool.disable(&reason, for_ms.map(Duration::from_millis));
         }
         "enable" => drop(tool.enable()),
-        "open" => breaker(&tool)?.force_open(),
-        "reset" => breaker(&tool)?.reset(),
-        _ => return Err(not_found("switch", &switch, ["disable", "enable", "open", "reset"])),
+        "open" => on_breaker(&tool, ToolHandle::force_open)?,
+        "reset" => on_breaker(&tool, ToolHandle::reset)?,
+        "shadow" => drop(tool.shadow(true)),
+        "unshadow" => drop(tool.shadow(false)),
+        _ => return Err(not_found("switch", &switch, SWITCHES)),
     }
     json(&tool.status())
 }
 
-fn breaker(tool: &ToolHandle) -> Result<&'static CircuitBreaker, Refusal> {
+fn on_breaker(tool: &ToolHandle, act: fn(&ToolHandle) -> bool) -> Result<(), Refusal> {
     let without = || format!("`{}` has no breaker of its own; disable it", tool.name());
-    tool.breaker().ok_or_else(|| (StatusCode::CONFLICT, without()))
+    act(tool).then_some(()).ok_or_else(|| (StatusCode::CONFLICT, without()))
 }
 
 fn not_found<'a>(kind: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> Refusal {

@@ -1,4 +1,4 @@
-//! A service whose tools are seen and switched while it runs: by a page, and by HTTP.
+//! A service whose tools are seen and switched while it runs: by a page, by HTTP, and by a settings file.
 //!
 //! Six agents call four tools all the time. What the tools depend on is played by the program, and has outages by a seed:
 //!
@@ -10,7 +10,7 @@
 //! - `keep_note`: works, and is not run again when that could keep a note twice.
 //!
 //! ```text
-//! cargo run -p sandbox-examples --features operate --example operate -- --port 4000 --seed 7
+//! cargo run -p sandbox-examples --features operate --example operate -- --port 4000 --seed 7 --settings settings.toml
 //! ```
 //!
 //! All arguments may be left out; without a port, or with port 0, the system chooses a free one. The first two lines are the
@@ -22,16 +22,25 @@
 //! curl localhost:4000/tools
 //! curl localhost:4000/metrics
 //! curl localhost:4000/tools/search/disable -H "$AUTH" -d '{"reason": "the index moves", "for_ms": 60000}'
-//! curl localhost:4000/tools/search/enable -H "$AUTH" -X POST    # also `open` and `reset`
+//! curl localhost:4000/tools/search/enable -H "$AUTH" -X POST    # also `open`, `reset`, `shadow`, `unshadow`
 //! ```
 //!
-//! Watch the page while breakers open and close, and switch a tool off.
+//! Watch the page while breakers open and close, switch a tool off, and change a limit in the settings file:
+//!
+//! ```toml
+//! version = 1
+//!
+//! [tool.search]
+//! timeout_ms = 200
+//! ```
 
 mod http;
+mod settings;
 
 use std::env;
 use std::error::Error;
 use std::future::pending;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -170,6 +179,7 @@ const BUCKETS: [f64; 14] = [
 struct Arguments {
     port: u16,
     seed: u64,
+    settings: Option<PathBuf>,
 }
 
 impl Arguments {
@@ -181,7 +191,12 @@ impl Arguments {
             match name.as_str() {
                 "--port" => arguments.port = value.parse().map_err(|_| wrong())?,
                 "--seed" => arguments.seed = value.parse().map_err(|_| wrong())?,
-                _ => return Err(format!("unknown argument `{name}`; there are `--port` and `--seed`")),
+                "--settings" => arguments.settings = Some(value.into()),
+                _ => {
+                    return Err(format!(
+                        "unknown argument `{name}`; there are `--port`, `--seed` and `--settings`"
+                    ));
+                }
             }
         }
         Ok(arguments)
@@ -196,6 +211,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let exporter = PrometheusBuilder::new().set_buckets(&BUCKETS)?.install_recorder()?;
     observe(metrics()).forever();
     begin_load(arguments.seed);
+    if let Some(file) = arguments.settings {
+        tokio::spawn(settings::watch(file));
+    }
 
     let kept = exporter.clone();
     tokio::spawn(async move {

@@ -12,7 +12,9 @@ after(() => program?.stop());
 /** What a switch changes, of every tool. */
 async function switches() {
   const tools = await program.tools();
-  return tools.map(({ name, disabled, breaker }) => ({ name, disabled, isForced: breaker.state === "forced_open" }));
+  return tools.map(({ name, disabled, shadow, breaker }) => {
+    return { name, disabled, shadow, isForced: breaker.state === "forced_open" };
+  });
 }
 
 test("the list has every tool and its state", async () => {
@@ -91,7 +93,7 @@ test("without the token nothing is switched", async () => {
   const wrong = token.replace(/^./, (digit) => (digit === "0" ? "1" : "0"));
   const almost = ["", wrong, token.slice(1), `${token}0`].map((given) => `Bearer ${given}`);
   for (const authorization of [undefined, "", token, `Basic ${token}`, ...almost]) {
-    for (const what of ["disable", "enable", "open", "reset"]) {
+    for (const what of ["disable", "enable", "open", "reset", "shadow", "unshadow"]) {
       const headers = authorization === undefined ? {} : { authorization };
       const answer = await program.ask("POST", `/tools/keep_note/${what}`, { headers, body: '{"reason": "a test"}' });
       assert.equal(answer.status, 401, `${what} with ${authorization}`);
@@ -109,7 +111,7 @@ test("what is not understood changes nothing, and is told with a remedy", async 
   const headers = { authorization: `Bearer ${program.token}` };
   const cases = [
     ["/tools/serch/disable", '{"reason": "a test"}', 404, /^there is no tool `serch`; there are `fetch`, `keep_note`, `search`, /],
-    ["/tools/search/stop", "", 404, /^there is no switch `stop`; there are `disable`, `enable`, `open`, `reset`$/],
+    ["/tools/search/stop", "", 404, /^there is no switch `stop`; there are `disable`, `enable`, `open`, `reset`, /],
     ["/tools/search/disable", "", 400, /^EOF .*; send \{"reason": "why"/],
     ["/tools/search/disable", "a test", 400, /^expected value .*; send \{"reason"/],
     ["/tools/search/disable", "{}", 400, /^missing field `reason` .*; send \{"reason"/],

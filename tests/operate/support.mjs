@@ -9,13 +9,16 @@ import { setTimeout as sleep } from "node:timers/promises";
 /** Generous: an outage begins within nine seconds, and the machine may be busy. */
 const LIMIT_MS = 90_000;
 
-/** Waits until `probe` returns something that is true, and returns it. A limit that is reached tells what was last there. */
+/** Waits until `probe` returns something that is true, and returns it. `what` that is, is a text or makes one. */
 export async function until(what, probe) {
   const end = performance.now() + LIMIT_MS;
   for (;;) {
     const found = await probe();
     if (found) return found;
-    if (performance.now() > end) assert.fail(`after ${LIMIT_MS / 1000} s it is not so that ${what}`);
+    if (performance.now() > end) {
+      const text = typeof what === "function" ? what() : what;
+      assert.fail(`after ${LIMIT_MS / 1000} s it is not so that ${text}`);
+    }
     await sleep(50);
   }
 }

@@ -131,6 +131,21 @@ test("a breaker is opened and reset by hand", async () => {
   assert.equal((await program.tool("keep_note")).breaker.state, "closed");
 });
 
+test("a breaker in shadow refuses nothing, and tells what it would have refused", async () => {
+  await press("keep_note", "open");
+  await isShown("keep_note", "forced_open");
+  await press("keep_note", "shadow");
+  await until("a call was overlooked", async () => {
+    return /^in shadow: .* would have refused [1-9]/.test(await text(`${card("keep_note")} .detail`));
+  });
+  const { shadow, breaker } = await program.tool("keep_note");
+  assert.deepEqual([shadow, breaker.state], [true, "forced_open"]);
+  await press("keep_note", "unshadow");
+  await press("keep_note", "reset");
+  await isShown("keep_note", "closed");
+  assert.equal((await program.tool("keep_note")).shadow, false);
+});
+
 test("the token stays in the tab, and goes nowhere else", async () => {
   await page.reload();
   await until("the token is in its field", async () => (await page.$eval("#token", (field) => field.value)) === program.token);
