@@ -11,6 +11,7 @@ mod origin;
 mod packed;
 mod permit;
 mod probe_scope;
+mod row;
 mod settings;
 mod state;
 mod transition;
@@ -45,7 +46,8 @@ use crate::{gate, observe};
 /// A circuit breaker: opens after failures, refuses attempts for a cooldown, then lets probes decide.
 ///
 /// - **Closed**: attempts pass. The breaker opens when the failures in a row reach the [`threshold`](Self::threshold), or,
-///   if it is [`windowed`](Self::windowed), the failures among the latest results.
+///   if it is [`windowed`](Self::windowed), the failures among the latest results. Failures that lie too far apart are no
+///   row if it [forgets](Self::forget_after).
 /// - **Open**: attempts are refused until the cooldown is over.
 /// - **Half-open**: attempts pass as probes, at most [`probes`](Self::probes) at a time; each takes a probe slot. That
 ///   many successes close the breaker; one failure opens it again. A probe that is dropped while every slot is taken
@@ -186,6 +188,8 @@ impl CircuitBreaker {
 
     /// Takes back the admission of an attempt that says nothing about the dependency: no result is counted, and the slot of
     /// a probe is free.
+    // Out of line: few attempts come to nothing, and the others keep their registers.
+    #[inline(never)]
     pub(crate) fn release(&self, admission: Admission) {
         self.machine.release(admission);
     }
@@ -253,18 +257,19 @@ impl CircuitBreaker {
         self.on_transition(self.machine.record_success(clock::now), None);
     }
 
-    /// Returns the failures counted now. Closed: those in a row, or in the window. Open: the
+    /// Returns the failures counted now. Closed: those in a row, none once they are [forgotten](Self::forget_after), or those
+    /// in the window. Open: the
     /// [`threshold`](Self::threshold) plus those recorded by hand since the breaker opened. Half-open: the threshold.
     /// Forced open: those recorded by hand since then.
     #[must_use]
     pub fn failure_count(&self) -> u32 {
-        self.machine.failure_count()
+        self.machine.failure_count(clock::now)
     }
 
     /// Returns the number of failures that opens the breaker; `u32::MAX` if it is [`disabled`](Self::disabled).
     #[must_use]
     pub const fn threshold(&self) -> u32 {
-        self.machine.settings().trip_rule.threshold()
+        self.machine.settings().threshold
     }
 
     /// Closes the breaker from any state and clears its counts. The results of attempts under way no longer count. A
@@ -273,12 +278,12 @@ impl CircuitBreaker {
         if let Some(limits) = self.limits.get() {
             limits.let_go();
         }
-        self.on_transition(self.machine.reset(), None);
+        self.on_transition(self.machine.reset(clock::now), None);
     }
 
     /// Refuses every attempt until [`reset`](Self::reset): for maintenance, or to switch a tool off.
     pub fn force_open(&self) {
-        self.on_transition(self.machine.force_open(), None);
+        self.on_transition(self.machine.force_open(clock::now), None);
     }
 }
 

@@ -86,6 +86,31 @@ impl Tick {
     }
 }
 
+/// A duration in whole milliseconds, in half the bytes of a [`Tick`]: up to 49 days. A longer one is endless.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Millis(u32);
+
+impl Millis {
+    pub(crate) const ENDLESS: Millis = Millis(u32::MAX);
+
+    /// Converts `duration`, rounded up.
+    #[expect(clippy::cast_possible_truncation, reason = "the larger numbers are handled first")]
+    pub(crate) const fn rounded_up(duration: Duration) -> Millis {
+        match Tick::rounded_up(duration).0 {
+            millis if millis < Self::ENDLESS.0 as u64 => Millis(millis as u32),
+            _ => Self::ENDLESS,
+        }
+    }
+
+    pub(crate) const fn number(self) -> u32 {
+        self.0
+    }
+
+    pub(crate) const fn is_endless(self) -> bool {
+        self.0 == Self::ENDLESS.0
+    }
+}
+
 /// Returns the process's first reading of the clock, from which all others are counted.
 fn epoch() -> Instant {
     static EPOCH: OnceLock<std::time::Instant> = OnceLock::new();
@@ -240,6 +265,22 @@ mod tests {
         ] {
             assert_eq!(duration.magnitude(), magnitude, "{duration:?}");
             assert_eq!(Tick::of_magnitude(magnitude), longest);
+        }
+    }
+
+    #[test]
+    fn short_lengths_round_up_and_are_endless_beyond_their_range() {
+        for (duration, millis) in [
+            (Duration::ZERO, Millis(0)),
+            (Duration::from_nanos(1), Millis(1)),
+            (Duration::from_secs(30), Millis(30_000)),
+            (Duration::from_millis(u64::from(u32::MAX) - 1), Millis(u32::MAX - 1)),
+            (Duration::from_millis(u64::from(u32::MAX)), Millis::ENDLESS),
+            (Duration::from_millis(1 << 33), Millis::ENDLESS),
+            (Duration::MAX, Millis::ENDLESS),
+        ] {
+            assert_eq!(Millis::rounded_up(duration), millis, "{duration:?}");
+            assert_eq!(millis.is_endless(), millis == Millis::ENDLESS);
         }
     }
 

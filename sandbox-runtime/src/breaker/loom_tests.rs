@@ -8,6 +8,7 @@
 
 mod by_hand;
 mod closed;
+mod forgetting;
 mod half_open;
 mod transitions;
 mod windowed;
@@ -113,7 +114,7 @@ impl Watched {
 
     fn remove_live(&self, admission: Admission) {
         // An attempt takes time, but loom switches threads only at an access.
-        self.machine.failure_count();
+        self.failure_count(0);
         let mut live = self.live();
         let position = live.iter().position(|other| *other == admission).unwrap();
         live.swap_remove(position);
@@ -144,11 +145,11 @@ impl Watched {
     }
 
     fn reset(&self) {
-        self.log(self.machine.reset());
+        self.log(self.machine.reset(|| Reading::ZERO));
     }
 
     fn force_open(&self) {
-        self.log(self.machine.force_open());
+        self.log(self.machine.force_open(|| Reading::ZERO));
     }
 
     fn log(&self, transition: Option<Transition>) {
@@ -159,10 +160,14 @@ impl Watched {
         std::mem::take(&mut self.transitions.lock().unwrap())
     }
 
+    fn failure_count(&self, at: u64) -> u32 {
+        self.machine.failure_count(|| Reading::at(at))
+    }
+
     /// Returns the state at `at`, with the failures counted, or with the rest of the cooldown.
     fn state(&self, at: u64) -> State {
         match self.machine.state_at(|| Reading::at(at)) {
-            (packed::State::Closed, _) => State::Closed(self.machine.failure_count()),
+            (packed::State::Closed, _) => State::Closed(self.failure_count(at)),
             (packed::State::Open, left) => State::Open(left.as_millis()),
             (packed::State::HalfOpen, _) => State::HalfOpen,
             (packed::State::ForcedOpen, _) => State::ForcedOpen,

@@ -9,7 +9,7 @@
 //!      └──────────────────── probes succeeded ────────────────────┘
 //! ```
 //!
-//! `now` is a function, so that the closed state never reads a clock.
+//! `now` is a function, so that the closed state reads a clock only where failures are forgotten.
 //!
 //! Orderings: the words guard no other memory. The closed state loads with `Acquire` and relies only on what it reads;
 //! everything that changes the state is `SeqCst`, because half-open admission writes one word and then reads the other.
@@ -73,7 +73,7 @@ impl<W: Word> Machine<W> {
     pub(super) fn succeed(&self, admission: Admission, now: impl Fn() -> Reading) -> Option<Transition> {
         let generation = admission.generation();
         if admission.is_probe() {
-            self.succeed_probe(generation)
+            self.succeed_probe(generation, now)
         } else {
             self.succeed_if_closed(admission, now)
         }
@@ -87,7 +87,7 @@ impl<W: Word> Machine<W> {
     }
 
     #[cold]
-    fn succeed_probe(&self, generation: Generation) -> Option<Transition> {
+    fn succeed_probe(&self, generation: Generation, now: impl Fn() -> Reading) -> Option<Transition> {
         let counts = self.update_counts(generation, |counts: ProbeCounts| Some(counts.free_slot().add_success()))?;
         if counts.successes < self.settings.probes {
             return None;
@@ -98,7 +98,7 @@ impl<W: Word> Machine<W> {
                 current,
                 closed,
                 BreakerCause::ProbesSucceeded,
-                self.failures_in(current),
+                self.failures_in(current, &now),
             )
         })
     }
@@ -173,7 +173,7 @@ impl<W: Word> Machine<W> {
                 State::ForcedOpen => return None,
                 State::Open | State::HalfOpen => {
                     let closed = PackedState::new(State::Closed, current.generation().next());
-                    let failures = self.failures_in(current);
+                    let failures = self.failures_in(current, &now);
                     let transition = self.try_transition(current, closed, BreakerCause::RecordedByHand, failures);
                     if transition.is_some() {
                         return transition;
@@ -187,21 +187,21 @@ impl<W: Word> Machine<W> {
 // Transitions, from one generation to the next.
 impl<W: Word> Machine<W> {
     /// Closes the breaker from any state; with a threshold of zero it is forced open.
-    pub(super) fn reset(&self) -> Option<Transition> {
-        self.force(self.settings.initial_state(), BreakerCause::Reset)
+    pub(super) fn reset(&self, now: impl Fn() -> Reading) -> Option<Transition> {
+        self.force(self.settings.initial_state(), BreakerCause::Reset, now)
     }
 
-    pub(super) fn force_open(&self) -> Option<Transition> {
-        self.force(State::ForcedOpen, BreakerCause::ForcedOpen)
+    pub(super) fn force_open(&self, now: impl Fn() -> Reading) -> Option<Transition> {
+        self.force(State::ForcedOpen, BreakerCause::ForcedOpen, now)
     }
 
     /// Begins a new generation in any case, which clears the counts; if the state stays the same, that is not a
     /// transition.
-    fn force(&self, state: State, cause: BreakerCause) -> Option<Transition> {
+    fn force(&self, state: State, cause: BreakerCause, now: impl Fn() -> Reading) -> Option<Transition> {
         loop {
             let current = self.load_state();
             let forced = PackedState::new(state, current.generation().next());
-            let failures = self.failures_in(current);
+            let failures = self.failures_in(current, &now);
             let transition = self.try_transition(current, forced, cause, failures);
             if transition.is_some() {
                 return transition.filter(|transition| transition.from != transition.to);
@@ -220,7 +220,7 @@ impl<W: Word> Machine<W> {
     /// Opens the breaker again after a failure in `current`, with the cooldown doubled.
     fn reopen(&self, current: PackedState, now: Reading, cause: BreakerCause) -> Option<Transition> {
         let backoff_exponent = Ord::min(current.backoff_exponent() + 1, PackedState::MAX_EXPONENT);
-        self.open(current, backoff_exponent, now, cause, self.failures_in(current))
+        self.open(current, backoff_exponent, now, cause, self.failures_in(current, || now))
     }
 
     fn open(

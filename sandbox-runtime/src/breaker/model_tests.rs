@@ -97,11 +97,11 @@ impl Pair {
                 self.model.record_success();
             }
             Step::Reset => {
-                self.transitions.extend(self.machine.reset());
+                self.transitions.extend(self.machine.reset(|| now));
                 self.model.reset();
             }
             Step::ForceOpen => {
-                self.transitions.extend(self.machine.force_open());
+                self.transitions.extend(self.machine.force_open(|| now));
                 self.model.force_open();
             }
         }
@@ -173,7 +173,7 @@ impl Pair {
             answer,
             transitions: std::mem::take(&mut self.transitions),
             state: self.machine.state_at(|| now),
-            failure_count: self.machine.failure_count(),
+            failure_count: self.machine.failure_count(|| now),
             refusal: self.machine.refusal(|| now, |_| false),
         };
         let expected = Seen {
@@ -199,19 +199,26 @@ fn opens() -> impl Strategy<Value = Opens> {
         1..=100_u32,
     )
         .prop_map(|(window, percent)| Opens::AtFailureRate { window, percent });
-    let in_a_row = prop::sample::select(vec![0, 1, 2, 3, 4, 5, 6, u32::MAX]).prop_map(Opens::AfterFailuresInARow);
+    // Around the threshold at which moments become coarse, and far beyond.
+    let in_a_row = prop::sample::select(vec![0, 1, 2, 3, 4, 5, 6, 127, 128, 1_000, u32::MAX]);
+    let in_a_row = in_a_row.prop_map(Opens::AfterFailuresInARow);
     prop_oneof![8 => in_a_row, 8 => windowed, 1 => Just(Opens::Never)]
 }
 
 fn rules() -> impl Strategy<Value = Rules> {
     let cooldown = prop::sample::select(vec![0, 1, 10, 1_000, NEVER]);
     let cooldown_max = prop::sample::select(vec![0, 0, 5, 40, 5_000, NEVER]);
-    (opens(), cooldown, cooldown_max, 1..=4_usize).prop_map(|(opens, cooldown, cooldown_max, probes)| Rules {
-        opens,
-        cooldown,
-        cooldown_max,
-        probes,
-    })
+    // Endless most of the time, as it is by default.
+    let forget_after = prop::sample::select(vec![None, None, Some(0), Some(1), Some(10), Some(1_000), Some(40_000)]);
+    (opens(), cooldown, cooldown_max, 1..=4_usize, forget_after).prop_map(
+        |(opens, cooldown, cooldown_max, probes, forget_after)| Rules {
+            opens,
+            cooldown,
+            cooldown_max,
+            probes,
+            forget_after,
+        },
+    )
 }
 
 fn step() -> impl Strategy<Value = Step> {

@@ -148,8 +148,8 @@ impl PackedState {
 
 /// What one generation has counted: generation (17 bits), count (47).
 ///
-/// Closed: failures in a row; unused with a window, which counts for itself. Open and forced open: [`OpenCounts`]. Half-open:
-/// [`ProbeCounts`].
+/// Closed: failures in a row, or a [`Row`](super::row::Row) where they are forgotten; unused with a window, which counts for
+/// itself. Open and forced open: [`OpenCounts`]. Half-open: [`ProbeCounts`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Counts<C> {
     pub(super) generation: Generation,

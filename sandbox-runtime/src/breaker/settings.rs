@@ -7,12 +7,10 @@ use super::CircuitBreaker;
 use super::machine::Machine;
 use super::origin::Origin;
 use super::packed::State;
-use crate::clock::Tick;
+use super::row::Forgetting;
+use crate::clock::{Millis, Tick};
 
 impl CircuitBreaker {
-    /// The default length of a cooldown.
-    const COOLDOWN: Tick = Tick::rounded_up(Duration::from_secs(30));
-
     /// The threshold of [`CircuitBreaker::default`]: 5.
     pub const DEFAULT_THRESHOLD: u32 = 5;
 
@@ -21,7 +19,7 @@ impl CircuitBreaker {
     /// A `threshold` of 0 is reached from the start: such a breaker is always open, even after a [`reset`](Self::reset).
     #[must_use]
     pub const fn new(threshold: u32) -> Self {
-        Self::tripping(TripRule::Consecutive { threshold })
+        Self::tripping(TripRule::Consecutive, threshold, 0)
     }
 
     /// Creates a closed breaker that opens when at least `failure_rate` of the last `window` results are failures.
@@ -53,14 +51,14 @@ impl CircuitBreaker {
         while threshold < size && (enough > threshold as f64 || enough.is_nan()) {
             threshold += 1;
         }
-        Self::tripping(TripRule::Windowed { size, threshold })
+        Self::tripping(TripRule::Windowed, threshold, size)
     }
 
     /// Creates a breaker that never opens by itself and counts nothing, for tools without a breaker.
     /// [`force_open`](Self::force_open) still switches them off.
     #[must_use]
     pub const fn disabled() -> Self {
-        Self::tripping(TripRule::Disabled)
+        Self::tripping(TripRule::Disabled, u32::MAX, 0)
     }
 
     /// Tells whether it is one that never opens by itself.
@@ -68,13 +66,15 @@ impl CircuitBreaker {
         matches!(self.machine.settings().trip_rule, TripRule::Disabled)
     }
 
-    const fn tripping(trip_rule: TripRule) -> Self {
+    const fn tripping(trip_rule: TripRule, threshold: u32, extent: u32) -> Self {
         CircuitBreaker {
             machine: Machine::new(Settings {
-                trip_rule,
-                cooldown: Self::COOLDOWN,
+                cooldown: Tick::rounded_up(Duration::from_secs(30)),
                 cooldown_max: Tick::ZERO,
+                threshold,
+                extent,
                 probes: 1,
+                trip_rule,
                 counting: Counting::Calls,
                 origin: Origin::NONE,
             }),
@@ -138,38 +138,69 @@ impl CircuitBreaker {
         self.with(settings)
     }
 
+    /// Lets a failure that comes more than `after` behind the last one counted begin a new row: what lies further apart is not one
+    /// outage. Default: a row lasts until a success.
+    ///
+    /// For failures in a row only: a [`windowed`](Self::windowed) breaker forgets by its window.
+    ///
+    /// `after` is rounded up to whole milliseconds, and with 2^32 - 1 of them (some 49 days) or more, nothing is forgotten.
+    /// Failures are timed to the millisecond up to a [`threshold`](Self::threshold) of 127, to two milliseconds up to 255, and so on,
+    /// twice as coarsely each time that the threshold doubles. Because of that, a row may last up to two such units longer, and
+    /// never shorter. If the clock is behind that of the last failure, such as another test's, the failures lie as far
+    /// apart as the clocks say.
+    ///
+    /// ```
+    /// # use sandbox_runtime::CircuitBreaker;
+    /// # use std::time::Duration;
+    /// /// Opens after five failures without a success, with never more than a minute between two of them.
+    /// static ARCHIVE: CircuitBreaker = CircuitBreaker::new(5).forget_after(Duration::from_secs(60));
+    /// ```
+    #[must_use]
+    pub const fn forget_after(self, after: Duration) -> Self {
+        let after = Millis::rounded_up(after);
+        let settings = self.machine.settings();
+        let (trip_rule, extent) = match settings.trip_rule {
+            TripRule::Consecutive | TripRule::Forgetting if after.is_endless() => (TripRule::Consecutive, 0),
+            TripRule::Consecutive | TripRule::Forgetting => (TripRule::Forgetting, after.number()),
+            other => (other, settings.extent),
+        };
+        self.with(Settings {
+            trip_rule,
+            extent,
+            ..settings
+        })
+    }
+
     pub(super) const fn with(mut self, settings: Settings) -> Self {
         self.machine.set(settings);
         self
     }
 }
 
-/// What opens a closed breaker.
-#[derive(Debug, Clone, Copy)]
+/// Which failures open a closed breaker, if there are as many as its threshold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TripRule {
-    /// `threshold` failures in a row.
-    Consecutive { threshold: u32 },
-    /// `threshold` failures among the latest `size` results.
-    Windowed { size: u32, threshold: u32 },
-    /// Nothing.
+    /// Those in a row.
+    Consecutive,
+    /// Those in a row, none of which comes long after the one before it.
+    Forgetting,
+    /// Those among the latest results.
+    Windowed,
+    /// None.
     Disabled,
 }
 
-impl TripRule {
-    pub(super) const fn threshold(self) -> u32 {
-        match self {
-            TripRule::Consecutive { threshold } | TripRule::Windowed { threshold, .. } => threshold,
-            TripRule::Disabled => u32::MAX,
-        }
-    }
-}
-
+/// What is set of a breaker: 32 bytes, all that its words leave of a cache line.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Settings {
-    pub(super) trip_rule: TripRule,
     pub(super) cooldown: Tick,
     pub(super) cooldown_max: Tick,
+    /// How many failures open it; `u32::MAX` if none do.
+    pub(super) threshold: u32,
+    /// How far back failures count: so many results of a window, or so many milliseconds until a failure is forgotten.
+    extent: u32,
     pub(super) probes: u16,
+    pub(super) trip_rule: TripRule,
     pub(super) counting: Counting,
     pub(super) origin: Origin,
 }
@@ -189,9 +220,20 @@ pub enum Counting {
 }
 
 impl Settings {
+    /// Returns how many results a window holds.
+    pub(super) fn window(&self) -> u32 {
+        self.extent
+    }
+
+    /// Returns when failures in a row are forgotten, if they are.
+    pub(super) fn forgetting(&self) -> Option<Forgetting> {
+        let is_forgetting = self.trip_rule == TripRule::Forgetting;
+        is_forgetting.then(|| Forgetting::new(self.extent, self.threshold))
+    }
+
     /// Returns the state after construction and after a reset. A threshold of zero is reached before the first call.
     pub(super) const fn initial_state(&self) -> State {
-        match self.trip_rule.threshold() {
+        match self.threshold {
             0 => State::ForcedOpen,
             _ => State::Closed,
         }
@@ -207,5 +249,41 @@ impl Settings {
     pub(super) fn probe_lease(&self, limit: Tick) -> Tick {
         let after_limit = Ord::max(self.cooldown, Tick::rounded_up(Duration::from_millis(1)));
         after_limit.saturating_add(limit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a breaker has beside it, calls look at only when they are limited.
+    #[test]
+    fn the_machine_takes_a_cache_line() {
+        assert_eq!(size_of::<Machine>(), 64);
+    }
+
+    #[test]
+    fn only_rows_are_forgotten_and_only_in_time() {
+        let rule_after = |breaker: CircuitBreaker, millis| {
+            let settings = breaker.forget_after(Duration::from_millis(millis)).machine.settings();
+            (settings.trip_rule, settings.extent, settings.threshold)
+        };
+        let (row, endless) = (|| CircuitBreaker::new(3), u64::from(u32::MAX));
+        assert_eq!(rule_after(row(), 0), (TripRule::Forgetting, 0, 3));
+        assert_eq!(rule_after(row(), endless - 1), (TripRule::Forgetting, u32::MAX - 1, 3));
+        assert_eq!(rule_after(row(), endless), (TripRule::Consecutive, 0, 3));
+        let forgetting = || row().forget_after(Duration::from_millis(5));
+        assert_eq!(rule_after(forgetting(), 7), (TripRule::Forgetting, 7, 3));
+        assert_eq!(rule_after(forgetting(), u64::MAX), (TripRule::Consecutive, 0, 3));
+        for millis in [5, u64::MAX] {
+            assert_eq!(
+                rule_after(CircuitBreaker::windowed(20, 0.5), millis),
+                (TripRule::Windowed, 20, 10)
+            );
+            assert_eq!(
+                rule_after(CircuitBreaker::disabled(), millis),
+                (TripRule::Disabled, 0, u32::MAX)
+            );
+        }
     }
 }

@@ -14,6 +14,7 @@ mod deadlines;
 mod dropped_anywhere;
 mod extremes;
 mod failures;
+mod failures_are_forgotten;
 mod half_open_decides;
 mod idempotence;
 mod jitter;

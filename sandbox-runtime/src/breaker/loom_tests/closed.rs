@@ -33,7 +33,7 @@ fn failures_at_once_open_it_once() {
                 State::Open(10),
                 "the first cooldown, not a doubled one"
             );
-            assert_eq!(watched.machine.failure_count(), threshold);
+            assert_eq!(watched.failure_count(0), threshold);
         });
     }
 }

@@ -289,7 +289,7 @@ fn the_failures_counted_were_in_the_window_at_one_moment() {
         record(&watched, false);
         let (counted, ()) = at_once(
             &watched,
-            |it| it.machine.failure_count(),
+            |it| it.failure_count(0),
             |it| [false, true].into_iter().for_each(|failed| record(it, failed)),
         );
         assert!(counted <= 1, "{counted}");

@@ -136,7 +136,7 @@ impl<W: Word> Machine<W> {
                 .acquire_probe_slot(current, limit, lease_end)
                 .then(|| Admission::new(current.generation(), true)),
             _ => {
-                if let Some(transition) = self.begin_probing(current, lease_end) {
+                if let Some(transition) = self.begin_probing(current, now, lease_end) {
                     on_transition(transition);
                 }
                 None
@@ -145,14 +145,14 @@ impl<W: Word> Machine<W> {
     }
 
     /// Begins a half-open generation, because the cooldown is over or because every slot has been lost.
-    fn begin_probing(&self, current: PackedState, lease_end: Tick) -> Option<Transition> {
+    fn begin_probing(&self, current: PackedState, now: Reading, lease_end: Tick) -> Option<Transition> {
         let cause = match current.state() {
             State::HalfOpen => BreakerCause::ProbeSlotsLost,
             _ => BreakerCause::CooldownOver,
         };
         let (next, exponent) = (current.generation().next(), current.backoff_exponent());
         let half_open = PackedState::with_end(State::HalfOpen, next, exponent, lease_end);
-        self.try_transition(current, half_open, cause, self.failures_in(current))
+        self.try_transition(current, half_open, cause, self.failures_in(current, || now))
     }
 
     /// Extends the lease first and takes the slot then: whoever finds all slots taken also finds the latest lease. The
@@ -205,7 +205,7 @@ impl<W: Word> Machine<W> {
         now: Reading,
         is_within_probe: impl Fn(Generation) -> bool,
     ) -> Option<Refusal> {
-        let threshold = self.settings.trip_rule.threshold();
+        let threshold = self.settings.threshold;
         let retry_after_ms = match current.state() {
             State::Closed => return None,
             State::Open => {
@@ -221,7 +221,7 @@ impl<W: Word> Machine<W> {
             State::HalfOpen => Some(Ord::min(SHORTLY_MS, current.until().millis_since(now.tick))),
             State::ForcedOpen => None,
         };
-        let refusal = Refusal::new(self.failures_in(current), threshold, retry_after_ms);
+        let refusal = Refusal::new(self.failures_in(current, || now), threshold, retry_after_ms);
         Some(match current.state() {
             State::HalfOpen => refusal.beside_probe(),
             _ => refusal,

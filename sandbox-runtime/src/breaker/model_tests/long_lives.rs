@@ -16,13 +16,13 @@ fn machine(breaker: CircuitBreaker) -> Machine {
 
 fn reset(machine: &Machine, times: u32) {
     for _ in 0..times {
-        machine.reset();
+        machine.reset(|| Reading::ZERO);
     }
 }
 
 fn record_failure(machine: &Machine, at: u64) -> u32 {
     machine.record_failure(|| Reading::at(at));
-    machine.failure_count()
+    machine.failure_count(|| Reading::at(at))
 }
 
 fn admit(machine: &Machine, at: u64) -> Option<Admission> {
@@ -47,11 +47,11 @@ fn a_life_with_every_cause() {
     let _silent = admit(2, &mut life);
     let probe = admit(3, &mut life);
     life.extend(machine.succeed(probe, || Reading::at(3)));
-    life.extend(machine.force_open());
-    life.extend(machine.force_open());
+    life.extend(machine.force_open(|| Reading::at(3)));
+    life.extend(machine.force_open(|| Reading::at(3)));
     life.extend(machine.record_failure(|| Reading::at(3)));
-    life.extend(machine.reset());
-    life.extend(machine.reset());
+    life.extend(machine.reset(|| Reading::at(3)));
+    life.extend(machine.reset(|| Reading::at(3)));
     for _ in 0..3 {
         life.extend(machine.record_failure(|| Reading::at(4)));
     }

@@ -18,6 +18,8 @@ pub(super) struct Rules {
     pub(super) cooldown: u64,
     pub(super) cooldown_max: u64,
     pub(super) probes: usize,
+    /// The longest time between two failures in a row.
+    pub(super) forget_after: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +52,18 @@ impl Rules {
         self.cooldown.max(1)
     }
 
+    /// Returns whether two failures at these moments lie too far apart to be in a row. Moments are rounded down to units: a
+    /// millisecond for up to 127 failures, and twice as long for each time that they double.
+    fn lie_apart(&self, one: u64, other: u64) -> bool {
+        let (mut unit, mut most) = (1, 127);
+        while most < u64::from(self.threshold()) {
+            unit *= 2;
+            most = 2 * most + 1;
+        }
+        let units = (one / unit).abs_diff(other / unit);
+        self.forget_after.is_some_and(|longest| units > longest.div_ceil(unit))
+    }
+
     /// Converts the rules for the real breaker.
     pub(super) fn settings(&self) -> Settings {
         let breaker = match self.opens {
@@ -61,6 +75,7 @@ impl Rules {
             .cooldown(duration(self.cooldown))
             .cooldown_max(duration(self.cooldown_max))
             .probes(u32::try_from(self.probes).unwrap())
+            .forget_after(self.forget_after.map_or(Duration::MAX, duration))
             .machine
             .settings()
     }
@@ -107,8 +122,8 @@ pub(super) struct Model {
     state: ModelState,
     /// Counts the transitions, and the resets and forced openings that changed only the counts.
     era: usize,
-    /// The results recorded in this era, oldest first; true for a failure.
-    failed: Vec<bool>,
+    /// The results recorded in this era and when they were, oldest first; true for a failure.
+    failed: Vec<(bool, u64)>,
     /// When probes were admitted in this era. Resolved ones are included: they have extended the lease of the others.
     probe_admissions: Vec<u64>,
     /// How many probes are admitted at a time in this era.
@@ -293,7 +308,7 @@ impl Model {
             ModelState::Closed => self.record(outcome == Outcome::Failure),
             ModelState::HalfOpen if outcome == Outcome::Failure => self.reopen(BreakerCause::ProbeFailed),
             ModelState::HalfOpen => {
-                self.failed.push(false);
+                self.failed.push((false, self.now));
                 if self.failed.len() >= self.rules.probes {
                     self.close(BreakerCause::ProbesSucceeded);
                 }
@@ -304,7 +319,7 @@ impl Model {
 
     /// Records a result in the closed state.
     fn record(&mut self, failed: bool) {
-        self.failed.push(failed);
+        self.failed.push((failed, self.now));
         let enough_is_known = match self.rules.opens {
             Opens::AfterFailuresInARow(_) => true,
             Opens::AtFailureRate { window, .. } => self.failed.len() >= window as usize,
@@ -320,7 +335,7 @@ impl Model {
             ModelState::Closed => self.record(true),
             ModelState::HalfOpen => self.reopen(BreakerCause::RecordedByHand),
             ModelState::Open { until } if self.now >= until => self.reopen(BreakerCause::RecordedByHand),
-            ModelState::Open { .. } | ModelState::ForcedOpen => self.failed.push(true),
+            ModelState::Open { .. } | ModelState::ForcedOpen => self.failed.push((true, self.now)),
         }
     }
 
@@ -336,12 +351,12 @@ impl Model {
     pub(super) fn failure_count(&self) -> u32 {
         let latest_first = self.failed.iter().rev();
         let failures = match (self.state, self.rules.opens) {
-            (ModelState::Closed, Opens::AfterFailuresInARow(_)) => latest_first.take_while(|failed| **failed).count(),
+            (ModelState::Closed, Opens::AfterFailuresInARow(_)) => self.failures_in_a_row(),
             (ModelState::Closed, Opens::AtFailureRate { window, .. }) => {
-                latest_first.take(window as usize).filter(|failed| **failed).count()
+                latest_first.take(window as usize).filter(|(failed, _)| *failed).count()
             }
             (_, Opens::Never) => 0,
-            _ => latest_first.filter(|failed| **failed).count(),
+            _ => latest_first.filter(|(failed, _)| *failed).count(),
         };
         // Opening has cleared the failures that opened the breaker; they are remembered as the threshold.
         let opened_by = match self.state {
@@ -349,6 +364,20 @@ impl Model {
             ModelState::Open { .. } | ModelState::HalfOpen => self.rules.threshold(),
         };
         opened_by + u32::try_from(failures).unwrap()
+    }
+
+    /// Goes back from now until a success, or until a failure lies too far behind what came after it.
+    fn failures_in_a_row(&self) -> usize {
+        let mut later = self.now;
+        let mut row = 0;
+        for (failed, at) in self.failed.iter().rev() {
+            if !failed || self.rules.lie_apart(*at, later) {
+                break;
+            }
+            later = *at;
+            row += 1;
+        }
+        row
     }
 
     pub(super) fn view(&self) -> (State, Duration) {
