@@ -55,6 +55,8 @@ use crate::{gate, observe};
 ///   keep the breaker half-open: a batch of n is let in whole after about log₂ n batches. What the tool of a probe calls
 ///   with the same breaker, itself included, shares its slot: the outer result decides, and the inner ones do not count.
 ///
+/// With [`slow_call`](Self::slow_call), a success that took too long is a failure, in each of them.
+///
 /// The breaker has no lock, and it can be a `static`: one breaker stands for one dependency, for all threads and callers.
 /// It allocates nothing, except that a thread does once, when it first runs a probe. While it is closed and the attempts
 /// succeed, it is only read.
@@ -171,6 +173,20 @@ impl CircuitBreaker {
     #[inline]
     pub(crate) fn succeed(&self, admission: Admission) {
         self.on_transition(self.machine.succeed(admission, clock::now), None);
+    }
+
+    /// Returns whether it matters how long an attempt took that succeeds.
+    #[inline]
+    pub(crate) fn has_slow_calls(&self) -> bool {
+        self.machine.settings().has_slow_calls()
+    }
+
+    /// Takes the success of an admitted attempt that took so long, which is for a breaker that [has slow calls](Self::has_slow_calls).
+    #[cold]
+    pub(crate) fn succeed_after(&self, admission: Admission, took: Duration) {
+        let transition = self.machine.succeed_after(admission, took, clock::now);
+        let is_slow = self.machine.settings().is_slow(took);
+        self.on_transition(transition, is_slow.then_some(Fault::SlowCall));
     }
 
     /// The same for one that was admitted by [`request_if_closed`](Self::request_if_closed).

@@ -225,7 +225,8 @@ pub enum Happened<'a> {
         cause: BreakerCause,
         /// The failures counted when it left the state before.
         failures: u32,
-        /// The kind of the failure that made it change, if one did: `timeout`, `panic` or `tool_error`.
+        /// The kind of the failure that made it change, if one did: `timeout`, `panic`, `tool_error`, or `slow_call` for a success
+        /// that took [too long](crate::CircuitBreaker::slow_call).
         error_type: Option<&'static str>,
     },
 }

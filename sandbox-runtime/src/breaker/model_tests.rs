@@ -124,6 +124,10 @@ impl Pair {
         let admission = self.held.remove(position);
         let transition = match outcome {
             Outcome::Success => self.machine.succeed(admission, || now),
+            Outcome::SuccessAfter(millis) => {
+                let took = Duration::from_millis(millis);
+                self.machine.succeed_after(admission, took, || now)
+            }
             Outcome::Failure => self.machine.fail(admission, || now),
             Outcome::Dropped => {
                 self.machine.release(admission);
@@ -210,19 +214,24 @@ fn rules() -> impl Strategy<Value = Rules> {
     let cooldown_max = prop::sample::select(vec![0, 0, 5, 40, 5_000, NEVER]);
     // Endless most of the time, as it is by default.
     let forget_after = prop::sample::select(vec![None, None, Some(0), Some(1), Some(10), Some(1_000), Some(40_000)]);
-    (opens(), cooldown, cooldown_max, 1..=4_usize, forget_after).prop_map(
-        |(opens, cooldown, cooldown_max, probes, forget_after)| Rules {
+    let slow_call = prop::sample::select(vec![None, Some(0), Some(10)]);
+    (opens(), cooldown, cooldown_max, 1..=4_usize, forget_after, slow_call).prop_map(
+        |(opens, cooldown, cooldown_max, probes, forget_after, slow_call)| Rules {
             opens,
             cooldown,
             cooldown_max,
             probes,
             forget_after,
+            slow_call,
         },
     )
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let outcome = prop::sample::select(vec![Outcome::Success, Outcome::Failure, Outcome::Dropped]);
+    let outcome = prop_oneof![
+        3 => prop::sample::select(vec![Outcome::Success, Outcome::Failure, Outcome::Dropped]),
+        1 => prop::sample::select(vec![0, 1, 10, 11, NEVER]).prop_map(Outcome::SuccessAfter),
+    ];
     // Around the ends of the cooldowns, and anywhere.
     let wait = prop_oneof![
         prop::sample::select(vec![1, 9, 10, 11, 40, 999, 1_000, 1_001]),

@@ -73,6 +73,7 @@ impl CircuitBreaker {
                 cooldown_max: Tick::ZERO,
                 threshold,
                 extent,
+                slow_call: Millis::ENDLESS,
                 probes: 1,
                 trip_rule,
                 counting: Counting::Calls,
@@ -171,7 +172,45 @@ impl CircuitBreaker {
         })
     }
 
-    pub(super) const fn with(mut self, settings: Settings) -> Self {
+    /// Counts the success of an attempt that took longer than `longest` as a failure: of a row, of a window, and of a probe, which
+    /// then opens the breaker again. Default: a success is one however long it took.
+    ///
+    /// Only the breaker takes it for a failure: the caller gets the answer, and whatever counts calls counts a success.
+    ///
+    /// The time is measured as that of the limit of an attempt: on tokio's clock, from when the attempt first has to wait until its
+    /// answer is taken. A tool that is ready at its first poll is never slow. Of a [`permit`](Self::admit) no time is measured: whoever
+    /// holds it knows how long the attempt took, and may record a failure. A call that has to wait allocates once to note when.
+    ///
+    /// `longest` is rounded up to whole milliseconds, and with 2^32 - 1 of them (some 49 days) or more, no success is slow. A success
+    /// takes no longer than [`Policy::timeout`](crate::Policy::timeout): only a shorter time makes a difference.
+    ///
+    /// (This is the slow call of resilience4j, with one rate for both: slow calls and failures open the breaker together.)
+    ///
+    /// ```
+    /// # use sandbox_runtime::CircuitBreaker;
+    /// # use std::time::Duration;
+    /// /// Opens when half of the last 20 attempts failed or took more than two seconds.
+    /// static SEARCH: CircuitBreaker = CircuitBreaker::windowed(20, 0.5).slow_call(Duration::from_secs(2));
+    /// ```
+    #[must_use]
+    pub const fn slow_call(self, longest: Duration) -> Self {
+        let settings = Settings {
+            slow_call: Millis::rounded_up(longest),
+            ..self.machine.settings()
+        };
+        self.with(settings)
+    }
+
+    /// Notes which map has made it, for what is told of it.
+    pub(super) const fn made_by(self, origin: Origin) -> Self {
+        let settings = Settings {
+            origin,
+            ..self.machine.settings()
+        };
+        self.with(settings)
+    }
+
+    const fn with(mut self, settings: Settings) -> Self {
         self.machine.set(settings);
         self
     }
@@ -190,7 +229,7 @@ pub(super) enum TripRule {
     Disabled,
 }
 
-/// What is set of a breaker: 32 bytes, all that its words leave of a cache line.
+/// What is set of a breaker.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Settings {
     pub(super) cooldown: Tick,
@@ -199,14 +238,13 @@ pub(super) struct Settings {
     pub(super) threshold: u32,
     /// How far back failures count: so many results of a window, or so many milliseconds until a failure is forgotten.
     extent: u32,
+    /// The longest that a success may take that counts as one.
+    pub(super) slow_call: Millis,
     pub(super) probes: u16,
     pub(super) trip_rule: TripRule,
     pub(super) counting: Counting,
     pub(super) origin: Origin,
 }
-
-// Half of a breaker: its other half are the four words of its state.
-const _: () = assert!(size_of::<Settings>() == 32);
 
 /// What a breaker counts of calls whose errors are retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -237,6 +275,17 @@ impl Settings {
             0 => State::ForcedOpen,
             _ => State::Closed,
         }
+    }
+
+    /// Tells whether there is a length at which a success counts as a failure.
+    #[inline]
+    pub(super) fn has_slow_calls(&self) -> bool {
+        !self.slow_call.is_endless()
+    }
+
+    /// Tells whether a success that took so long counts as a failure.
+    pub(super) fn is_slow(&self, took: Duration) -> bool {
+        self.has_slow_calls() && took > Duration::from_millis(self.slow_call.number().into())
     }
 
     pub(super) fn cooldown_at(&self, backoff_exponent: u32) -> Tick {
@@ -284,6 +333,25 @@ mod tests {
                 rule_after(CircuitBreaker::disabled(), millis),
                 (TripRule::Disabled, 0, u32::MAX)
             );
+        }
+    }
+
+    #[test]
+    fn a_success_is_slow_if_it_took_longer_to_the_nanosecond() {
+        let is_slow = |longest, took| {
+            let settings = CircuitBreaker::new(3).slow_call(longest).machine.settings();
+            settings.is_slow(took)
+        };
+        let nanosecond = Duration::from_nanos(1);
+        for millis in [0, 1, 2_000, u64::from(u32::MAX) - 1].map(Duration::from_millis) {
+            assert!(!is_slow(millis, millis), "{millis:?}");
+            assert!(is_slow(millis, millis + nanosecond), "{millis:?}");
+        }
+        let rounded_up = Duration::from_millis(1);
+        assert!(!is_slow(nanosecond, rounded_up));
+        assert!(is_slow(nanosecond, rounded_up + nanosecond));
+        for endless in [Duration::from_millis(u64::from(u32::MAX)), Duration::MAX] {
+            assert!(!is_slow(endless, Duration::MAX), "{endless:?}");
         }
     }
 }

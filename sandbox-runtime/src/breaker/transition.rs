@@ -78,15 +78,17 @@ pub(crate) enum Fault {
     Error,
     Timeout,
     Panic,
+    SlowCall,
 }
 
 impl Fault {
-    /// As `error.type` of OpenTelemetry.
+    /// As `error.type` of OpenTelemetry, which has no word for a success that was slow.
     pub(crate) const fn error_type(self) -> &'static str {
         match self {
             Fault::Error => "tool_error",
             Fault::Timeout => "timeout",
             Fault::Panic => "panic",
+            Fault::SlowCall => "slow_call",
         }
     }
 }

@@ -172,7 +172,7 @@ impl<T: Future, S: Controls> AttemptState<T, S> {
                 AttemptProjection::Running { .. } => {
                     let (scope, polled) = (state.probe_scope(), state.polled());
                     match self.as_mut().poll_tool(state.as_mut(), scope, polled, |_| (), cx) {
-                        Ok(outcome) => return Poll::Ready(ControlFlow::Break(state.finish_successfully(outcome))),
+                        Ok(outcome) => return Poll::Ready(ControlFlow::Break(state.finish_after_wait(outcome))),
                         Err(end) => end,
                     }
                 }

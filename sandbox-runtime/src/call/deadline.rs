@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::state::Wait;
 use super::{CallState, Controls};
 use crate::clock::{Moment, before, saturating_add};
 
@@ -38,26 +39,32 @@ impl<S: Controls> CallState<S> {
         let now = Instant::now();
         let (timeout, deadline) = self.setting(|policy| (policy.timeout, policy.deadline));
         let limit = saturating_add(now, timeout);
-        let limit_until = |left: Option<Duration>| match left {
-            Some(left) => limit.min(saturating_add(now, left)),
+        let ends = match deadline {
+            Some(deadline) => limit.min(saturating_add(now, deadline.saturating_sub(self.elapsed()))),
             None => limit,
         };
-        let ends = limit_until(self.time_left());
-        if self.rare.is_some() {
-            let own = limit_until(deadline.map(|deadline| deadline.saturating_sub(self.elapsed())));
-            if let Some(rare) = self.project().rare {
-                rare.attempt_ends = Some(own);
-            }
+        if self.rare.is_none() && !self.controls.breaker().has_slow_calls() {
+            return ends;
         }
-        ends
+        self.note_wait(Wait { began: now, ends })
+    }
+
+    /// Notes the wait of an attempt, and returns when it ends by what surrounds the call as well.
+    #[cold]
+    fn note_wait(mut self: Pin<&mut Self>, wait: Wait) -> Instant {
+        self.as_mut().project().rare.get_or_insert_default().wait = Some(wait);
+        self.end_of(wait)
     }
 
     /// When an attempt ends whose limit has passed, if what surrounds the call has moved its end since.
     #[cold]
     pub(super) fn later_limit(&self) -> Option<Instant> {
-        let own = self.rare.as_ref()?.attempt_ends?;
-        let later = self.run_ends().map_or(own, |ends| own.min(ends));
+        let later = self.end_of(self.rare.as_ref()?.wait?);
         (later > Instant::now()).then_some(later)
+    }
+
+    fn end_of(&self, wait: Wait) -> Instant {
+        self.run_ends().map_or(wait.ends, |ends| wait.ends.min(ends))
     }
 
     /// Notes when the call first had to wait, as the `limit` of the attempt that waited shows it. A call that nobody asks how

@@ -42,6 +42,18 @@ impl<S: Controls> CallState<S> {
         self.controls.handler().finish(self.attempts, Ok(outcome), None)
     }
 
+    /// The same for an attempt that had to wait, which may have taken too long for its breaker.
+    #[inline(always)]
+    pub(super) fn finish_after_wait<R>(mut self: Pin<&mut Self>, outcome: R) -> Returned<S, R>
+    where
+        S::Handler: Handler<R>,
+    {
+        if self.controls.breaker().has_slow_calls() {
+            self.as_mut().settle_timed();
+        }
+        self.finish_successfully(outcome)
+    }
+
     /// Ends the call with what its last attempt has left.
     pub(super) fn finish_with<R>(
         self: Pin<&mut Self>,

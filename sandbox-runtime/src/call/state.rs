@@ -66,8 +66,8 @@ pub(super) struct Rare {
     pub(super) surroundings: Option<Surroundings>,
     /// The text of the last error that a retry followed.
     pub(super) earlier_error: Option<Box<str>>,
-    /// When the attempt under way ends by itself, if something surrounds the call: the end of what surrounds it may be moved.
-    pub(super) attempt_ends: Option<Instant>,
+    /// What is known of the attempt under way once it has to wait.
+    pub(super) wait: Option<Wait>,
     /// Set once the tool has asked for it.
     pub(super) call_id: Option<CallId>,
 }
@@ -78,6 +78,16 @@ impl Rare {
     pub(super) fn may_limit(&self) -> bool {
         self.surroundings.is_some() || self.overridden.is_some()
     }
+}
+
+/// The wait of an attempt. The timer does not show it: a deadline may have shortened the limit, and the end of what surrounds the
+/// call may be moved.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wait {
+    /// When the attempt first had to wait.
+    pub(super) began: Instant,
+    /// When the attempt ends by itself.
+    pub(super) ends: Instant,
 }
 
 impl<S: Controls> CallState<S> {
@@ -245,6 +255,17 @@ impl<S: Controls> CallState<S> {
     pub(super) fn settle_last(mut self: Pin<&mut Self>) {
         if let Some(admission) = self.as_mut().take_admission() {
             self.controls.breaker().fail(admission, Fault::Error);
+        }
+    }
+
+    /// Reports the success of the attempt under way to the breaker, with how long it took since it first had to wait.
+    #[cold]
+    pub(super) fn settle_timed(mut self: Pin<&mut Self>) {
+        let wait = self.rare.as_ref().and_then(|rare| rare.wait);
+        if let Some(wait) = wait
+            && let Some(admission) = self.as_mut().take_admission()
+        {
+            self.controls.breaker().succeed_after(admission, wait.began.elapsed());
         }
     }
 

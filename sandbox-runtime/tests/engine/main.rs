@@ -25,6 +25,7 @@ mod reports;
 mod retries;
 mod run_budgets;
 mod run_membership;
+mod slow_calls;
 mod time_limit;
 mod typed_tools;
 mod verdicts;

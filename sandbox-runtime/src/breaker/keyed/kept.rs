@@ -12,7 +12,6 @@ use super::KeyedBreakers;
 use crate::breaker::CircuitBreaker;
 use crate::breaker::machine::Machine;
 use crate::breaker::origin::Origin;
-use crate::breaker::settings::Settings;
 use crate::clock::{self, Tick};
 use crate::registry::{KeyedStatus, ListedMap};
 
@@ -48,7 +47,7 @@ impl<K> Kept<K> {
             hand: AtomicUsize::new(0),
             unkept: AtomicU64::new(0),
             status: KeyedStatus::unused(map.name, map.location, map.capacity),
-            pattern: map.pattern.made_by(Origin::named(map.name)),
+            pattern: map.pattern.fresh_of(Origin::named(map.name)),
             forget_after: map.forget_after,
         }
     }
@@ -287,11 +286,8 @@ impl CircuitBreaker {
     }
 
     /// The same as [`fresh`](Self::fresh), for the breakers of a map.
-    const fn made_by(&self, origin: Origin) -> CircuitBreaker {
-        self.fresh().with(Settings {
-            origin,
-            ..self.machine.settings()
-        })
+    const fn fresh_of(&self, origin: Origin) -> CircuitBreaker {
+        self.fresh().made_by(origin)
     }
 
     /// Tells whether a new one with the same settings would do the same from now on, but for the successes in its window.

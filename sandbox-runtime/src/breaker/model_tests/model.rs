@@ -20,6 +20,8 @@ pub(super) struct Rules {
     pub(super) probes: usize,
     /// The longest time between two failures in a row.
     pub(super) forget_after: Option<u64>,
+    /// The longest that a success may take.
+    pub(super) slow_call: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -76,6 +78,7 @@ impl Rules {
             .cooldown_max(duration(self.cooldown_max))
             .probes(u32::try_from(self.probes).unwrap())
             .forget_after(self.forget_after.map_or(Duration::MAX, duration))
+            .slow_call(self.slow_call.map_or(Duration::MAX, duration))
             .machine
             .settings()
     }
@@ -110,6 +113,8 @@ impl ModelState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
     Success,
+    /// A success that has taken so many milliseconds.
+    SuccessAfter(u64),
     Failure,
     Dropped,
 }
@@ -294,6 +299,13 @@ impl Model {
     pub(super) fn resolve(&mut self, position: usize, outcome: Outcome) {
         let all_slots_were_taken = self.all_slots_are_taken();
         let era = self.permits.remove(position);
+        let outcome = match outcome {
+            Outcome::SuccessAfter(took) if self.rules.slow_call.is_some_and(|longest| took > longest) => {
+                Outcome::Failure
+            }
+            Outcome::SuccessAfter(_) => Outcome::Success,
+            outcome => outcome,
+        };
         // A result of another era does not count.
         if era != self.era {
             return;
