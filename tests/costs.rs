@@ -157,6 +157,16 @@ fn the_breaker_of_a_key_that_is_kept_allocates_nothing() {
 }
 
 #[test]
+fn a_call_whose_breaker_has_slow_calls_allocates_once_if_it_has_to_wait() {
+    static TIMED: CircuitBreaker = CircuitBreaker::windowed(64, 1.0).slow_call(Duration::from_millis(4));
+    for (millis, count) in [(0, 0), (3, 1), (5, 1)] {
+        let allocated = allocations(async || call(&TIMED, Some(millis), Ok(1)).await);
+        assert_eq!(allocated, count, "after {millis} ms");
+    }
+    assert_eq!(TIMED.failure_count(), 2, "both calls of five milliseconds are slow");
+}
+
+#[test]
 fn the_counter_counts() {
     assert_eq!(
         allocations(async || Box::new(1)),

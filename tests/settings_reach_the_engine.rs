@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use sandbox_runtime::{CircuitBreaker, Policy, SandboxConfig, Verdict, sandboxed};
-use tokio::time::{Instant, advance};
+use tokio::time::{Instant, advance, sleep};
 use tokio_util::sync::CancellationToken;
 
 /// All keys, as the messages about unknown ones list them. The test `ui` compares them with what the compiler prints.
@@ -498,6 +498,73 @@ async fn probes_is_how_many_successes_close_it() {
     calls!(with_probes: works, fails, refused);
     advance(Duration::from_millis(100)).await;
     calls!(with_probes: works, works, fails, works);
+}
+
+#[sandboxed(breaker(threshold = 2, slow_call_ms = 50))]
+async fn with_slow_calls(millis: u64) -> Result<(), String> {
+    sleep(Duration::from_millis(millis)).await;
+    Ok(())
+}
+
+#[sandboxed(breaker(window = 2, failure_rate = 1.0, slow_call_ms = SLOW_CALL_MS))]
+async fn with_slow_calls_in_a_window(millis: u64) -> Result<(), String> {
+    sleep(Duration::from_millis(millis)).await;
+    Ok(())
+}
+
+const SLOW_CALL_MS: u64 = 50;
+
+/// Its attempts borrow an argument, so that they are driven by another loop.
+#[sandboxed(breaker(threshold = 2, slow_call_ms = 50))]
+async fn with_slow_calls_and_a_lent_argument(millis: &mut u64) -> Result<(), String> {
+    sleep(Duration::from_millis(*millis)).await;
+    *millis += 1;
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn slow_call_ms_is_the_longest_that_a_success_may_take() {
+    for millis in [51, 50, 51, 51] {
+        assert_eq!(with_slow_calls(millis).await, Ok(()), "the caller gets the answer");
+    }
+    let refused = with_slow_calls(1).await.unwrap_err();
+    assert!(
+        refused.contains("circuit breaker open"),
+        "two in a row have not opened it: {}",
+        refused
+    );
+    for millis in [50, 51, 51] {
+        assert_eq!(with_slow_calls_in_a_window(millis).await, Ok(()));
+    }
+    let refused = with_slow_calls_in_a_window(1).await.unwrap_err();
+    assert!(
+        refused.contains("circuit breaker open"),
+        "a window of two is full: {}",
+        refused
+    );
+    let mut millis = 49;
+    for _ in 0..4 {
+        assert_eq!(with_slow_calls_and_a_lent_argument(&mut millis).await, Ok(()));
+    }
+    let refused = with_slow_calls_and_a_lent_argument(&mut millis).await.unwrap_err();
+    assert!(
+        refused.contains("circuit breaker open"),
+        "51 and 52 ms have not opened it: {}",
+        refused
+    );
+}
+
+breakers! {
+    with_forgotten_failures: (threshold = 2, forget_ms = 1_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn forget_ms_is_how_far_apart_failures_in_a_row_may_lie() {
+    calls!(with_forgotten_failures: fails);
+    advance(Duration::from_millis(1_001)).await;
+    calls!(with_forgotten_failures: fails);
+    advance(Duration::from_millis(1_000)).await;
+    calls!(with_forgotten_failures: fails, refused);
 }
 
 hangs! {

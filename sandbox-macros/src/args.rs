@@ -128,6 +128,11 @@ impl Args {
         self.allows_retries() == Some(false)
     }
 
+    /// Tells whether the text shows that no failures are a row.
+    fn opens_at_first_failure(&self) -> bool {
+        self.number(Key::Threshold) == Some(1)
+    }
+
     /// Tells whether there may be a second attempt; `None` if the text does not show it.
     pub(crate) fn allows_retries(&self) -> Option<bool> {
         match self.value(Key::MaxRetries) {
@@ -215,10 +220,17 @@ impl Args {
             let message = "`jitter` has no effect with `max_retries = 0`: there is no delay to spread; remove it";
             errors.push(syn::Error::new(jitter.ident.span(), message));
         }
+        if let Some(forget) = self.setting(Key::ForgetMs)
+            && self.opens_at_first_failure()
+        {
+            let message =
+                "`forget_ms` has no effect with `threshold = 1`: the first failure opens the breaker; remove it";
+            errors.push(syn::Error::new(forget.ident.span(), message));
+        }
         for order in ORDERS {
-            if let Some(value) = self.value(order.longer)
-                && let (Some(longer), Some(shorter)) = (self.number(order.longer), self.number(order.shorter))
-                && let Some(message) = order.broken_by(longer, shorter)
+            if let Some(value) = self.value(order.key)
+                && let (Some(length), Some(other)) = (self.number(order.key), self.number(order.other))
+                && let Some(message) = order.broken_by(length, other)
             {
                 errors.report(value, message);
             }
@@ -232,6 +244,11 @@ impl Args {
                 Key::Threshold,
                 Key::Window,
                 "a breaker counts failures in a row or in a window; keep one of them",
+            ),
+            (
+                Key::Window,
+                Key::ForgetMs,
+                "a window holds the latest results, however old; keep one of them",
             ),
             (
                 Key::RetryIf,

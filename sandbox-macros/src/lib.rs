@@ -80,6 +80,8 @@ use proc_macro::TokenStream;
 /// | `breaker(cooldown_max_ms = 300_000)` | `CircuitBreaker::cooldown_max`: the limit up to which the cooldown doubles at each failed probe | no growth |
 /// | `breaker(probes = 1)` | `CircuitBreaker::probes`: how many successes close it, and how many attempts pass at a time until then | 1 |
 /// | `breaker(count = attempts)` | `CircuitBreaker::counting`: whether an error that a retry follows is counted: `calls`, or `attempts` | `calls` |
+/// | `breaker(slow_call_ms = 2_000)` | `CircuitBreaker::slow_call`: a success that took longer, from when its attempt first had to wait, is a failure for the breaker | no success is slow |
+/// | `breaker(forget_ms = 60_000)` | `CircuitBreaker::forget_after`: a failure that comes more than that behind the last one begins a new row; not with `window` | a row lasts until a success |
 /// | `breaker = off` | `CircuitBreaker::disabled` | |
 /// | `breaker = &self.breaker` | an expression for a `&CircuitBreaker` or an `Arc<CircuitBreaker>`, evaluated once at the beginning of each call | |
 /// | `breaker = HOSTS.of(&host)` | the same for a breaker of each host, tenant or argument: `KeyedBreakers`, a feature of the runtime | |

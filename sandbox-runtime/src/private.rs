@@ -19,8 +19,8 @@ pub use std::primitive::{f64, u32, u64};
 
 pub use argument::{ConstFn, Moved, boxed, call, classify, constant, kept_receiver, opaque, returned, tool};
 pub use check::{
-    NO_TIMEOUT_MS, breaker, check, check_cooldowns, count, failure_rate, jitter, millis, probes, retries, threshold,
-    window,
+    NO_TIMEOUT_MS, breaker, check, check_cooldowns, check_slow_call, count, failure_rate, forget_ms, jitter, millis,
+    probes, retries, slow_call_ms, threshold, window,
 };
 pub use error_verdict::{
     Delay, Known, KnownError, KnownType, KnownWrapper, Status, is_status_safe_to_retry, source, verdict_of_status,

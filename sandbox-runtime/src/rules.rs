@@ -62,22 +62,34 @@ impl Share {
 /// Two lengths of time of which one is to be the longer.
 #[derive(Debug)]
 pub(crate) struct Order {
-    /// The key of the longer, which is at fault when the rule is broken.
+    /// The key of the one that is at fault when the rule is broken.
     pub(crate) key: &'static str,
-    may_be_equal: bool,
-    /// With gaps for the longer and the shorter.
+    relation: Relation,
+    /// With gaps for the two.
     message: &'static str,
 }
 
+/// What the one of two lengths has to be, next to the other.
+#[derive(Debug, Clone, Copy)]
+enum Relation {
+    AtLeast,
+    LongerThan,
+    ShorterThan,
+}
+
 impl Order {
-    pub(crate) const fn holds(&self, longer: Duration, shorter: Duration) -> bool {
-        let (longer, shorter) = (longer.as_nanos(), shorter.as_nanos());
-        longer > shorter || self.may_be_equal && longer == shorter
+    pub(crate) const fn holds(&self, length: Duration, other: Duration) -> bool {
+        let (length, other) = (length.as_nanos(), other.as_nanos());
+        match self.relation {
+            Relation::AtLeast => length >= other,
+            Relation::LongerThan => length > other,
+            Relation::ShorterThan => length < other,
+        }
     }
 
     /// The message about two lengths that are in the wrong order.
-    pub(crate) const fn message(&self, longer: Message, shorter: Message) -> Message {
-        Message::filled(self.message, [longer, shorter])
+    pub(crate) const fn message(&self, length: Message, other: Message) -> Message {
+        Message::filled(self.message, [length, other])
     }
 }
 

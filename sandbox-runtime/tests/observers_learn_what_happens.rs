@@ -184,6 +184,41 @@ async fn observed_tool(hangs: bool) -> Result<Option<String>, String> {
     Ok(Attempt::current().map(|attempt| attempt.call_id().to_string()))
 }
 
+#[sandboxed(breaker(threshold = 1, slow_call_ms = 5, cooldown_ms = 1_000))]
+async fn slow_tool(millis: u64) -> Result<(), String> {
+    sleep(Duration::from_millis(millis)).await;
+    Ok(())
+}
+
+/// Only of the breaker they learn that the success was slow.
+#[tokio::test(start_paused = true)]
+async fn of_a_breaker_that_a_slow_success_opens() {
+    let _alone = alone().await;
+    let diary = Diary::default();
+    observe_in(diary.clone(), async {
+        slow_tool(6).await.unwrap();
+        sleep(Duration::from_secs(1)).await;
+        slow_tool(6).await.unwrap();
+    })
+    .await;
+    assert_eq!(
+        diary.read(),
+        [
+            "slow_tool: begins",
+            "slow_tool: 1 starts",
+            "slow_tool: closed to open: ThresholdReached, 1 by slow_call",
+            "slow_tool: 1 Succeeded after 6 ms",
+            "slow_tool: succeeded after 1 in 6 ms: None",
+            "slow_tool: begins",
+            "slow_tool: open to half_open: CooldownOver, 1",
+            "slow_tool: 1 starts",
+            "slow_tool: half_open to open: ProbeFailed, 1 by slow_call",
+            "slow_tool: 1 Succeeded after 6 ms",
+            "slow_tool: succeeded after 1 in 6 ms: None",
+        ]
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn of_the_whole_process_with_its_breakers() {
     let _alone = alone().await;

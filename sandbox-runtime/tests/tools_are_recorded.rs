@@ -65,6 +65,27 @@ async fn counted(does: &'static [Does], token: CancellationToken) -> Result<(), 
     attempt(does).await
 }
 
+#[sandboxed(breaker(slow_call_ms = 10))]
+async fn slow(millis: u64) -> Result<(), Error> {
+    sleep(Duration::from_millis(millis)).await;
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_success_is_one_for_all_but_the_breaker() {
+    let status = || tool("slow").unwrap().status();
+    assert_eq!(status().counters.calls, 0, "before the first call");
+    for millis in [10, 11] {
+        slow(millis).await.expect("it succeeds");
+    }
+    assert_eq!(
+        counters("slow"),
+        json!({ "calls": 2, "active": 0, "attempts": 2, "ends": { "succeeded": 2 } })
+    );
+    assert_eq!(last_failure("slow"), Value::Null);
+    assert_eq!(status().breaker.unwrap().failures, 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn calls_and_attempts_by_how_they_end() {
     use Does::{Fail, Hang, Panic, Refer, Succeed, SucceedLater};

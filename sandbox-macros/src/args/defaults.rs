@@ -30,7 +30,8 @@ impl Args {
         let has = |key| self.setting(key).is_some();
         let excluded = match default {
             Key::Threshold => has(Key::Window) || has(Key::FailureRate),
-            Key::Window | Key::FailureRate => has(Key::Threshold),
+            Key::Window | Key::FailureRate => has(Key::Threshold) || has(Key::ForgetMs),
+            Key::ForgetMs => has(Key::Window) || has(Key::FailureRate) || self.opens_at_first_failure(),
             Key::RetryIf | Key::IgnoreIf => has(Key::Classify),
             Key::Classify => has(Key::RetryIf) || has(Key::IgnoreIf),
             Key::Jitter => self.is_single_attempt(),
@@ -96,6 +97,31 @@ mod tests {
                 "breaker(threshold = 3)",
                 "breaker(window = 9, failure_rate = 0.5)",
                 "breaker(threshold = 3)",
+            ),
+            (
+                "breaker(forget_ms = 9)",
+                "breaker(window = 9, failure_rate = 0.5, probes = 2)",
+                "breaker(forget_ms = 9, probes = 2)",
+            ),
+            (
+                "breaker(window = 9, failure_rate = 0.5)",
+                "breaker(forget_ms = 9, slow_call_ms = 5)",
+                "breaker(window = 9, failure_rate = 0.5, slow_call_ms = 5)",
+            ),
+            (
+                "breaker(threshold = 1)",
+                "breaker(threshold = 5, forget_ms = 9)",
+                "breaker(threshold = 1)",
+            ),
+            (
+                "breaker(threshold = 2)",
+                "breaker(forget_ms = 9)",
+                "breaker(threshold = 2, forget_ms = 9)",
+            ),
+            (
+                "breaker = off",
+                "breaker(slow_call_ms = 5, forget_ms = 9)",
+                "breaker = off",
             ),
             (
                 "classify = c",

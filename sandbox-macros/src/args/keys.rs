@@ -35,6 +35,8 @@ pub(crate) enum Key {
     CooldownMaxMs,
     Probes,
     Count,
+    SlowCallMs,
+    ForgetMs,
     Calls,
     PerMs,
 }
@@ -307,6 +309,23 @@ pub(crate) const KEYS: &[KeySpec] = {
         .function("probes")
         .setter("probes"),
         breaker(Key::Count, "count", Word(&["calls", "attempts"])).setter("counting"),
+        breaker(
+            Key::SlowCallMs,
+            "slow_call_ms",
+            millis(
+                ANY_U64.from(1, "every success that had to wait would be a failure"),
+                "2_000",
+            ),
+        )
+        .function("slow_call_ms")
+        .setter("slow_call"),
+        breaker(
+            Key::ForgetMs,
+            "forget_ms",
+            millis(ANY_U64.from(1, "no two failures would be a row"), "60_000"),
+        )
+        .function("forget_ms")
+        .setter("forget_after"),
         rate(
             Key::Calls,
             "calls",

@@ -38,43 +38,63 @@ pub(super) struct Order {
     /// The name of its constant in the runtime.
     name: &'static str,
     /// The key whose value is at fault when the rule is broken.
-    pub(super) longer: Key,
-    pub(super) shorter: Key,
-    may_be_equal: bool,
-    /// With gaps for the longer and the shorter.
+    pub(super) key: Key,
+    relation: Relation,
+    pub(super) other: Key,
+    /// With gaps for the two.
     message: &'static str,
+}
+
+/// What the one of two lengths has to be, next to the other.
+#[derive(Debug, Clone, Copy)]
+enum Relation {
+    AtLeast,
+    LongerThan,
+    ShorterThan,
 }
 
 pub(super) const ORDERS: &[Order] = &[
     Order {
         name: "BACKOFF_BASE_OVER_MAX",
-        longer: Key::BackoffMaxMs,
-        shorter: Key::BackoffBaseMs,
-        may_be_equal: true,
+        key: Key::BackoffMaxMs,
+        relation: Relation::AtLeast,
+        other: Key::BackoffBaseMs,
         message: "`backoff_max_ms` ({}) is shorter than `backoff_base_ms` ({}); raise it or lower the base",
     },
     Order {
         name: "DEADLINE_WITHIN_TIMEOUT",
-        longer: Key::DeadlineMs,
-        shorter: Key::TimeoutMs,
-        may_be_equal: false,
+        key: Key::DeadlineMs,
+        relation: Relation::LongerThan,
+        other: Key::TimeoutMs,
         message: "`deadline_ms` ({}) is not longer than `timeout_ms` ({}), which is for one attempt alone; \
                   raise it or lower the timeout",
     },
     Order {
         name: "COOLDOWN_OVER_MAX",
-        longer: Key::CooldownMaxMs,
-        shorter: Key::CooldownMs,
-        may_be_equal: true,
+        key: Key::CooldownMaxMs,
+        relation: Relation::AtLeast,
+        other: Key::CooldownMs,
         message: "`cooldown_max_ms` ({}) is shorter than `cooldown_ms` ({}); raise it or remove it",
+    },
+    Order {
+        name: "SLOW_CALL_WITHIN_TIMEOUT",
+        key: Key::SlowCallMs,
+        relation: Relation::ShorterThan,
+        other: Key::TimeoutMs,
+        message: "`slow_call_ms` ({}) is not shorter than `timeout_ms` ({}), so that no success would be slow; \
+                  lower it or raise the timeout",
     },
 ];
 
 impl Order {
     /// The message about two lengths, if they are in the wrong order.
-    pub(super) fn broken_by(&self, longer: u64, shorter: u64) -> Option<String> {
-        let holds = longer > shorter || self.may_be_equal && longer == shorter;
-        (!holds).then(|| filled(self.message, &[longer.into(), shorter.into()]))
+    pub(super) fn broken_by(&self, length: u64, other: u64) -> Option<String> {
+        let holds = match self.relation {
+            Relation::AtLeast => length >= other,
+            Relation::LongerThan => length > other,
+            Relation::ShorterThan => length < other,
+        };
+        (!holds).then(|| filled(self.message, &[length.into(), other.into()]))
     }
 }
 
@@ -166,11 +186,10 @@ fn bounds_constant(spec: &KeySpec) -> Option<TokenStream> {
 
 fn order_constant(order: &Order) -> TokenStream {
     let name = ident(order.name);
-    let key = order.longer.text();
-    let &Order {
-        may_be_equal, message, ..
-    } = order;
+    let key = order.key.text();
+    let relation = ident(&format!("{:?}", order.relation));
+    let message = order.message;
     quote! {
-        pub(crate) const #name: Order = Order { key: #key, may_be_equal: #may_be_equal, message: #message };
+        pub(crate) const #name: Order = Order { key: #key, relation: Relation::#relation, message: #message };
     }
 }

@@ -2,7 +2,10 @@
 
 use std::panic::{UnwindSafe, catch_unwind};
 
-use sandbox_runtime::private::{Policy, check, check_cooldowns, failure_rate, millis, probes, threshold, window};
+use sandbox_runtime::private::{
+    Policy, check, check_cooldowns, check_slow_call, failure_rate, forget_ms, millis, probes, slow_call_ms, threshold,
+    window,
+};
 
 use super::*;
 
@@ -26,6 +29,9 @@ fn good_arguments_are_silent() {
         "classify = verdict::<A, B>",
         "breaker(window = 64, failure_rate = 1.0, cooldown_ms = 1, cooldown_max_ms = 1, probes = 3)",
         "breaker(window = WINDOW, failure_rate = RATE)",
+        "breaker(threshold = 2, forget_ms = 60_000, slow_call_ms = 2_000)",
+        "timeout_ms = 3, breaker(window = 20, failure_rate = 0.5, slow_call_ms = 2)",
+        "timeout_ms = off, breaker(slow_call_ms = 100_000)",
         "breaker = off",
         "breaker = &self.breaker",
         "breaker()",
@@ -69,6 +75,16 @@ fn no_text_panics_and_every_mistake_is_reported() {
         ("breaker(failure_rate = 0.5)", 1),
         ("breaker(threshold = 5, window = 5, failure_rate = 0.5)", 1),
         ("breaker(cooldown_ms = 2, cooldown_max_ms = 1)", 1),
+        ("breaker(window = 5, failure_rate = 0.5, forget_ms = 5)", 1),
+        (
+            "breaker(threshold = 5, window = 5, failure_rate = 0.5, forget_ms = 5)",
+            2,
+        ),
+        ("breaker(threshold = 1, forget_ms = 5)", 1),
+        ("breaker(slow_call_ms = 0, forget_ms = 0)", 2),
+        ("timeout_ms = 5, breaker(slow_call_ms = 5)", 1),
+        ("timeout_ms = 5, breaker(slow_call_ms = 6)", 1),
+        ("slow_call_ms = 5, forget_ms = 5", 2),
         ("breaker(threshold = 5), breaker = off", 1),
         ("retry_if = a, classify = b", 1),
         ("ignore_if = a, classify = b, retry_if = c", 2),
@@ -102,6 +118,8 @@ fn refusal_of_constant(key: Key, number: u64) -> String {
         Key::Threshold => drop(threshold(small())),
         Key::Window => drop(window(small())),
         Key::Probes => drop(probes(small())),
+        Key::SlowCallMs => drop(slow_call_ms(number)),
+        Key::ForgetMs => drop(forget_ms(number)),
         Key::MaxConcurrent => check(&Policy::new().max_concurrent(small()), "max_concurrent", false),
         Key::Calls => check(&Policy::new().rate(small(), millis(1)), "calls", false),
         Key::PerMs => check(&Policy::new().rate(1, millis(number)), "per_ms", false),
@@ -140,16 +158,21 @@ fn a_share_is_the_same_for_literals_and_constants() {
 #[test]
 fn every_order_is_the_same_for_literals_and_constants() {
     for order in ORDERS {
-        let (longer, shorter) = (order.longer.text(), order.shorter.text());
-        let settings = format!("{longer} = 1, {shorter} = 2");
-        let (literal, constant) = match order.longer {
+        let (key, other) = (order.key.text(), order.other.text());
+        let settings = format!("{key} = 1, {other} = 2");
+        let (literal, constant) = match order.key {
             Key::BackoffMaxMs => {
                 let policy = Policy::new().backoff_base(millis(2)).backoff_max(millis(1));
-                (settings, refusal(move || check(&policy, longer, false)))
+                (settings, refusal(move || check(&policy, key, false)))
             }
             Key::DeadlineMs => {
                 let policy = Policy::new().timeout(millis(2)).deadline(millis(1));
-                (settings, refusal(move || check(&policy, longer, false)))
+                (settings, refusal(move || check(&policy, key, false)))
+            }
+            Key::SlowCallMs => {
+                let policy = Policy::new().timeout(millis(1));
+                let constant = refusal(move || check_slow_call(millis(2), &policy, false));
+                (format!("{other} = 1, breaker({key} = 2)"), constant)
             }
             Key::CooldownMaxMs => {
                 let constant = refusal(|| check_cooldowns(millis(1), millis(2)));
@@ -199,6 +222,15 @@ fn a_value_that_shows_what_is_meant_is_answered_with_that() {
             "deadline_ms = off",
             "leave `deadline_ms` out: there is no limit by default",
         ),
+        (
+            "breaker(slow_call_ms = off)",
+            "leave `slow_call_ms` out: no success is slow by default",
+        ),
+        (
+            "breaker(forget_ms = never)",
+            "leave `forget_ms` out: a row lasts until a success by default",
+        ),
+        ("breaker(slow_call_ms = \"2s\")", "write `slow_call_ms = 2_000`"),
         ("max_retries = false", "write `max_retries = 0`"),
         ("max_retries = \"3\"", "write `max_retries = 3`, without quotes"),
         (
@@ -235,6 +267,20 @@ fn a_word_of_another_library_is_answered_with_ours() {
         (
             "breaker(half_open = 2)",
             "unknown argument `half_open`; write `probes = 1`, how many successes close it",
+        ),
+        (
+            "breaker(slow_call_duration_threshold = 2)",
+            "unknown argument `slow_call_duration_threshold`; write `slow_call_ms = 2_000`: a success that took longer counts as a \
+             failure",
+        ),
+        (
+            "breaker(interval = 60)",
+            "unknown argument `interval`; write `forget_ms = 60_000`, after which a failure begins a new row, or `window = 20` for \
+             the latest results",
+        ),
+        (
+            "slow_call_ms = 5",
+            "`slow_call_ms` belongs to the breaker; write `breaker(slow_call_ms = ..)`",
         ),
         (
             "threshold = 3",

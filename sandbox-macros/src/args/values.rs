@@ -251,6 +251,8 @@ fn instead_of_none(spec: &KeySpec) -> Option<String> {
         (Key::BackoffMaxMs | Key::DeadlineMs | Key::CooldownMaxMs | Key::MaxConcurrent | Key::Rate, _) => {
             Some(format!("leave `{text}` out: there is no limit by default"))
         }
+        (Key::SlowCallMs, _) => Some(format!("leave `{text}` out: no success is slow by default")),
+        (Key::ForgetMs, _) => Some(format!("leave `{text}` out: a row lasts until a success by default")),
         (Key::Jitter, _) => Some(format!("write `{text} = none`")),
         (_, ValueKind::Bool) => Some(format!("write `{text} = false`")),
         _ => None,

@@ -1,8 +1,10 @@
 //! [`WORDS`]: what other libraries call a setting. A word of theirs is answered with ours, and not with the nearest spelling.
 
+mod breaker;
 mod limits;
 
 use super::keys::Section;
+use breaker::BREAKER;
 use limits::LIMITS;
 
 /// Words of other libraries, and what to write instead.
@@ -15,14 +17,6 @@ pub(super) struct Words {
 const fn attribute(words: &'static [&'static str], remedy: &'static str) -> Words {
     Words {
         section: Section::Attribute,
-        words,
-        remedy,
-    }
-}
-
-const fn breaker(words: &'static [&'static str], remedy: &'static str) -> Words {
-    Words {
-        section: Section::Breaker,
         words,
         remedy,
     }
@@ -188,6 +182,18 @@ const WORDS: &[Words] = &[
     ),
     attribute(
         &[
+            "slow_call",
+            "slow_calls",
+            "slow_ms",
+            "slow_call_duration",
+            "slow_call_duration_threshold",
+            "slow_call_rate_threshold",
+            "slow_threshold",
+        ],
+        "write `breaker(slow_call_ms = 2_000)`",
+    ),
+    attribute(
+        &[
             "retry_on",
             "retry_on_error",
             "retry_if_err",
@@ -269,88 +275,6 @@ const WORDS: &[Words] = &[
         &["runtime", "krate", "crate_path", "runtime_crate"],
         "write `crate = my_crate::sandbox_runtime`",
     ),
-    breaker(
-        &[
-            "failures",
-            "max_failures",
-            "failure_threshold",
-            "consecutive_failures",
-            "errors",
-            "trip_after",
-            "limit",
-        ],
-        "write `threshold = 5`, the failures in a row that open it",
-    ),
-    breaker(
-        &[
-            "cooldown",
-            "reset_timeout",
-            "reset_timeout_ms",
-            "reset_ms",
-            "recovery_timeout",
-            "recovery_timeout_ms",
-            "open_ms",
-            "open_duration",
-            "open_for_ms",
-            "sleep_window",
-            "sleep_window_ms",
-            "wait_duration",
-            "break_duration",
-            "timeout",
-        ],
-        "write `cooldown_ms = 30_000`, how long it stays open",
-    ),
-    breaker(
-        &["cooldown_max", "max_cooldown", "max_cooldown_ms", "max_open_ms"],
-        "write `cooldown_max_ms = 300_000`, up to which the cooldown doubles",
-    ),
-    breaker(
-        &[
-            "half_open",
-            "half_open_max_calls",
-            "half_open_calls",
-            "half_open_attempts",
-            "success_threshold",
-            "successes",
-            "probe",
-            "permitted_calls",
-            "trials",
-        ],
-        "write `probes = 1`, how many successes close it",
-    ),
-    breaker(
-        &[
-            "rate",
-            "error_rate",
-            "failure_ratio",
-            "failure_rate_threshold",
-            "error_threshold",
-            "ratio",
-            "percent",
-            "failure_percent",
-        ],
-        "write `failure_rate = 0.5`, a share of the window",
-    ),
-    breaker(
-        &[
-            "window_size",
-            "sliding_window",
-            "sliding_window_size",
-            "size",
-            "samples",
-            "buckets",
-            "minimum_calls",
-            "min_calls",
-            "minimum_throughput",
-            "volume_threshold",
-            "request_volume",
-        ],
-        "write `window = 20`, how many results are judged",
-    ),
-    breaker(
-        &["enabled", "off", "disabled", "disable"],
-        "write `breaker = off` for a tool without a breaker",
-    ),
 ];
 
 /// What to write instead of a word in a section.
@@ -360,7 +284,7 @@ pub(super) fn remedy(word: &str, section: Section) -> Option<&'static str> {
 }
 
 fn all() -> impl Iterator<Item = &'static Words> {
-    WORDS.iter().chain(LIMITS)
+    WORDS.iter().chain(BREAKER).chain(LIMITS)
 }
 
 #[cfg(test)]

@@ -96,8 +96,8 @@ impl Expansion<'_> {
                 let key = key.text();
                 Some(quote_spanned!(span=> const _: () = #private::check(&#policy, #key, #is_beside_default);))
             });
-        let of_breaker = self.cooldown_check();
-        quote!(#(#of_policy)* #of_breaker)
+        let of_breaker = [self.cooldown_check(), self.slow_call_check()].into_iter().flatten();
+        quote!(#(#of_policy)* #(#of_breaker)*)
     }
 
     /// Tells whether the text shows that the rule about a setting holds. Each constant that this saves is two or three in a
@@ -121,6 +121,21 @@ impl Expansion<'_> {
         let private = self.private(span);
         let (longest, first) = (self.checked("millis", longest), self.checked("millis", first));
         Some(quote_spanned!(span=> const _: () = #private::check_cooldowns(#longest, #first);))
+    }
+
+    /// The longest that a success may take is compared with the limit of an attempt, unless each call has its own.
+    fn slow_call_check(&self) -> Option<TokenStream> {
+        let longest = self.args.value(Key::SlowCallMs)?;
+        let timeout = self.args.value(Key::TimeoutMs);
+        let is_seen_to_hold =
+            timeout.is_some_and(|timeout| is_word(timeout, "off") || literal(timeout).and(literal(longest)).is_some());
+        if is_seen_to_hold || self.args.value(Key::Policy).is_some() {
+            return None;
+        }
+        let span = mixed_site_at(longest.span());
+        let (private, policy) = (self.private(span), &self.policy);
+        let (longest, is_beside_default) = (self.checked("millis", longest), timeout.is_none());
+        Some(quote_spanned!(span=> const _: () = #private::check_slow_call(#longest, &#policy, #is_beside_default);))
     }
 
     fn own_breaker(&self) -> TokenStream {
@@ -188,7 +203,7 @@ impl Expansion<'_> {
         }
         // A variable says what type is expected, and nothing of the function.
         let ty = match function.to_string().as_str() {
-            "millis" => quote!(u64),
+            "millis" | "slow_call_ms" | "forget_ms" => quote!(u64),
             "failure_rate" => quote!(f64),
             _ => quote!(u32),
         };

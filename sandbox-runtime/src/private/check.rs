@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use crate::breaker::CircuitBreaker;
 use crate::policy::Policy;
-use crate::rules::{COOLDOWN_OVER_MAX, FAILURE_RATE, Message, PROBES, THRESHOLD, WINDOW};
+use crate::rules::{
+    COOLDOWN_OVER_MAX, FAILURE_RATE, FORGET_MS, Message, PROBES, SLOW_CALL_MS, SLOW_CALL_WITHIN_TIMEOUT, THRESHOLD,
+    WINDOW,
+};
 
 /// The kinds of jitter, as the attribute spells them.
 pub mod jitter {
@@ -83,6 +86,24 @@ pub const fn probes(probes: u32) -> u32 {
     probes
 }
 
+/// The longest that a success may take. Evaluated in a static: a bad number does not compile.
+#[track_caller]
+pub const fn slow_call_ms(millis: u64) -> Duration {
+    assert!(
+        SLOW_CALL_MS.contains(millis),
+        "{}",
+        SLOW_CALL_MS.message(millis).as_str()
+    );
+    Duration::from_millis(millis)
+}
+
+/// How far apart failures in a row may lie. Evaluated in a static: a bad number does not compile.
+#[track_caller]
+pub const fn forget_ms(millis: u64) -> Duration {
+    assert!(FORGET_MS.contains(millis), "{}", FORGET_MS.message(millis).as_str());
+    Duration::from_millis(millis)
+}
+
 /// Checks the rules about the setting `key`; `beside_default` tells whether the setting that it is compared with is not given.
 /// Evaluated in a constant: a policy that breaks one does not compile.
 #[track_caller]
@@ -110,6 +131,21 @@ pub const fn check_cooldowns(longest: Duration, first: Duration) {
         "{}",
         COOLDOWN_OVER_MAX
             .message(Message::millis(longest), Message::millis(first))
+            .as_str()
+    );
+}
+
+/// Checks the longest that a success may take beside the limit of an attempt; `beside_default` tells whether that is not given.
+/// Evaluated in a constant: a bad pair does not compile.
+#[track_caller]
+pub const fn check_slow_call(longest: Duration, policy: &Policy, beside_default: bool) {
+    const DEFAULT: Policy = Policy::new();
+    let timeout = Message::millis_or_default(policy.timeout, DEFAULT.timeout, beside_default);
+    assert!(
+        SLOW_CALL_WITHIN_TIMEOUT.holds(longest, policy.timeout),
+        "{}",
+        SLOW_CALL_WITHIN_TIMEOUT
+            .message(Message::millis(longest), timeout)
             .as_str()
     );
 }
