@@ -202,6 +202,7 @@ impl CircuitBreaker {
     }
 
     /// Notes which map has made it, for what is told of it.
+    #[cfg(feature = "keyed")]
     pub(super) const fn made_by(self, origin: Origin) -> Self {
         let settings = Settings {
             origin,
