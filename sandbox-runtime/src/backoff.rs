@@ -72,7 +72,7 @@ const fn from_nanos(nanos: u128) -> Duration {
 }
 
 /// Maps neighbouring numbers to numbers far apart: the finalizer of SplitMix64 (Steele, Lea and Flood, 2014).
-const fn mixed(number: u64) -> u64 {
+pub(crate) const fn mixed(number: u64) -> u64 {
     let mut mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);

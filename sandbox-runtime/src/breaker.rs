@@ -231,6 +231,21 @@ impl CircuitBreaker {
         self.machine.settings().counting == Counting::Attempts
     }
 
+    /// Returns what it would refuse attempts with, had it just opened.
+    #[cfg(feature = "faults")]
+    pub(crate) fn refusal_when_open(&self) -> Refusal {
+        let threshold = self.threshold();
+        match threshold {
+            // Such a one opens by hand alone.
+            0 | u32::MAX => Refusal::new(self.failure_count(), threshold, None),
+            _ => Refusal::new(
+                threshold,
+                threshold,
+                Some(self.machine.settings().cooldown_at(0).bits()),
+            ),
+        }
+    }
+
     /// Returns why an attempt would be refused now.
     pub(crate) fn refusal(&self) -> Option<Refusal> {
         let is_within_probe = |generation| ProbeScope::has(self.address(), generation);

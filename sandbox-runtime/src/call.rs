@@ -8,6 +8,8 @@ mod controls;
 pub(crate) mod current;
 mod deadline;
 mod end;
+mod guard;
+mod injected;
 mod lent;
 mod marks;
 pub(crate) mod nested;

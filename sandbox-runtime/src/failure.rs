@@ -15,6 +15,8 @@ use crate::call::current::CallId;
 #[cfg(feature = "rmcp")]
 pub(crate) use model_text::HumanMillis;
 pub use refusal::Refusal;
+#[cfg(feature = "faults")]
+use sandbox_error::Plural;
 use sandbox_error::{Overload, SwitchedOff, Throttle};
 pub use sandbox_error::{SandboxError, SandboxResult};
 pub(crate) use stop::{AttemptEnd, Decision};
@@ -129,6 +131,9 @@ pub enum FailureKind {
     CallBudgetSpent,
     /// The call's deadline cut an attempt short, or its run was over before it began.
     DeadlineExceeded,
+    /// The last attempt failed by an [injected fault](crate::faults::Fault::Fail), so that there is no error of the tool's own.
+    #[cfg(feature = "faults")]
+    ExecutionFailed,
     /// The tool panicked.
     Panicked,
     /// The call was cancelled.
@@ -147,6 +152,8 @@ impl FailureKind {
             FailureKind::RateLimited { .. } => "rate_limited",
             FailureKind::CallBudgetSpent => "call_budget_spent",
             FailureKind::DeadlineExceeded => "deadline_exceeded",
+            #[cfg(feature = "faults")]
+            FailureKind::ExecutionFailed => "execution_failed",
             FailureKind::Panicked => "panicked",
             FailureKind::Cancelled => "cancelled",
         }
@@ -239,6 +246,11 @@ impl fmt::Display for Failure {
                     f,
                     "`{tool}` ran out of time in attempt {attempts}: {deadline_ms} ms for the whole call"
                 )
+            }
+            #[cfg(feature = "faults")]
+            FailureKind::ExecutionFailed => {
+                let attempts = Plural(*attempts, "attempt");
+                write!(f, "`{tool}` failed after {attempts}: {}", crate::faults::REASON)
             }
             FailureKind::Cancelled if *attempts == 0 => write!(f, "`{tool}` was cancelled before it began"),
             FailureKind::Cancelled => write!(f, "`{tool}` was cancelled in attempt {attempts}"),

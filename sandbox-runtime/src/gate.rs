@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// One bit for each kind of attachment that exists somewhere in the process.
-static OPEN: AtomicU32 = AtomicU32::new(0);
+static OPEN: AtomicU32 = AtomicU32::new(OPEN_AT_START);
 
 /// Scopes around calls: a budget, a report, a server that reports failures. Stays set: a program opens a scope for every run
 /// of an agent, and must not write a word for it that every call reads.
@@ -24,6 +24,15 @@ pub(crate) const STEERED: u32 = 8;
 
 /// Dependencies that have asked to be left alone: set while there is one.
 pub(crate) const HOLDS: u32 = 16;
+
+/// Faults that the environment has for all calls of the process. Open until the first call has found out that there are none.
+#[cfg(feature = "faults")]
+pub(crate) const FAULTS: u32 = 32;
+
+#[cfg(feature = "faults")]
+const OPEN_AT_START: u32 = FAULTS;
+#[cfg(not(feature = "faults"))]
+const OPEN_AT_START: u32 = 0;
 
 /// Tells whether a call has to look for surroundings.
 #[inline]

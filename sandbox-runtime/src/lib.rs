@@ -34,6 +34,7 @@
 //! - `rig`: `#[sandboxed]` for the tools of rig agents. See the module `rig`.
 //! - `keyed`: a breaker for each host, tenant or argument. See `KeyedBreakers`.
 //! - `tracing`: a span for each call. See the module `observe::tracing`.
+//! - `faults`: injects faults into calls, for tests. See the module `faults`.
 //! - `metrics`, `opentelemetry`: measures calls by these libraries. See the modules `observe::metrics` and `observe::opentelemetry`.
 //!
 //! # Time
@@ -58,6 +59,8 @@ mod clock;
 mod config;
 mod execute;
 mod failure;
+#[cfg(feature = "faults")]
+pub mod faults;
 mod gate;
 mod limits;
 #[cfg(feature = "rmcp")]

@@ -319,6 +319,9 @@ pub const fn error_type(stop: Stop, failure: Option<&Failure>) -> Option<&'stati
             FailureKind::DeadlineExceeded => "deadline_exceeded",
             FailureKind::Panicked => "panic",
             FailureKind::Cancelled => "cancelled",
+            // As the error that it stands for.
+            #[cfg(feature = "faults")]
+            FailureKind::ExecutionFailed => "tool_error",
         });
     }
     match stop {

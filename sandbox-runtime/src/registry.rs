@@ -47,6 +47,9 @@ inventory::collect!(SiteRef);
 /// ```
 #[must_use]
 pub fn tools() -> Tools {
+    // A program that asks where it begins has the warning there.
+    #[cfg(feature = "faults")]
+    crate::faults::of_process();
     begin_to_record();
     Tools(tools_in_order())
 }

@@ -100,6 +100,8 @@ impl From<Failure> for ToolExecutionError {
             FailureKind::Overloaded { .. } => (ToolErrorKind::Provider, true),
             FailureKind::CallBudgetSpent | FailureKind::Panicked => (ToolErrorKind::Other, false),
             FailureKind::Cancelled => (ToolErrorKind::Cancelled, false),
+            #[cfg(feature = "faults")]
+            FailureKind::ExecutionFailed => (ToolErrorKind::Provider, true),
         };
         ToolExecutionError::new(kind, failure.to_string())
             .with_model_feedback(failure.for_model())

@@ -21,6 +21,8 @@ use tokio::time::Instant;
 use crate::breaker::CircuitBreaker;
 use crate::call::current::CallId;
 use crate::failure::{AttemptEnd, Decision, Failure, Stop};
+#[cfg(feature = "faults")]
+use crate::faults::{self, Fault};
 use crate::gate;
 use crate::limits::{CallLimits, Held, Kept, Terms};
 use crate::observe::{self, ObservedTool, Observer};
@@ -56,6 +58,9 @@ pub(crate) struct Surroundings {
     has_left: bool,
     /// What cancels the call; set when it first has to know.
     cancellation: Option<Cancellation>,
+    /// That of the attempt under way, or of the one that is about to begin.
+    #[cfg(feature = "faults")]
+    fault: Option<Fault>,
 }
 
 /// Whatever cancels a call first.
@@ -74,7 +79,7 @@ impl Surroundings {
     pub(crate) fn enter(tool: Option<ObservedTool>) -> Option<Surroundings> {
         let scope = current();
         let observers = tool.and_then(|tool| CallObservers::of(scope.as_deref(), tool));
-        if scope.is_none() && observers.is_none() {
+        if scope.is_none() && observers.is_none() && !is_under_test() {
             return None;
         }
         let mut found = Surroundings::empty();
@@ -95,6 +100,8 @@ impl Surroundings {
             is_attempt_under_way: false,
             has_left: false,
             cancellation: None,
+            #[cfg(feature = "faults")]
+            fault: None,
         }
     }
 
@@ -151,6 +158,23 @@ impl Surroundings {
     /// When everything around the call is over.
     pub(crate) fn ends(&self) -> Option<Instant> {
         self.scope.as_ref()?.ends()
+    }
+
+    /// Asks for the fault of an attempt that is about to begin. Every plan around the call counts it, and that of the whole process;
+    /// the closest that has a fault decides.
+    #[cfg(feature = "faults")]
+    #[cold]
+    pub(crate) fn fault_of_attempt(&mut self, tool: &ObservedTool) -> Option<Fault> {
+        let of_process = faults::of_process().map(|plan| plan as &dyn Attachment);
+        let plans = self.attachments().chain(of_process);
+        let fault = plans.map(|plan| plan.fault(tool)).fold(None, Option::or);
+        self.fault = fault;
+        fault
+    }
+
+    #[cfg(feature = "faults")]
+    pub(crate) fn fault(&self) -> Option<Fault> {
+        self.fault
     }
 
     #[cold]
@@ -332,7 +356,7 @@ pub(crate) fn concern_of(site: Option<SiteRef>, breaker: &CircuitBreaker) -> Con
     let open = gate::all_open();
     let may_be_observed = open & gate::OBSERVERS != 0 && !observe::is_of_no_interest(site);
     let may_be_in_scope = open & gate::SCOPES != 0 && scope::is_one_polled();
-    if may_be_observed || may_be_in_scope {
+    if may_be_observed || may_be_in_scope || is_under_test() {
         return Concern::Surroundings;
     }
     if open & (gate::STEERED | gate::HOLDS) != 0 {
@@ -357,6 +381,20 @@ pub(crate) fn is_scope_polled() -> bool {
 pub(crate) fn may_surround_caller(site: Option<SiteRef>) -> bool {
     (gate::is_open_for(gate::OBSERVERS) && observe::interests(site))
         || (gate::is_open_for(gate::SCOPES) && scope::is_within_one())
+        || is_under_test()
+}
+
+/// Tells whether the environment has faults for all calls.
+#[cfg(feature = "faults")]
+#[inline]
+fn is_under_test() -> bool {
+    faults::of_process().is_some()
+}
+
+#[cfg(not(feature = "faults"))]
+#[inline(always)]
+const fn is_under_test() -> bool {
+    false
 }
 
 /// Leaves a failure to what surrounds the caller, for a tool whose return type cannot hold it; gives it back if nothing there

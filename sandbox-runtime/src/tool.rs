@@ -34,7 +34,7 @@ pub use error_type::{AlwaysRetryDescribed, FromDisplayedErrorType, FromErrorType
 pub use failure_return::{FailureReturn, FromFailure, HoldFailure};
 pub use given::{GivenBreaker, GivenPolicy, KeptBreaker, SharedBreaker};
 pub use handler::{Handler, JsonHandler, Keeping, RetriedIsError, Returning, TypedHandler};
-pub use keep::{IsTimedOut, Keep, KeepNothing, KeepOutcome, Keeps, Last};
+pub use keep::{Keep, KeepNothing, KeepOutcome, Keeps, Last};
 pub use label::{NameLabel, ToolLabel};
 pub use outcome::{AlwaysSuccess, DescribeError, FromReturnType, IgnoreIf, Outcome, Reader, RetryIf, UserFn};
 

@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use super::injected::Injected;
 use super::owed::Owed;
 use super::state::surroundings_in;
 use super::{CallState, Controls, Returned};
@@ -173,7 +174,8 @@ impl<S: Controls> CallState<S> {
     }
 
     #[inline]
-    fn request(&self) -> Result<Admission, Refusal> {
+    fn request(mut self: Pin<&mut Self>) -> Result<Admission, Refusal> {
+        self.as_mut().inject()?;
         let breaker = self.controls.breaker();
         match breaker.request(self.setting(|policy| policy.timeout)) {
             Err(_) if self.is_shadow() => Ok(admit_in_shadow(breaker, self.controls.site(), self.is_recorded())),
@@ -182,21 +184,18 @@ impl<S: Controls> CallState<S> {
     }
 
     /// Asks the breaker for the first attempt. Further ones have been asked for when their delay was over.
-    pub(super) fn admit<R>(self: Pin<&mut Self>) -> Result<(), Returned<S, R>>
+    pub(super) fn admit<R>(mut self: Pin<&mut Self>) -> Result<Option<Injected>, Returned<S, R>>
     where
         S::Handler: Handler<R>,
     {
-        match self.request() {
-            Ok(admission) => {
-                self.begin_attempt(admission);
-                Ok(())
-            }
+        match self.as_mut().request() {
+            Ok(admission) => Ok(self.begin_attempt(admission)),
             Err(refusal) => Err(self.reject(refusal)),
         }
     }
 
     /// Asks the breaker for a further attempt; `last` is what the one before has left.
-    pub(super) fn admit_retry<R>(self: Pin<&mut Self>, last: Last<R>) -> Result<(), Returned<S, R>>
+    pub(super) fn admit_retry<R>(mut self: Pin<&mut Self>, last: Last<R>) -> Result<Option<Injected>, Returned<S, R>>
     where
         S::Handler: Handler<R>,
     {
@@ -204,11 +203,8 @@ impl<S: Controls> CallState<S> {
         if self.time_left().is_some_and(|left| left.is_zero()) {
             return Err(self.finish_with(Stop::NoTimeLeft, last, None));
         }
-        match self.request() {
-            Ok(admission) => {
-                self.begin_attempt(admission);
-                Ok(())
-            }
+        match self.as_mut().request() {
+            Ok(admission) => Ok(self.begin_attempt(admission)),
             Err(refusal) => Err(self.finish_with(Stop::BreakerOpened, last, Some(refusal))),
         }
     }
@@ -224,19 +220,20 @@ impl<S: Controls> CallState<S> {
         }
     }
 
-    /// Begins the attempt that has been admitted.
+    /// Begins the attempt that has been admitted, and returns what comes before its tool.
     #[inline]
-    fn begin_attempt(mut self: Pin<&mut Self>, admission: Admission) {
+    fn begin_attempt(mut self: Pin<&mut Self>, admission: Admission) -> Option<Injected> {
         self.as_mut().set_admission(Some(admission));
         if self.is_recorded() {
             count(self.controls.site(), Step::Attempted);
         }
-        let this = self.project();
+        let this = self.as_mut().project();
         // Cannot overflow: there are at most `max_attempts`.
         *this.attempts += 1;
         if let Some(surroundings) = surroundings_in(this.rare) {
             surroundings.attempt_began(*this.attempts);
         }
+        self.injected()
     }
 
     /// The annotated function, if it has one name in all calls.

@@ -1,9 +1,7 @@
 //! [`AttemptState`]: one run of the tool under its time limit, and the wait for the next.
 
-use std::any::Any;
 use std::future::Future;
 use std::ops::ControlFlow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
@@ -12,11 +10,12 @@ use tokio::task::coop;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::current::Polled;
+use super::guard::guard;
+use super::injected::Injected;
 use super::{CallState, Controls, KeepOf, Kept, Returned, current, nested};
 use crate::breaker::ProbeScope;
 use crate::clock::saturating_add;
 use crate::failure::{AttemptEnd, Decision, FailureKind, Stop};
-use crate::text::sanitized;
 use crate::tool::Handler;
 use crate::tool::keep::{Keep, Keeps, Last};
 use crate::verdict::Verdict;
@@ -34,6 +33,10 @@ pin_project! {
         Running {
             #[pin]
             tool: T,
+        },
+        // Admitted, and something comes before the tool or in its place.
+        Injected {
+            injected: Injected,
         },
         // For the next attempt.
         Waiting {
@@ -56,6 +59,9 @@ pub(crate) enum PollEnd<R> {
     Failed(R, Verdict),
     /// The tool panicked, with this message.
     Panicked(String),
+    /// An error was injected in place of the tool.
+    #[cfg(feature = "faults")]
+    Injected,
 }
 
 impl<T: Future, S: Controls> AttemptState<T, S> {
@@ -72,7 +78,7 @@ impl<T: Future, S: Controls> AttemptState<T, S> {
     /// Lets the limit of the tool end no later than what the call has entered since it was armed.
     #[cold]
     pub(crate) fn tighten_limit(&self, state: Pin<&mut CallState<S>>) {
-        if let AttemptState::Running { .. } = self
+        if let AttemptState::Running { .. } | AttemptState::Injected { .. } = self
             && let Some(left) = state.time_left()
             && let Some(timer) = state.project().timer.as_pin_mut()
         {
@@ -84,6 +90,10 @@ impl<T: Future, S: Controls> AttemptState<T, S> {
     #[inline]
     pub(crate) fn is_new(&self) -> bool {
         matches!(self, AttemptState::New)
+    }
+
+    fn is_injected(&self) -> bool {
+        matches!(self, AttemptState::Injected { .. })
     }
 
     pub(crate) fn is_admitted(&self) -> bool {
@@ -129,8 +139,16 @@ impl<T: Future, S: Controls> AttemptState<T, S> {
             if let AttemptProjection::Running { tool } = self.as_mut().project()
                 && let Poll::Ready(outcome) = tool.poll(cx)
             {
-                ready = Some((handler.verdict(&outcome), outcome));
-                self.set(AttemptState::Ended);
+                match polled.lost_answer {
+                    None => {
+                        ready = Some((handler.verdict(&outcome), outcome));
+                        self.set(AttemptState::Ended);
+                    }
+                    Some(lost) => {
+                        drop(outcome);
+                        self.set(AttemptState::Injected { injected: lost.hang() });
+                    }
+                }
             }
         });
         let call_id = outer.enter_again();
@@ -150,10 +168,29 @@ impl<T: Future, S: Controls> AttemptState<T, S> {
     }
 
     /// Handles `end` if there is one; otherwise polls whatever the call is waiting for. Resolves to what the caller gets, or to
-    /// nothing once the next attempt may begin.
+    /// nothing once the tool of the next attempt may begin.
     // It has one caller for each tool, and each function around it would move the result once more.
     #[inline(always)]
     pub(crate) fn poll(
+        mut self: Pin<&mut Self>,
+        mut state: Pin<&mut CallState<S>>,
+        mut end: Option<PollEnd<T::Output>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<ControlFlow<Returned<S, T::Output>>>
+    where
+        S::Handler: Handler<T::Output>,
+    {
+        loop {
+            let next = ready!(self.as_mut().poll_next(state.as_mut(), end.take(), cx));
+            if !self.is_injected() {
+                return Poll::Ready(next);
+            }
+        }
+    }
+
+    /// The same up to the next moment at which something else decides: the tool, or what comes before it.
+    #[inline(always)]
+    fn poll_next(
         mut self: Pin<&mut Self>,
         mut state: Pin<&mut CallState<S>>,
         end: Option<PollEnd<T::Output>>,
@@ -176,6 +213,11 @@ impl<T: Future, S: Controls> AttemptState<T, S> {
                         Err(end) => end,
                     }
                 }
+                AttemptProjection::Injected { injected } => match injected.poll(cx) {
+                    Poll::Pending => PollEnd::Pending,
+                    Poll::Ready(Some(end)) => end,
+                    Poll::Ready(None) => return Poll::Ready(self.admitted(Ok(None))),
+                },
                 _ => return self.poll_next_attempt(state, cx),
             },
         };
@@ -195,6 +237,8 @@ impl<T: Future, S: Controls> AttemptState<T, S> {
                 (AttemptEnd::Returned(verdict), Last::Outcome(outcome), None)
             }
             PollEnd::Panicked(message) => (AttemptEnd::Panicked, Last::Lost, Some(message)),
+            #[cfg(feature = "faults")]
+            PollEnd::Injected => (AttemptEnd::Returned(Verdict::RETRY), Last::Injected, None),
         };
         match self.as_mut().finish_attempt(state.as_mut(), end, last, message) {
             ControlFlow::Break(returned) => Poll::Ready(ControlFlow::Break(returned)),
@@ -310,10 +354,10 @@ impl<T: Future, S: Controls> AttemptState<T, S> {
 
     /// What follows the breaker's answer: the attempt, or the end of the call.
     #[inline(always)]
-    fn admitted<E>(mut self: Pin<&mut Self>, admitted: Result<(), E>) -> ControlFlow<E> {
+    fn admitted<E>(mut self: Pin<&mut Self>, admitted: Result<Option<Injected>, E>) -> ControlFlow<E> {
         match admitted {
-            Ok(()) => {
-                self.set(AttemptState::Admitted);
+            Ok(injected) => {
+                self.set(injected.map_or(AttemptState::Admitted, |injected| AttemptState::Injected { injected }));
                 ControlFlow::Continue(())
             }
             Err(returned) => {
@@ -398,23 +442,4 @@ fn poll_timer(timer: Pin<&mut Option<Sleep>>, cx: &mut Context<'_>) -> Poll<()> 
         Some(timer) => pin!(coop::unconstrained(timer)).poll(cx),
         None => Poll::Ready(()),
     }
-}
-
-/// Runs code of the tool; a panic becomes its message.
-#[inline]
-pub(super) fn guard<T>(code: impl FnOnce() -> T) -> Result<T, String> {
-    // What a panic may leave half done is the tool's own; the engine does not run that tool's future again.
-    catch_unwind(AssertUnwindSafe(code)).map_err(message_of)
-}
-
-#[cold]
-fn message_of(payload: Box<dyn Any + Send>) -> String {
-    let text = payload.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    let message = sanitized(text.unwrap_or("no message"));
-    // The destructor of a payload may panic as well. What that one leaves is never dropped, or there might be no end.
-    if let Err(other) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-        std::mem::forget(other);
-    }
-    message
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 use tokio::time::Instant;
 
+use super::injected::LostAnswer;
 use crate::clock::saturating_add;
 
 /// The attempt that runs now, as the tool sees it: for idempotency keys, for limits of its own, and for logs.
@@ -121,6 +122,8 @@ pub(super) struct Polled {
     pub(super) call_id: Option<CallId>,
     pub(super) number: u32,
     pub(super) limit: Limit,
+    /// Set if a fault is to lose the answer.
+    pub(super) lost_answer: Option<LostAnswer>,
 }
 
 /// How long an attempt may take.

@@ -67,6 +67,8 @@ impl<S: Controls> CallState<S> {
         let last = match (last, refusal) {
             (Last::Outcome(outcome), _) => Ok(outcome),
             (Last::TimedOut, _) => Err(self.failure(FailureKind::Timeout)),
+            #[cfg(feature = "faults")]
+            (Last::Injected, _) => Err(self.injected_failure()),
             (Last::Lost, Some(refusal)) => Err(self.failure_of(refusal)),
             (Last::Lost, None) => Err(self.failure(kind_of(stop))),
         };
@@ -211,7 +213,7 @@ impl<S: Controls> CallState<S> {
     }
 
     #[cold]
-    fn failure(&self, kind: FailureKind) -> Failure {
+    pub(super) fn failure(&self, kind: FailureKind) -> Failure {
         let policy = self.policy();
         Failure {
             kind,

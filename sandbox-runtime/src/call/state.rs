@@ -10,8 +10,8 @@ use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep};
 
 use super::Controls;
-use super::attempt::guard;
 use super::current::{CallId, Limit, Polled};
+use super::guard::guard;
 use super::marks::{Circumstances, Mark, mark};
 use super::owed::Owed;
 use super::retry::{Situation, decide};
@@ -167,6 +167,7 @@ impl<S: Controls> CallState<S> {
                     .deadline
                     .map_or(policy.timeout, |deadline| deadline.min(policy.timeout)),
             ),
+            lost_answer: None,
         }
     }
 
@@ -183,6 +184,7 @@ impl<S: Controls> CallState<S> {
                 None if rare.is_none_or(|rare| !rare.may_limit()) => first.limit,
                 None => self.limit_within_surroundings(),
             },
+            lost_answer: self.lost_answer(),
         }
     }
 
@@ -289,6 +291,9 @@ impl<S: Controls> CallState<S> {
             (AttemptEnd::Returned(Verdict::Retry { .. }), Last::Outcome(outcome)) => {
                 guard(|| self.controls.handler().is_safe_to_retry(outcome))
             }
+            // The tool has not run.
+            #[cfg(feature = "faults")]
+            (_, Last::Injected) => Ok(true),
             _ => Ok(false),
         }
     }
@@ -365,6 +370,11 @@ impl<S: Controls> CallState<S> {
     where
         S::Handler: Handler<R>,
     {
+        #[cfg(feature = "faults")]
+        if let Last::Injected = last {
+            self.project().rare.get_or_insert_default().earlier_error = Some(crate::faults::REASON.into());
+            return Ok(());
+        }
         if let Last::Outcome(outcome) = last
             && let Some(text) = self.text_of(outcome)?
         {

@@ -78,6 +78,8 @@ impl Failure {
                 let limit = HumanMillis(self.deadline_ms.unwrap_or_default());
                 format!("`{tool}` did not finish in the {limit} that it had.")
             }
+            #[cfg(feature = "faults")]
+            FailureKind::ExecutionFailed => format!("`{tool}` failed: {}.", crate::faults::REASON),
             // What a programmer wrote into the panic is not for a model.
             FailureKind::Panicked => format!("`{tool}` crashed."),
             FailureKind::Cancelled => format!("`{tool}` was cancelled."),
@@ -127,6 +129,8 @@ impl Failure {
                     .to_owned()
             }
             (FailureKind::DeadlineExceeded, None) => "Ask for less, or go on without it.".to_owned(),
+            #[cfg(feature = "faults")]
+            (FailureKind::ExecutionFailed, None) => "Try again later, or go on without it.".to_owned(),
             (FailureKind::Panicked, None) => {
                 "The same call is likely to crash again: change it, or go on without it.".to_owned()
             }

@@ -70,7 +70,8 @@ pub enum SandboxError {
     #[error("the run has made all of its calls")]
     CallBudgetSpent,
     /// The tool failed for good, after all attempts: made by
-    /// [`ToolExecutionResult::into_output`](crate::ToolExecutionResult::into_output).
+    /// [`ToolExecutionResult::into_output`](crate::ToolExecutionResult::into_output), and, with the feature `faults`, in place of the
+    /// tool's own error by an injected fault.
     #[error("failed after {}: {reason}", Plural(*.attempts, "attempt"))]
     ExecutionFailed {
         /// How many attempts were made.
@@ -251,6 +252,11 @@ impl From<Failure> for SandboxError {
                 retry_after_ms: failure.retry_after_ms,
             },
             FailureKind::CallBudgetSpent => SandboxError::CallBudgetSpent,
+            #[cfg(feature = "faults")]
+            FailureKind::ExecutionFailed => SandboxError::ExecutionFailed {
+                attempts: failure.attempts,
+                reason: crate::faults::REASON.to_owned(),
+            },
             FailureKind::Cancelled => SandboxError::Cancelled,
             FailureKind::Panicked => SandboxError::Panicked {
                 message: failure.panic_message().unwrap_or_default().to_owned(),

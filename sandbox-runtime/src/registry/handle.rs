@@ -85,7 +85,7 @@ impl ToolHandle {
     }
 
     /// Tells whether this is its name, or its path.
-    pub(super) fn is_named(&self, name: &str) -> bool {
+    pub(crate) fn is_named(&self, name: &str) -> bool {
         let module = || name.strip_suffix(self.name())?.strip_suffix("::");
         name == self.name() || module() == Some(self.module())
     }

@@ -10,6 +10,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::failure::{AttemptEnd, DelaySource, Failure, Refusal, Stop};
+#[cfg(feature = "faults")]
+use crate::faults::Fault;
+#[cfg(feature = "faults")]
+use crate::observe::ObservedTool;
 use crate::observe::{Observer, ServedRequest};
 use crate::site::SiteRef;
 
@@ -29,6 +33,12 @@ pub(crate) trait Attachment: Debug + Send + Sync {
     /// Decides whether an attempt may be made, counted from 1, and when. A reason why not ends the call.
     fn poll_admission(&self, _attempt: u32, _cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
         Poll::Ready(Ok(()))
+    }
+
+    /// The fault of an attempt of this tool that is about to begin. It is asked once for each.
+    #[cfg(feature = "faults")]
+    fn fault(&self, _tool: &ObservedTool) -> Option<Fault> {
+        None
     }
 
     /// The next attempt is held back by the limits of its tool.

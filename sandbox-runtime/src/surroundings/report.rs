@@ -133,7 +133,11 @@ impl LastEnd {
     /// Set when the tool had no part in it.
     fn error(self) -> Option<SandboxError> {
         let refused = self.refusal.map(SandboxError::from);
-        refused.or_else(|| Some(self.failure?.into()))
+        let failure = self.failure;
+        // It stands for an error of the tool.
+        #[cfg(feature = "faults")]
+        let failure = failure.filter(|failure| failure.kind != crate::failure::FailureKind::ExecutionFailed);
+        refused.or_else(|| Some(failure?.into()))
     }
 }
 

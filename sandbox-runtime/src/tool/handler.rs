@@ -84,6 +84,8 @@ impl Handler<Result<Value, String>> for JsonHandler {
         last: Result<Result<Value, String>, Failure>,
         refusal: Option<Refusal>,
     ) -> Self::Returned {
+        #[cfg(feature = "faults")]
+        let last = last.or_else(own_error);
         match refusal {
             Some(refusal) => Err(refusal.into()),
             None => Ok(ToolExecutionResult::new(attempts, last?)),
@@ -96,6 +98,15 @@ impl Handler<Result<Value, String>> for JsonHandler {
 
     fn reject(&self, refusal: Refusal, _: impl FnOnce() -> Failure) -> Self::Returned {
         Err(refusal.into())
+    }
+}
+
+/// The error of a closure that an injected fault stands for.
+#[cfg(feature = "faults")]
+fn own_error(failure: Failure) -> Result<Result<Value, String>, Failure> {
+    match failure.kind {
+        crate::failure::FailureKind::ExecutionFailed => Ok(Err(crate::faults::REASON.to_owned())),
+        _ => Err(failure),
     }
 }
 

@@ -1,5 +1,7 @@
 //! [`Keep`]: what a call keeps of an outcome while it waits to retry.
 
+use std::convert::Infallible;
+
 use crate::sealed;
 
 /// What the last attempt has left to return.
@@ -11,6 +13,9 @@ pub enum Last<R> {
     Lost,
     /// It reached its time limit.
     TimedOut,
+    /// A fault was injected in its place: it returned nothing, and would have returned an error.
+    #[cfg(feature = "faults")]
+    Injected,
 }
 
 /// What a call keeps during a delay of what its last attempt has left, to return that should there be no further one. For
@@ -63,22 +68,29 @@ impl Keep for KeepOutcome {
 #[derive(Debug, Clone, Copy)]
 pub struct KeepNothing;
 
-/// Tells whether the last attempt reached its time limit.
-#[derive(Debug)]
-pub struct IsTimedOut(bool);
-
 impl sealed::Keep for KeepNothing {}
 
 impl Keep for KeepNothing {
-    type Kept<R> = IsTimedOut;
+    type Kept<R> = Last<Infallible>;
 
     #[inline]
-    fn keep<R>(last: Last<R>) -> IsTimedOut {
-        IsTimedOut(matches!(last, Last::TimedOut))
+    fn keep<R>(last: Last<R>) -> Last<Infallible> {
+        match last {
+            Last::Outcome(_) | Last::Lost => Last::Lost,
+            Last::TimedOut => Last::TimedOut,
+            #[cfg(feature = "faults")]
+            Last::Injected => Last::Injected,
+        }
     }
 
     #[inline]
-    fn give_back<R>(IsTimedOut(is_timed_out): IsTimedOut) -> Last<R> {
-        if is_timed_out { Last::TimedOut } else { Last::Lost }
+    fn give_back<R>(kept: Last<Infallible>) -> Last<R> {
+        match kept {
+            Last::Outcome(never) => match never {},
+            Last::Lost => Last::Lost,
+            Last::TimedOut => Last::TimedOut,
+            #[cfg(feature = "faults")]
+            Last::Injected => Last::Injected,
+        }
     }
 }

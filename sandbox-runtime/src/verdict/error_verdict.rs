@@ -134,6 +134,8 @@ impl ErrorVerdict for Failure {
             | FailureKind::Cancelled => Verdict::Ignore,
             FailureKind::Panicked => Verdict::Fail,
             FailureKind::Timeout => Verdict::RETRY,
+            #[cfg(feature = "faults")]
+            FailureKind::ExecutionFailed => Verdict::RETRY,
         }
     }
 }
