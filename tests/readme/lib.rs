@@ -2,3 +2,8 @@
 //! frameworks with the programs beside this file.
 
 #![cfg_attr(doctest, doc = include_str!("../../README.md"))]
+
+/// That page's snippets are compiled, too; `shop.rs` runs them.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/operating.md")]
+mod operating {}
