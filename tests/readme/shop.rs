@@ -63,8 +63,16 @@ fn the_settings_are_applied_and_the_same_in_both_formats() {
     assert_eq!(toml, json);
     json.apply().unwrap();
     let search = json!({
-        "timeout_ms": 2_000, "max_retries": 1, "backoff_base_ms": 200, "backoff_max_ms": 2_000, "deadline_ms": 8_000, "jitter": "full",
-        "idempotent": true, "max_concurrent": 10, "queue_ms": 1_000, "rate": { "calls": 30, "per_ms": 1_000 },
+        "timeout_ms": 2_000,
+        "max_retries": 1,
+        "backoff_base_ms": 200,
+        "backoff_max_ms": 2_000,
+        "deadline_ms": 8_000,
+        "jitter": "full",
+        "idempotent": true,
+        "max_concurrent": 10,
+        "queue_ms": 1_000,
+        "rate": { "calls": 30, "per_ms": 1_000 },
     });
     assert_eq!(in_force("search"), search);
     let mail = in_force("shop::mail::send");

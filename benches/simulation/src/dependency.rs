@@ -15,7 +15,7 @@ pub(crate) const CAPACITY: usize = 10;
 /// When the outage begins and ends, from the beginning of the simulation.
 pub(crate) const OUTAGE: [Duration; 2] = [Duration::from_secs(30), Duration::from_secs(60)];
 /// What it asks for where it says when to come back.
-pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(5);
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// How long it works on a request, in milliseconds, at these shares of all requests in ten thousand; linear between them.
 const LATENCY: [(u64, u64); 5] = [(0, 50), (5_000, 150), (9_000, 400), (9_900, 1_000), (10_000, 1_500)];

@@ -6,6 +6,7 @@
 #![allow(clippy::expect_used, reason = "a simulation that cannot go on stops")]
 
 mod agent;
+mod columns;
 mod dependency;
 mod figures;
 mod random;

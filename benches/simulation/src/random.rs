@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-/// A time from a distribution that is given by its quantiles: at a share of all draws, in ten thousand, so many milliseconds; linear
-/// between them. The first share is 0, and the last 10,000.
+/// A time from a distribution that is given by its quantiles: at a share of all draws, in ten thousand, so many milliseconds;
+/// linear between them. The first share is 0, and the last 10,000.
 pub(crate) fn from_quantiles(random: &mut Rng, quantiles: &[(u64, u64)]) -> Duration {
     let share = random.u64(0..10_000);
     let mut millis = 0;
