@@ -31,6 +31,7 @@ pub(crate) enum Pace {
 
 /// What is around each call.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a simulation has one")]
 pub(crate) enum Guard {
     /// A time limit for each of so many attempts, the same pause between them.
     Plain { attempts: u32 },

@@ -97,10 +97,9 @@ mod tests {
 
     #[test]
     fn the_page_has_what_is_printed() {
+        let tables = tables::all(SEED);
         let page = std::fs::read_to_string(PATH).expect("the page is there");
-        let expected = tables::all(SEED)
-            .iter()
-            .fold(page.clone(), |page, table| with_table(&page, table));
+        let expected = tables.iter().fold(page.clone(), |page, table| with_table(&page, table));
         if std::env::var_os("BLESS").is_some() {
             std::fs::write(PATH, &expected).expect("the page can be written");
         } else {

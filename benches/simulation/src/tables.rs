@@ -25,8 +25,10 @@ const BUDGET: Option<u32> = Some(3);
 /// What is around each call of a row; made for each simulation, because a breaker remembers.
 type MakeGuard = Box<dyn Fn() -> Guard>;
 
+type MakeBreaker = fn() -> CircuitBreaker;
+
 /// These settings, as an operator writes them, and this breaker.
-fn sandboxed(settings: &[&str], breaker: fn() -> CircuitBreaker, retries_of_a_run: Option<u32>) -> MakeGuard {
+fn sandboxed(settings: &[&str], breaker: MakeBreaker, retries_of_a_run: Option<u32>) -> MakeGuard {
     let policy: Policy = toml::from_str(&settings.join("\n")).expect("the settings are those of a policy");
     Box::new(move || Guard::Sandboxed {
         policy,
@@ -214,7 +216,7 @@ fn breakers(first_seed: u64) -> String {
     ];
     const SOME: &[Column] = &[FAILED, REFUSED];
     const WHOLE: &[Column] = &[IN_OUTAGE, FAILED, REFUSED];
-    let rows: [(&str, fn() -> CircuitBreaker); 8] = [
+    let rows: [(&str, MakeBreaker); 8] = [
         ("`off`", CircuitBreaker::disabled),
         ("`threshold = 2`", || fitting(CircuitBreaker::new(2))),
         ("`threshold = 5`", || fitting(CircuitBreaker::new(5))),
@@ -254,7 +256,7 @@ fn cooldowns(first_seed: u64) -> String {
     const fn cooling(seconds: u64) -> CircuitBreaker {
         CircuitBreaker::new(5).cooldown(Duration::from_secs(seconds))
     }
-    let rows: [(&str, fn() -> CircuitBreaker); 5] = [
+    let rows: [(&str, MakeBreaker); 5] = [
         ("`cooldown_ms = 1_000`", || cooling(1)),
         ("`cooldown_ms = 5_000`", || cooling(5)),
         ("`cooldown_ms = 20_000`", || cooling(20)),
