@@ -20,7 +20,7 @@ const POLICY: Policy = Policy::new()
     .max_retries(2)
     .backoff_base(Duration::from_millis(500));
 
-/// One call that is retried and opens its breaker, one that is refused, and one that works.
+/// One call that is retried and opens its breaker, one that is refused, one that works, and two of which one waits for the other.
 async fn story(observer: impl Observer) {
     let breaker = CircuitBreaker::new(1);
     let calls = async {
@@ -36,6 +36,16 @@ async fn story(observer: impl Observer) {
         execute_with_controls(POLICY, &CircuitBreaker::disabled(), works)
             .await
             .unwrap();
+        let one_at_a_time = CircuitBreaker::disabled();
+        let queues = || {
+            let tool = Tool::new("archive", async || {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                Ok::<_, String>(())
+            });
+            execute_with_controls(POLICY.max_concurrent(1), &one_at_a_time, tool)
+        };
+        let (first, second) = tokio::join!(queues(), queues());
+        first.and(second).unwrap();
     };
     observe_in(observer, calls).await;
 }
@@ -52,7 +62,7 @@ fn key<'a>(name: &str, attributes: impl Iterator<Item = (String, &'a str)>) -> S
 }
 
 fn expected() -> Series {
-    let rows: [Row<'_>; 13] = [
+    let rows: [Row<'_>; 18] = [
         (
             "gen_ai.execute_tool.duration",
             &[
@@ -116,6 +126,26 @@ fn expected() -> Series {
             "sandboxed.call.stops",
             &[("gen_ai.tool.name", "fetch"), ("sandboxed.stop", "succeeded")],
             "1",
+        ),
+        (
+            "gen_ai.execute_tool.duration",
+            &[
+                ("gen_ai.operation.name", "execute_tool"),
+                ("gen_ai.tool.name", "archive"),
+            ],
+            "2 of 3 s",
+        ),
+        (
+            "sandboxed.attempt.duration",
+            &[("gen_ai.tool.name", "archive"), ("sandboxed.attempt.type", "original")],
+            "2 of 2 s",
+        ),
+        ("sandboxed.calls.active", &[("gen_ai.tool.name", "archive")], "0"),
+        ("sandboxed.calls.queued", &[("gen_ai.tool.name", "archive")], "0"),
+        (
+            "sandboxed.call.stops",
+            &[("gen_ai.tool.name", "archive"), ("sandboxed.stop", "succeeded")],
+            "2",
         ),
         ("sandboxed.breaker.rejections", &[("gen_ai.tool.name", "search")], "1"),
     ];

@@ -80,7 +80,7 @@ async fn a_slow_success_is_one_for_all_but_the_breaker() {
     }
     assert_eq!(
         counters("slow"),
-        json!({ "calls": 2, "active": 0, "attempts": 2, "ends": { "succeeded": 2 } })
+        json!({ "calls": 2, "active": 0, "attempts": 2, "overlooked": 0, "ends": { "succeeded": 2 } })
     );
     assert_eq!(last_failure("slow"), Value::Null);
     assert_eq!(status().breaker.unwrap().failures, 1);
@@ -94,7 +94,7 @@ async fn calls_and_attempts_by_how_they_end() {
     let name = "counted";
     assert_eq!(
         counters(name),
-        json!({ "calls": 0, "active": 0, "attempts": 0, "ends": {} }),
+        json!({ "calls": 0, "active": 0, "attempts": 0, "overlooked": 0, "ends": {} }),
         "before the first call"
     );
     for does in [
@@ -136,7 +136,7 @@ async fn calls_and_attempts_by_how_they_end() {
             "calls": 12,
             "active": 0,
             // The successes, the failures, the cancelled one, the two that were dropped.
-            "attempts": (1 + 1 + 2 + 3) + (3 + 3 + 1 + 1 + 2) + 1 + 2,
+            "attempts": (1 + 1 + 2 + 3) + (3 + 3 + 1 + 1 + 2) + 1 + 2, "overlooked": 0,
             "ends": { "succeeded": 4, "attempts_exhausted": 2, "ignored": 1, "panicked": 2, "cancelled": 1, "dropped": 2 },
         })
     );
@@ -247,7 +247,7 @@ async fn also_within_the_run_of_an_agent() {
     let ends = json!({ "succeeded": 2, "retry_budget_spent": 2, "deadline_exceeded": 2 });
     assert_eq!(
         counters("surrounded"),
-        json!({ "calls": 6, "active": 0, "attempts": 6, "ends": ends })
+        json!({ "calls": 6, "active": 0, "attempts": 6, "overlooked": 0, "ends": ends })
     );
 }
 
@@ -293,7 +293,7 @@ fn exactly_on_many_threads() {
         json!({
             "calls": all,
             "active": 0,
-            "attempts": all + 2 * third,
+            "attempts": all + 2 * third, "overlooked": 0,
             "ends": { "succeeded": all - dropped, "dropped": dropped },
         })
     );

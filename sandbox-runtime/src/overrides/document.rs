@@ -32,23 +32,23 @@ use serde_json::Value;
 /// ```
 /// # use sandbox_runtime::{Overrides, sandboxed, tool};
 /// #[sandboxed(timeout_ms = 30_000)]
-/// async fn search(query: &str) -> Result<String, String> {
+/// async fn find_books(query: &str) -> Result<String, String> {
 ///     Ok(format!("pages about {query}"))
 /// }
 ///
 /// # fn main() {
 /// let overrides: Overrides = serde_json::from_str(r#"{
 ///     "version": 1,
-///     "tool": { "search": { "timeout_ms": 2500, "max_concurrent": 4 } }
+///     "tool": { "find_books": { "timeout_ms": 2500, "max_concurrent": 4 } }
 /// }"#).unwrap();
 /// overrides.apply().unwrap();
-/// assert!(tool("search").unwrap().status().to_string().contains("2500 ms"));
+/// assert!(tool("find_books").unwrap().status().to_string().contains("2500 ms"));
 ///
-/// let misspelt: Overrides = serde_json::from_str(r#"{ "version": 1, "tool": { "serch": { "timeout": 5 } } }"#).unwrap();
+/// let misspelt: Overrides = serde_json::from_str(r#"{ "version": 1, "tool": { "find_boks": { "timeout": 5 } } }"#).unwrap();
 /// assert_eq!(
 ///     misspelt.apply().unwrap_err().to_string(),
-///     "overrides were not applied: [tool.\"serch\"]: there is no tool `serch`; did you mean `search`?\n\
-///      [tool.\"serch\"]: unknown setting `timeout`; did you mean `timeout_ms`? (there are `timeout_ms`, `max_retries`, \
+///     "overrides were not applied: [tool.\"find_boks\"]: there is no tool `find_boks`; did you mean `find_books`?\n\
+///      [tool.\"find_boks\"]: unknown setting `timeout`; did you mean `timeout_ms`? (there are `timeout_ms`, `max_retries`, \
 ///      `backoff_base_ms`, `backoff_max_ms`, `deadline_ms`, `jitter`, `idempotent`, `max_concurrent`, `queue_ms`, `rate`, \
 ///      `jitter_seed`)",
 /// );
