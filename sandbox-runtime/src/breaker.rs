@@ -11,6 +11,7 @@ mod origin;
 mod packed;
 mod permit;
 mod probe_scope;
+mod renewal;
 mod row;
 mod settings;
 mod state;
@@ -35,7 +36,7 @@ pub use transition::{BreakerCause, BreakerPhase};
 pub(crate) use transition::Transition;
 
 pub(crate) use machine::Admission;
-pub(crate) use origin::{LastOrigin, Origin};
+pub(crate) use origin::LastOrigin;
 pub(crate) use probe_scope::ProbeScope;
 
 use crate::clock;
@@ -152,11 +153,10 @@ impl CircuitBreaker {
         self.machine.admit_in_shadow()
     }
 
-    /// Encloses a poll of the tool of an admitted attempt, which has to be a probe: what the tool calls shares its slot.
+    /// Encloses a poll of the tool of an attempt that is a probe: what the tool calls shares its slot.
     #[inline]
-    pub(crate) fn probe_scope(&self, admission: Option<Admission>) -> Option<ProbeScope> {
-        let probe = admission.filter(|admission| admission.is_probe())?;
-        Some(ProbeScope::enter(self.address(), probe.generation()))
+    pub(crate) fn probe_scope(&self, probe: Admission) -> ProbeScope {
+        ProbeScope::enter(self.address(), probe.generation())
     }
 
     fn address(&self) -> usize {
@@ -221,7 +221,7 @@ impl CircuitBreaker {
     #[cold]
     fn report(&self, transition: Transition, fault: Option<Fault>) {
         if gate::is_open() {
-            observe::breaker_changed(self.address(), self.origin(), transition, fault);
+            observe::breaker_changed(self, transition, fault);
         }
     }
 

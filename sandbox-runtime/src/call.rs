@@ -16,6 +16,7 @@ pub(crate) mod nested;
 mod owed;
 mod recording;
 mod retry;
+mod stand_in;
 mod state;
 
 use std::future::Future;

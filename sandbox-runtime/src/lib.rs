@@ -79,6 +79,7 @@ mod sealed;
 mod site;
 mod steering;
 mod surroundings;
+pub mod testing;
 pub mod text;
 pub mod tool;
 mod verdict;

@@ -105,6 +105,13 @@ impl Limits {
         self.hold.left()
     }
 
+    /// Forgets all calls, of which none may be under way.
+    pub(crate) fn forget(&self) {
+        self.places.resize(0);
+        self.log.forget();
+        self.hold.end();
+    }
+
     /// Tells whether that may be so: it may be over.
     #[inline]
     pub(crate) fn is_held(&self) -> bool {

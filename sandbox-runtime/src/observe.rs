@@ -13,7 +13,7 @@ pub mod tracing;
 use std::fmt;
 use std::time::Duration;
 
-use crate::breaker::{Fault, Origin, Transition};
+use crate::breaker::{CircuitBreaker, Fault, Transition};
 use crate::call::current::CallId;
 use crate::failure::{Failure, FailureKind};
 use crate::overrides::OverridesError;
@@ -377,11 +377,11 @@ pub(crate) fn overrides_refused(error: &OverridesError) {
 
 /// Reports a breaker's change of state.
 #[cold]
-pub(crate) fn breaker_changed(address: usize, origin: Origin, transition: Transition, fault: Option<Fault>) {
-    let map = origin.name();
+pub(crate) fn breaker_changed(breaker: &CircuitBreaker, transition: Transition, fault: Option<Fault>) {
+    let map = breaker.origin().name();
     let handle = match map {
         Some(_) => None,
-        None => tool_of_breaker(address),
+        None => tool_of_breaker(breaker),
     };
     if let Some(handle) = handle {
         handle.record().breaker_changed(transition);

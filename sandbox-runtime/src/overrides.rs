@@ -12,8 +12,9 @@ use serde_json::Value;
 
 use crate::observe::{Action, operator_acted, overrides_refused};
 use crate::policy::Policy;
-use crate::registry::ToolHandle;
+use crate::registry::{ToolHandle, tools_in_order};
 use crate::rules::PolicyKey;
+use crate::surroundings::isolation_around;
 
 pub use document::Overrides;
 pub use error::{Mistake, OverridesError};
@@ -50,12 +51,29 @@ impl Override {
     }
 }
 
-/// Those in force. Held while they change, so that two changes do not mix.
-static CURRENT: Mutex<Option<Overrides>> = Mutex::new(None);
+/// Those in force in one place. Held while they change, so that two changes do not mix.
+#[derive(Debug)]
+pub(crate) struct InForce(Mutex<Option<Overrides>>);
 
-fn current() -> MutexGuard<'static, Option<Overrides>> {
-    // Nothing panics while it is locked.
-    CURRENT.lock().unwrap_or_else(PoisonError::into_inner)
+impl InForce {
+    pub(crate) const fn nothing() -> InForce {
+        InForce(Mutex::new(None))
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Option<Overrides>> {
+        // Nothing panics while it is locked.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Does something to those that are in force for the caller: in an isolated scope, these are its own.
+fn with_current<T>(act: impl FnOnce(&mut Option<Overrides>) -> T) -> T {
+    static OF_PROCESS: InForce = InForce::nothing();
+    let isolation = isolation_around();
+    let in_force = isolation
+        .as_deref()
+        .map_or(&OF_PROCESS, |isolation| isolation.overrides());
+    act(&mut in_force.locked())
 }
 
 impl Overrides {
@@ -70,11 +88,10 @@ impl Overrides {
     pub fn apply(&self) -> Result<(), OverridesError> {
         match self.check() {
             Ok(settings) => {
-                let mut place = current();
-                let changed = put_in_force(settings);
-                *place = Some(self.clone());
-                drop(place);
-                report(changed);
+                report(with_current(|current| {
+                    *current = Some(self.clone());
+                    put_in_force(settings)
+                }));
                 Ok(())
             }
             Err(error) => {
@@ -86,18 +103,17 @@ impl Overrides {
 
     /// Gives every tool the settings of its attribute again.
     pub fn clear() {
-        let mut place = current();
-        let tools = crate::registry::all_tools().map(|tool| (tool, None));
-        let changed = put_in_force(tools.collect());
-        *place = None;
-        drop(place);
-        report(changed);
+        let tools = tools_in_order().into_iter().map(|tool| (tool, None)).collect();
+        report(with_current(|current| {
+            *current = None;
+            put_in_force(tools)
+        }));
     }
 
     /// Those that were applied last; empty ones if there are none.
     #[must_use]
     pub fn current() -> Overrides {
-        current().clone().unwrap_or_default()
+        with_current(|current| current.clone()).unwrap_or_default()
     }
 }
 

@@ -47,6 +47,14 @@ impl Record {
         self.shards.get_or_init(Shards::new).of_this_thread()
     }
 
+    /// Forgets everything.
+    pub(crate) fn forget(&self) {
+        if let Some(shards) = self.shards.get() {
+            shards.forget();
+        }
+        *self.story() = Story::new();
+    }
+
     pub(crate) fn counters(&self) -> Counters {
         self.shards.get().map(Shards::sum).unwrap_or_default()
     }

@@ -11,8 +11,11 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use crate::breaker::CircuitBreaker;
 use crate::record::begin_to_record;
 use crate::site::SiteRef;
+use crate::surroundings::isolation_around;
+use crate::testing;
 
 pub use handle::ToolHandle;
 #[cfg(feature = "keyed")]
@@ -55,7 +58,8 @@ pub fn tools() -> Tools {
 }
 
 pub(crate) fn tools_in_order() -> Vec<ToolHandle> {
-    let mut tools: Vec<_> = all_tools().collect();
+    let isolation = isolation_around();
+    let mut tools: Vec<_> = all_tools().map(|tool| tool.within(isolation.as_deref())).collect();
     tools.sort_by_key(|tool| {
         let place = tool.location();
         (tool.module(), tool.name(), place.file(), place.line(), place.column())
@@ -188,17 +192,25 @@ pub(crate) fn named(name: &str) -> Named {
     let found: Vec<_> = all_tools().filter(|tool| tool.is_named(name)).collect();
     match *found.as_slice() {
         [] => Named::Nobody,
-        [only] => Named::One(only),
+        [only] => Named::One(only.within(isolation_around().as_deref())),
         [..] => Named::Several(found),
     }
 }
 
-/// Every function of the program, in no order.
+/// Every function of the program, in no order, also where another site stands for it.
 pub(crate) fn all_tools() -> impl Iterator<Item = ToolHandle> {
     inventory::iter::<SiteRef>().map(|site| ToolHandle::from(*site))
 }
 
-/// The function that has this breaker for its own.
-pub(crate) fn tool_of_breaker(address: usize) -> Option<ToolHandle> {
-    all_tools().find(|tool| std::ptr::from_ref(tool.own_breaker()).addr() == address)
+/// The function that has this breaker for its own, in an isolated scope or outside.
+pub(crate) fn tool_of_breaker(breaker: &CircuitBreaker) -> Option<ToolHandle> {
+    let has_it = |site: &SiteRef| std::ptr::eq(site.0.breaker(), breaker);
+    let site = site_of_breaker(breaker).or_else(|| testing::stand_ins().into_iter().find(has_it))?;
+    Some(site.into())
+}
+
+/// The site of the function that has this breaker for its own.
+pub(crate) fn site_of_breaker(breaker: &CircuitBreaker) -> Option<SiteRef> {
+    let mut sites = inventory::iter::<SiteRef>().copied();
+    sites.find(|site| std::ptr::eq(site.0.breaker(), breaker))
 }

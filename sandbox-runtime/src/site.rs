@@ -70,6 +70,26 @@ impl ToolSite {
         self
     }
 
+    /// Another site of the same function, to which nothing has happened.
+    pub(crate) fn another(&self) -> ToolSite {
+        ToolSite {
+            breaker: self.breaker.another(),
+            interest: Interest::unknown(),
+            breaker_map: LastOrigin::none(),
+            record: Record::new(),
+            steering: Steering::new(),
+            info: self.info,
+        }
+    }
+
+    /// Forgets all that has happened to the function, of which no call may be under way.
+    pub(crate) fn forget(&self) {
+        self.breaker.forget();
+        self.breaker_map.forget();
+        self.record.forget();
+        self.steering.forget();
+    }
+
     /// The breaker of the function's own; disabled where the attribute names another, or none.
     pub const fn breaker(&self) -> &CircuitBreaker {
         &self.breaker

@@ -54,6 +54,14 @@ impl Off {
 }
 
 impl Settings {
+    const fn none() -> Settings {
+        Settings {
+            off: None,
+            policy: None,
+            is_shadow: false,
+        }
+    }
+
     fn set(&self) -> u8 {
         let bit = |bit, is_set| if is_set { bit } else { 0 };
         bit(OFF, self.off.is_some()) | bit(POLICY, self.policy.is_some()) | bit(SHADOW, self.is_shadow)
@@ -64,11 +72,7 @@ impl Steering {
     pub(crate) const fn new() -> Steering {
         Steering {
             set: AtomicU8::new(0),
-            settings: Mutex::new(Settings {
-                off: None,
-                policy: None,
-                is_shadow: false,
-            }),
+            settings: Mutex::new(Settings::none()),
         }
     }
 
@@ -96,6 +100,11 @@ impl Steering {
     /// Lets the breaker refuse nothing, or refuse again. Tells whether that changes anything.
     pub(crate) fn set_shadow(&self, is_shadow: bool) -> bool {
         self.change(|settings| std::mem::replace(&mut settings.is_shadow, is_shadow)) != is_shadow
+    }
+
+    /// Takes back everything that is set.
+    pub(crate) fn forget(&self) {
+        self.change(|settings| *settings = Settings::none());
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Settings) -> T) -> T {

@@ -6,6 +6,7 @@
 
 mod attachment;
 pub(crate) mod budget;
+mod called;
 mod observers;
 pub(crate) mod report;
 mod scope;
@@ -25,13 +26,15 @@ use crate::failure::{AttemptEnd, Decision, Failure, Stop};
 use crate::faults::{self, Fault};
 use crate::gate;
 use crate::limits::{CallLimits, Held, Kept, Terms};
-use crate::observe::{self, ObservedTool, Observer};
+use crate::observe;
 use crate::site::SiteRef;
+use crate::testing::StandIn;
 use crate::verdict::Verdict;
 
 pub(crate) use attachment::{Attachment, CallEnd, Cancelled, Retry};
+pub(crate) use called::Called;
 use observers::CallObservers;
-pub(crate) use scope::{InScope, Scope, attach, current, inherit};
+pub(crate) use scope::{InScope, Scope, attach, current, inherit, isolation_around, observers_around};
 
 /// Whether an attempt may have to queue.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +49,8 @@ pub(crate) enum Queue {
 #[derive(Debug)]
 pub(crate) struct Surroundings {
     scope: Option<Arc<Scope>>,
+    /// What stands for the site and the breaker of the call, in an isolation that its scope has.
+    stand_in: Option<StandIn>,
     observers: Option<Box<CallObservers>>,
     limits: Option<CallLimits>,
     /// Whether a call was taken from what is allowed around it. Until it makes an attempt, it is owed.
@@ -73,17 +78,22 @@ impl fmt::Debug for Cancellation {
 }
 
 impl Surroundings {
-    /// Looks up what surrounds the caller of a tool; `None` if nothing concerns this call. Of a call that began elsewhere, whose
-    /// `tool` is not given, nobody becomes an observer.
+    /// Looks up what surrounds the caller of a tool; `None` if nothing concerns this call. Of a call that began elsewhere, for which
+    /// `called` is not given, nobody becomes an observer, and it keeps the site and the breaker that it began with.
     #[cold]
-    pub(crate) fn enter(tool: Option<ObservedTool>) -> Option<Surroundings> {
+    pub(crate) fn enter(called: Option<Called<'_>>) -> Option<Surroundings> {
         let scope = current();
-        let observers = tool.and_then(|tool| CallObservers::of(scope.as_deref(), tool));
+        let isolation = scope.as_deref().and_then(Scope::isolation);
+        let stand_in = called
+            .zip(isolation)
+            .map(|(called, isolation)| called.stand_in(isolation));
+        let observers = called.and_then(|called| CallObservers::of(scope.as_deref(), called.tool(stand_in)));
         if scope.is_none() && observers.is_none() && !is_under_test() {
             return None;
         }
         let mut found = Surroundings::empty();
         found.scope = scope;
+        found.stand_in = stand_in;
         found.observers = observers.map(Box::new);
         Some(found)
     }
@@ -92,6 +102,7 @@ impl Surroundings {
     pub(crate) fn empty() -> Surroundings {
         Surroundings {
             scope: None,
+            stand_in: None,
             observers: None,
             limits: None,
             has_call: false,
@@ -111,6 +122,8 @@ impl Surroundings {
         if self.limits.is_some() {
             return;
         }
+        let stand_in = self.stand_in;
+        let (site, breaker) = stand_in.map_or((site, breaker), |stand_in| (stand_in.site, stand_in.breaker));
         let own = site.map_or(breaker, |site| site.0.breaker());
         let is_shared = !std::ptr::eq(own, breaker);
         let of_breaker = is_shared.then(|| Arc::clone(breaker.limits()));
@@ -140,6 +153,12 @@ impl Surroundings {
         self.observers.as_ref().map(|observers| observers.call_id)
     }
 
+    /// What stands for the site and the breaker of the call.
+    #[inline]
+    pub(crate) fn stand_in(&self) -> Option<&StandIn> {
+        self.stand_in.as_ref()
+    }
+
     /// From the closest to the outermost, and then those who only observe.
     fn attachments(&self) -> impl Iterator<Item = &dyn Attachment> {
         let scope = self.scope.iter().flat_map(|scope| scope.attachments());
@@ -164,7 +183,7 @@ impl Surroundings {
     /// the closest that has a fault decides.
     #[cfg(feature = "faults")]
     #[cold]
-    pub(crate) fn fault_of_attempt(&mut self, tool: &ObservedTool) -> Option<Fault> {
+    pub(crate) fn fault_of_attempt(&mut self, tool: &observe::ObservedTool) -> Option<Fault> {
         let of_process = faults::of_process().map(|plan| plan as &dyn Attachment);
         let plans = self.attachments().chain(of_process);
         let fault = plans.map(|plan| plan.fault(tool)).fold(None, Option::or);
@@ -426,11 +445,4 @@ pub(crate) fn claim_arguments(tool: &str) -> Option<Arc<rmcp::model::JsonObject>
     scope
         .attachments()
         .find_map(|attachment| attachment.claim_arguments(tool))
-}
-
-/// The observers of the scope that the caller runs in.
-pub(crate) fn observers_around() -> Vec<Arc<dyn Observer>> {
-    let scope = current();
-    let observers = scope.iter().flat_map(|scope| scope.attachments());
-    observers.filter_map(Attachment::observer).cloned().collect()
 }

@@ -66,6 +66,10 @@ impl LastOrigin {
         }
     }
 
+    pub(crate) fn forget(&self) {
+        self.0.store(Origin::NONE.0, Ordering::Relaxed);
+    }
+
     pub(crate) fn get(&self) -> Origin {
         Origin(self.0.load(Ordering::Relaxed))
     }

@@ -67,18 +67,22 @@ impl CircuitBreaker {
     }
 
     const fn tripping(trip_rule: TripRule, threshold: u32, extent: u32) -> Self {
+        Self::built(Settings {
+            cooldown: Tick::rounded_up(Duration::from_secs(30)),
+            cooldown_max: Tick::ZERO,
+            threshold,
+            extent,
+            slow_call: Millis::ENDLESS,
+            probes: 1,
+            trip_rule,
+            counting: Counting::Calls,
+            origin: Origin::NONE,
+        })
+    }
+
+    pub(super) const fn built(settings: Settings) -> Self {
         CircuitBreaker {
-            machine: Machine::new(Settings {
-                cooldown: Tick::rounded_up(Duration::from_secs(30)),
-                cooldown_max: Tick::ZERO,
-                threshold,
-                extent,
-                slow_call: Millis::ENDLESS,
-                probes: 1,
-                trip_rule,
-                counting: Counting::Calls,
-                origin: Origin::NONE,
-            }),
+            machine: Machine::new(settings),
             limits: OnceLock::new(),
         }
     }
@@ -231,7 +235,7 @@ pub(super) enum TripRule {
 }
 
 /// What is set of a breaker.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Settings {
     pub(super) cooldown: Tick,
     pub(super) cooldown_max: Tick,

@@ -11,13 +11,11 @@ use crate::breaker::{Admission, CircuitBreaker};
 use crate::failure::{Refusal, Stop};
 use crate::gate;
 use crate::limits::Terms;
-use crate::observe::ObservedTool;
 use crate::policy::Policy;
 use crate::record::{Step, count};
-use crate::registry::ToolHandle;
 use crate::site::SiteRef;
 use crate::steering;
-use crate::surroundings::{self, Concern, Queue, Surroundings};
+use crate::surroundings::{self, Called, Concern, Queue, Surroundings};
 use crate::tool::Handler;
 use crate::tool::keep::Last;
 
@@ -74,8 +72,7 @@ impl<S: Controls> CallState<S> {
     /// Tells whether the next attempt may be held back.
     #[inline(always)]
     fn is_limited(&self) -> bool {
-        self.setting(Policy::is_limited)
-            || gate::is_open_for(gate::HOLDS) && self.controls.breaker().held_for().is_some()
+        self.setting(Policy::is_limited) || gate::is_open_for(gate::HOLDS) && self.breaker().held_for().is_some()
     }
 
     #[cold]
@@ -96,19 +93,20 @@ impl<S: Controls> CallState<S> {
         is_free.then(|| self.admit_recorded())?
     }
 
-    /// Finds what concerns a call that begins: what an operator has set for its tool, what surrounds its caller, its limits. It is
+    /// Finds what concerns a call that begins: what surrounds its caller, what an operator has set for its tool, its limits. It is
     /// found once.
     #[cold]
     pub(super) fn look_around(mut self: Pin<&mut Self>) {
         if self.attempts > 0 || !gate::is_open() && !self.setting(Policy::is_limited) {
             return;
         }
-        if let Some(policy) = steering::policy_for(self.controls.site(), || self.controls.policy()) {
-            let rare = self.as_mut().project().rare.get_or_insert_default();
-            rare.overridden.get_or_insert(policy);
-        }
+        // First, because another site may stand for the tool there.
         if surroundings::may_surround_caller(self.site_of_this_name()) {
             self.as_mut().enters_new_surroundings();
+        }
+        if let Some(policy) = steering::policy_for(self.site(), || self.controls.policy()) {
+            let rare = self.as_mut().project().rare.get_or_insert_default();
+            rare.overridden.get_or_insert(policy);
         }
         if self.is_limited() {
             self.obey_limits();
@@ -137,7 +135,7 @@ impl<S: Controls> CallState<S> {
         if self.is_limited() {
             self.as_mut().obey_limits();
         }
-        steering::is_off(self.controls.site())
+        steering::is_off(self.site())
     }
 
     #[cold]
@@ -164,21 +162,28 @@ impl<S: Controls> CallState<S> {
     /// Why the breaker would refuse an attempt now, unless it is in shadow.
     #[inline]
     pub(super) fn refusal(&self) -> Option<Refusal> {
-        let refusal = self.controls.breaker().refusal()?;
+        let refusal = match self.stand_in() {
+            None => self.controls.breaker().refusal(),
+            Some(stand_in) => stand_in.refusal(),
+        }?;
         (!self.is_shadow()).then_some(refusal)
     }
 
     #[inline]
     fn is_shadow(&self) -> bool {
-        gate::is_open_for(gate::STEERED) && steering::is_shadow(self.controls.site())
+        gate::is_open_for(gate::STEERED) && steering::is_shadow(self.site())
     }
 
-    #[inline]
+    #[inline(always)]
     fn request(mut self: Pin<&mut Self>) -> Result<Admission, Refusal> {
         self.as_mut().inject()?;
-        let breaker = self.controls.breaker();
-        match breaker.request(self.setting(|policy| policy.timeout)) {
-            Err(_) if self.is_shadow() => Ok(admit_in_shadow(breaker, self.controls.site(), self.is_recorded())),
+        let limit = self.setting(|policy| policy.timeout);
+        let answer = match self.stand_in() {
+            None => self.controls.breaker().request(limit),
+            Some(stand_in) => stand_in.request(limit),
+        };
+        match answer {
+            Err(_) if self.is_shadow() => Ok(admit_in_shadow(self.breaker(), self.site(), self.is_recorded())),
             answer => answer,
         }
     }
@@ -225,7 +230,7 @@ impl<S: Controls> CallState<S> {
     fn begin_attempt(mut self: Pin<&mut Self>, admission: Admission) -> Option<Injected> {
         self.as_mut().set_admission(Some(admission));
         if self.is_recorded() {
-            count(self.controls.site(), Step::Attempted);
+            count(self.site(), Step::Attempted);
         }
         let this = self.as_mut().project();
         // Cannot overflow: there are at most `max_attempts`.
@@ -249,10 +254,14 @@ impl<S: Controls> CallState<S> {
         if surroundings_in(this.rare).is_some() {
             return false;
         }
-        let tool = ObservedTool::new(this.controls.name(), this.controls.site().map(ToolHandle::from));
-        // Who observes a call does so from its beginning.
+        let called = Called {
+            name: this.controls.name(),
+            site: this.controls.site(),
+            breaker: this.controls.breaker(),
+        };
+        // Who observes a call does so from its beginning, and a call ends where it began.
         let begins = *this.attempts == 0;
-        let Some(found) = Surroundings::enter(begins.then_some(tool)) else {
+        let Some(found) = Surroundings::enter(begins.then_some(called)) else {
             return false;
         };
         let rare = this.rare.get_or_insert_default();

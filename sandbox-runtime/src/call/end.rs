@@ -5,6 +5,7 @@ use std::pin::Pin;
 use super::owed::Owed;
 use super::state::surroundings_in;
 use super::{CallState, Controls, Returned, nested};
+use crate::breaker::{Admission, CircuitBreaker};
 use crate::failure::{Detail, Failure, FailureKind, Refusal, Stop, millis};
 use crate::steering;
 use crate::surroundings::CallEnd;
@@ -30,16 +31,27 @@ impl<S: Controls> CallState<S> {
     where
         S::Handler: Handler<R>,
     {
-        if let Some(owed) = self.as_mut().project().owed.take() {
+        if self.is_surrounded() {
+            self.as_mut().succeed_surrounded();
+        } else if let Some(owed) = self.as_mut().project().owed.take() {
             if let Some(admission) = owed.admission() {
                 self.controls.breaker().succeed(admission);
             }
             self.count_end(owed, Stop::Succeeded);
         }
-        if self.is_surrounded() {
-            self.as_mut().leave_surroundings(Stop::Succeeded, None, None);
-        }
         self.controls.handler().finish(self.attempts, Ok(outcome), None)
+    }
+
+    /// Settles and reports the same where something surrounds the call.
+    #[cold]
+    fn succeed_surrounded(mut self: Pin<&mut Self>) {
+        if let Some(owed) = self.as_mut().project().owed.take() {
+            if let Some(admission) = owed.admission() {
+                succeed(self.breaker(), admission);
+            }
+            self.count_end(owed, Stop::Succeeded);
+        }
+        self.leave_surroundings(Stop::Succeeded, None, None);
     }
 
     /// The same for an attempt that had to wait, which may have taken too long for its breaker.
@@ -168,7 +180,7 @@ impl<S: Controls> CallState<S> {
     #[cold]
     fn complete(self: Pin<&mut Self>, failure: &mut Failure) {
         match failure.kind {
-            FailureKind::Disabled => return steering::tell_why(self.controls.site(), failure),
+            FailureKind::Disabled => return steering::tell_why(self.site(), failure),
             FailureKind::Overloaded { .. } | FailureKind::RateLimited { .. } => {
                 return self.tell_what_holds_back(failure);
             }
@@ -197,8 +209,8 @@ impl<S: Controls> CallState<S> {
         refusal: Option<Refusal>,
         failure: Option<&Failure>,
     ) {
+        let site = self.site();
         let this = self.project();
-        let site = this.controls.site();
         if let Some(mut rare) = this.rare.take()
             && let Some(surroundings) = rare.surroundings.take()
         {
@@ -236,6 +248,12 @@ impl<S: Controls> CallState<S> {
             detail: None,
         }
     }
+}
+
+/// Takes a success, once for all tools.
+#[cold]
+fn succeed(breaker: &CircuitBreaker, admission: Admission) {
+    breaker.succeed(admission);
 }
 
 /// The failure that stands for the answer of a call which has none, by what ended the wait for an attempt.

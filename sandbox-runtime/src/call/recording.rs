@@ -8,34 +8,32 @@ use super::{CallState, Controls};
 use crate::failure::{Failure, FailureKind, Stop};
 use crate::gate;
 use crate::record::{Failed, Record, Step, count, is_failure};
+use crate::site::SiteRef;
 use crate::tool::Handler;
 
 impl<S: Controls> CallState<S> {
     /// The record that the call belongs into, if it is one of an annotated function and somebody wants to know.
     pub(super) fn record(&self) -> Option<&'static Record> {
-        if !gate::is_open_for(gate::RECORDS) {
-            return None;
-        }
-        Some(&self.controls.site()?.0.record)
+        record_of(self.site())
     }
 
     /// Records what the user names by expressions for each call: the policy, and the map that its breaker is from.
     #[inline]
-    fn record_given(&self) {
+    fn record_given(&self, site: Option<SiteRef>) {
         #[cfg(feature = "keyed")]
-        self.record_map();
-        if let Some(site) = self.controls.site().filter(|site| site.0.info.is_policy_given) {
+        self.record_map(site);
+        if let Some(site) = site.filter(|site| site.0.info.is_policy_given) {
             site.0.record.policy_given(&self.setting(|policy| *policy));
         }
     }
 
     #[cfg(feature = "keyed")]
     #[inline]
-    fn record_map(&self) {
+    fn record_map(&self, site: Option<SiteRef>) {
         let breaker = self.controls.breaker();
         // Of the function's own breaker the compiler knows that it is, and leaves this out.
-        if let Some(site) = self.controls.site()
-            && !std::ptr::eq(breaker, site.0.breaker())
+        if let (Some(site), Some(own)) = (site, self.controls.site())
+            && !std::ptr::eq(breaker, own.0.breaker())
         {
             site.0.breaker_map.note(breaker.origin());
         }
@@ -47,14 +45,15 @@ impl<S: Controls> CallState<S> {
         self.owed.is_some_and(Owed::is_recorded)
     }
 
-    /// Records a call that is expected to succeed at once.
+    /// Records a call that nothing surrounds and that is expected to succeed at once.
     #[inline]
     pub(super) fn record_ready(&self, owed: Owed) -> Owed {
-        match self.record() {
+        let site = self.controls.site();
+        match record_of(site) {
             None => owed,
             Some(record) => {
                 record.shard().ready();
-                self.record_given();
+                self.record_given(site);
                 owed.recorded()
             }
         }
@@ -64,7 +63,7 @@ impl<S: Controls> CallState<S> {
     pub(super) fn record_beginning(self: Pin<&mut Self>) {
         if let Some(record) = self.record().filter(|_| !self.is_recorded()) {
             record.shard().begun();
-            self.record_given();
+            self.record_given(self.site());
             let admission = self.admission();
             *self.project().owed = Owed::new(admission, true);
         }
@@ -73,7 +72,7 @@ impl<S: Controls> CallState<S> {
     #[inline]
     pub(super) fn count_end(&self, owed: Owed, stop: Stop) {
         if owed.is_recorded() {
-            count(self.controls.site(), Step::Ended(stop));
+            count(self.site(), Step::Ended(stop));
         }
     }
 
@@ -121,6 +120,15 @@ impl<S: Controls> CallState<S> {
         self.as_mut().release();
         self.end_owing(Stop::Dropped);
     }
+}
+
+/// The record of a function, if somebody wants to know.
+#[inline]
+fn record_of(site: Option<SiteRef>) -> Option<&'static Record> {
+    if !gate::is_open_for(gate::RECORDS) {
+        return None;
+    }
+    Some(&site?.0.record)
 }
 
 /// Records how a call has failed: with an error of the tool's own, of which its text is known if it has one, or with a failure of the

@@ -152,7 +152,8 @@ impl<S: Controls> CallState<S> {
     /// Encloses a poll of the tool, if the attempt under way is a probe.
     #[inline]
     pub(super) fn probe_scope(&self) -> Option<ProbeScope> {
-        self.controls.breaker().probe_scope(self.admission())
+        let probe = self.admission().filter(|admission| admission.is_probe());
+        probe.map(|probe| self.breaker().probe_scope(probe))
     }
 
     /// What the tool may know of the first attempt of a call that nothing surrounds.
@@ -234,7 +235,7 @@ impl<S: Controls> CallState<S> {
     /// Reports the end of the attempt under way, which was not a success, to the breaker. An error that may be retried keeps its
     /// admission: should the call end with it, it counts for the state in which it was admitted.
     #[inline]
-    pub(super) fn settle(mut self: Pin<&mut Self>, end: AttemptEnd, counts_attempts: bool) {
+    pub(super) fn settle(self: Pin<&mut Self>, end: AttemptEnd, counts_attempts: bool) {
         let Some(admission) = self.admission() else {
             return;
         };
@@ -243,10 +244,9 @@ impl<S: Controls> CallState<S> {
             counts_attempts,
             is_run_over: end == AttemptEnd::TimedOut && self.is_run_over(),
         };
-        let this = self.as_mut().project();
         match mark(end, circumstances) {
-            Mark::Now => this.controls.breaker().fail(admission, end.fault()),
-            Mark::Never => this.controls.breaker().release(admission),
+            Mark::Now => self.breaker().fail(admission, end.fault()),
+            Mark::Never => self.breaker().release(admission),
             Mark::AtTheEnd => return,
         }
         self.set_admission(None);
@@ -256,7 +256,7 @@ impl<S: Controls> CallState<S> {
     #[inline]
     pub(super) fn settle_last(mut self: Pin<&mut Self>) {
         if let Some(admission) = self.as_mut().take_admission() {
-            self.controls.breaker().fail(admission, Fault::Error);
+            self.breaker().fail(admission, Fault::Error);
         }
     }
 
@@ -267,7 +267,7 @@ impl<S: Controls> CallState<S> {
         if let Some(wait) = wait
             && let Some(admission) = self.as_mut().take_admission()
         {
-            self.controls.breaker().succeed_after(admission, wait.began.elapsed());
+            self.breaker().succeed_after(admission, wait.began.elapsed());
         }
     }
 
@@ -275,7 +275,7 @@ impl<S: Controls> CallState<S> {
     #[cold]
     pub(super) fn release(mut self: Pin<&mut Self>) {
         if let Some(admission) = self.as_mut().take_admission() {
-            self.controls.breaker().release(admission);
+            self.breaker().release(admission);
         }
     }
 
@@ -307,20 +307,24 @@ impl<S: Controls> CallState<S> {
         has_arguments: bool,
     ) -> (Decision, Option<Refusal>) {
         if let AttemptEnd::Returned(Verdict::Retry { after: Some(after) }) = end {
-            self.controls.breaker().hold(after);
+            self.breaker().hold(after);
         }
         let refusal = self.refusal();
-        let situation = Situation {
+        let mut situation = Situation {
             attempts: self.attempts,
             time_left: self.time_left(),
             is_breaker_open: refusal.is_some(),
             is_safe,
             has_arguments,
-            random: self.setting(|policy| policy.random_for(self.attempts)),
+            random: 0,
         };
         let mut decision = match self.overridden() {
-            None => decide(&self.controls.policy(), end, &situation),
-            Some(policy) => decide_overridden(policy, end, &situation),
+            None => {
+                let policy = self.controls.policy();
+                situation.random = policy.random_for(self.attempts);
+                decide(&policy, end, &situation)
+            }
+            Some(policy) => decide_overridden(policy, end, situation),
         };
         if let Some(surroundings) = surroundings_in(self.project().rare) {
             decision = surroundings.after_attempt(end, decision);
@@ -401,7 +405,7 @@ impl<S: Controls> CallState<S> {
 
     #[cold]
     fn report_retry(self: Pin<&mut Self>, end: AttemptEnd, delay: Duration, from: DelaySource) {
-        let (tool, site) = (self.controls.name(), self.controls.site());
+        let (tool, site) = (self.controls.name(), self.site());
         let (policy, attempt) = (self.policy(), self.attempts);
         if let Some(Rare {
             surroundings: Some(surroundings),
@@ -427,8 +431,9 @@ impl<S: Controls> CallState<S> {
 /// The same decision by a policy that the compiler does not know: once for all tools.
 #[cold]
 #[inline(never)]
-fn decide_overridden(policy: &Policy, end: AttemptEnd, situation: &Situation) -> Decision {
-    decide(policy, end, situation)
+fn decide_overridden(policy: &Policy, end: AttemptEnd, mut situation: Situation) -> Decision {
+    situation.random = policy.random_for(situation.attempts);
+    decide(policy, end, &situation)
 }
 
 /// The surroundings in what few calls have.

@@ -55,6 +55,11 @@ impl Log {
         entries.entries.back().is_none_or(is_over)
     }
 
+    /// Forgets all attempts.
+    pub(super) fn forget(&self) {
+        *self.locked() = Entries::new();
+    }
+
     /// How long it takes until one more attempt may begin.
     pub(super) fn next(&self, rate: Rate) -> Duration {
         let mut entries = self.locked();

@@ -73,6 +73,14 @@ impl Shard {
         self.attempted();
     }
 
+    /// Counts from zero again. No call may be under way.
+    fn forget(&self) {
+        let counters = [&self.ready, &self.begun, &self.attempts, &self.overlooked];
+        for counter in counters.into_iter().chain(&self.ends) {
+            counter.store(0, Ordering::Relaxed);
+        }
+    }
+
     pub(crate) fn begun(&self) {
         add(&self.begun, 1);
     }
@@ -112,6 +120,10 @@ impl Shards {
     pub(super) fn of_this_thread(&self) -> &Shard {
         // The number of shards is a power of two.
         &self.0[thread_number() & (self.0.len() - 1)]
+    }
+
+    pub(super) fn forget(&self) {
+        self.0.iter().for_each(Shard::forget);
     }
 
     pub(super) fn sum(&self) -> Counters {

@@ -14,6 +14,7 @@ use crate::overrides::Override;
 use crate::policy::Policy;
 use crate::record::{Record, begin_to_record};
 use crate::site::{SiteRef, ToolSite};
+use crate::testing::Isolation;
 use crate::text::sanitized;
 
 impl From<SiteRef> for ToolHandle {
@@ -90,8 +91,9 @@ impl ToolHandle {
         name == self.name() || module() == Some(self.module())
     }
 
-    pub(super) const fn own_breaker(&self) -> &'static CircuitBreaker {
-        &self.0.breaker
+    /// What stands for it in an isolated scope, if it is asked for in one.
+    pub(super) fn within(self, isolation: Option<&Isolation>) -> ToolHandle {
+        isolation.map_or(self, |isolation| isolation.site(SiteRef(self.0)).into())
     }
 
     /// The breaker that the attribute has made for it; `None` with `breaker = off`, and where the attribute names another one, which

@@ -16,6 +16,7 @@ use crate::faults::Fault;
 use crate::observe::ObservedTool;
 use crate::observe::{Observer, ServedRequest};
 use crate::site::SiteRef;
+use crate::testing::Isolation;
 
 /// Something that surrounds calls and takes part in them. Every method has a default: an attachment implements those that
 /// concern it. None of them may block, and none is called while a lock of the engine is held.
@@ -58,6 +59,11 @@ pub(crate) trait Attachment: Debug + Send + Sync {
 
     /// An observer of the calls inside.
     fn observer(&self) -> Option<&Arc<dyn Observer>> {
+        None
+    }
+
+    /// What stands for the tools and breakers of the calls inside, if they are isolated from all others.
+    fn isolation(&self) -> Option<&Arc<Isolation>> {
         None
     }
 

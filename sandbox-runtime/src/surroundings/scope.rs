@@ -12,7 +12,9 @@ use tokio::task::futures::TaskLocalFuture;
 use tokio::time::Instant;
 
 use super::Attachment;
-use crate::{gate, observe};
+use crate::gate;
+use crate::observe::{self, Observer};
+use crate::testing::Isolation;
 
 tokio::task_local! {
     // The one task-local of the crate: a call looks here once.
@@ -62,6 +64,11 @@ impl Scope {
     /// The earliest end of them.
     pub(super) fn ends(&self) -> Option<Instant> {
         self.attachments().filter_map(Attachment::ends).min()
+    }
+
+    /// The closest of them.
+    pub(super) fn isolation(&self) -> Option<&Arc<Isolation>> {
+        self.attachments().find_map(Attachment::isolation)
     }
 
     /// From the closest to the outermost.
@@ -225,6 +232,21 @@ pub(crate) fn current() -> Option<Arc<Scope>> {
     CURRENT
         .try_with(|entered| entered.is_own().then(|| Arc::clone(&entered.scope)))
         .ok()?
+}
+
+/// The observers of the scope that the caller runs in.
+pub(crate) fn observers_around() -> Vec<Arc<dyn Observer>> {
+    let scope = current();
+    let observers = scope.iter().flat_map(|scope| scope.attachments());
+    observers.filter_map(Attachment::observer).cloned().collect()
+}
+
+/// What isolates the caller from other tests.
+pub(crate) fn isolation_around() -> Option<Arc<Isolation>> {
+    if !gate::is_open_for(gate::SCOPES) {
+        return None;
+    }
+    current()?.isolation().cloned()
 }
 
 /// Tells whether the caller runs in a scope.

@@ -93,14 +93,14 @@ impl<S: Controls> CallState<S> {
     }
 
     #[cold]
-    fn ask_for_fault(self: Pin<&mut Self>) -> Result<(), Refusal> {
+    fn ask_for_fault(mut self: Pin<&mut Self>) -> Result<(), Refusal> {
         if self.refusal().is_some() {
             return Ok(());
         }
-        let this = self.project();
-        let tool = ObservedTool::new(this.controls.name(), this.controls.site().map(ToolHandle::from));
-        match surroundings_in(this.rare).and_then(|surroundings| surroundings.fault_of_attempt(&tool)) {
-            Some(Fault::Refuse) => Err(this.controls.breaker().refusal_when_open()),
+        let tool = ObservedTool::new(self.controls.name(), self.site().map(ToolHandle::from));
+        let surroundings = surroundings_in(self.as_mut().project().rare);
+        match surroundings.and_then(|surroundings| surroundings.fault_of_attempt(&tool)) {
+            Some(Fault::Refuse) => Err(self.breaker().refusal_when_open()),
             _ => Ok(()),
         }
     }
