@@ -118,7 +118,7 @@ impl<W: Word> Machine<W> {
     }
 
     /// Takes the failure of an admitted attempt.
-    #[inline]
+    #[inline(always)]
     pub(super) fn fail(&self, admission: Admission, now: impl Fn() -> Reading) -> Option<Transition> {
         let generation = admission.generation();
         if admission.is_probe() {
