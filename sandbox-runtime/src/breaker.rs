@@ -184,9 +184,11 @@ impl CircuitBreaker {
     /// Takes the success of an admitted attempt that took so long, which is for a breaker that [has slow calls](Self::has_slow_calls).
     #[cold]
     pub(crate) fn succeed_after(&self, admission: Admission, took: Duration) {
-        let transition = self.machine.succeed_after(admission, took, clock::now);
-        let is_slow = self.machine.settings().is_slow(took);
-        self.on_transition(transition, is_slow.then_some(Fault::SlowCall));
+        if self.machine.settings().is_slow(took) {
+            self.fail(admission, Fault::SlowCall);
+        } else {
+            self.succeed(admission);
+        }
     }
 
     /// The same for one that was admitted by [`request_if_closed`](Self::request_if_closed).

@@ -86,20 +86,6 @@ impl<W: Word> Machine<W> {
         self.count_success(admission.generation(), now)
     }
 
-    /// Takes the success of an admitted attempt that took so long: a slow one counts as a failure.
-    pub(super) fn succeed_after(
-        &self,
-        admission: Admission,
-        took: Duration,
-        now: impl Fn() -> Reading,
-    ) -> Option<Transition> {
-        if self.settings.is_slow(took) {
-            self.fail(admission, now)
-        } else {
-            self.succeed(admission, now)
-        }
-    }
-
     #[cold]
     fn succeed_probe(&self, generation: Generation, now: impl Fn() -> Reading) -> Option<Transition> {
         let counts = self.update_counts(generation, |counts: ProbeCounts| Some(counts.free_slot().add_success()))?;

@@ -125,8 +125,11 @@ impl Pair {
         let transition = match outcome {
             Outcome::Success => self.machine.succeed(admission, || now),
             Outcome::SuccessAfter(millis) => {
-                let took = Duration::from_millis(millis);
-                self.machine.succeed_after(admission, took, || now)
+                let is_slow = self.machine.settings().is_slow(Duration::from_millis(millis));
+                match is_slow {
+                    true => self.machine.fail(admission, || now),
+                    false => self.machine.succeed(admission, || now),
+                }
             }
             Outcome::Failure => self.machine.fail(admission, || now),
             Outcome::Dropped => {
