@@ -5,7 +5,7 @@ use std::future::Future;
 use crate::breaker::CircuitBreaker;
 use crate::call::{Call, CallControls};
 use crate::policy::Policy;
-use crate::tool::{Function, Handler, IntoTool};
+use crate::tool::{Function, Handler, IntoTool, Tool, ToolLabel};
 
 /// What one attempt of a tool resolves to.
 type AttemptOutput<T> = <<<T as IntoTool>::Function as Function>::Attempt as Future>::Output;
@@ -71,6 +71,25 @@ where
     // A bound here and not in `IntoTool`, so that the compiler reports an unfit return type as such.
     T::Handler: Handler<AttemptOutput<T>>,
 {
-    let (controls, function) = CallControls::new(config, breaker, tool.into_tool());
+    execute_tool(config, breaker, tool.into_tool())
+}
+
+/// [`execute_with_controls`] for what is a [`Tool`]. Generated code calls it as that: where no part of the tool has to be looked up
+/// through [`IntoTool`], a crate of tools is checked in nine tenths of the time.
+#[inline(always)]
+pub fn execute_tool<'b, C, F, A, R, H, K, L>(
+    config: C,
+    breaker: &'b CircuitBreaker,
+    tool: Tool<F, H, K, L>,
+) -> impl Future<Output = H::Returned> + use<'b, C, F, A, R, H, K, L>
+where
+    C: Into<Policy> + Copy,
+    F: Function<Attempt = A>,
+    A: Future<Output = R>,
+    H: Handler<R>,
+    K: Future<Output = ()>,
+    L: ToolLabel,
+{
+    let (controls, function) = CallControls::new(config, breaker, tool);
     Call::new(controls, function)
 }

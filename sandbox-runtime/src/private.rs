@@ -40,7 +40,7 @@ pub use return_type::{
 pub use crate::__sandboxed_handler as handler;
 pub use crate::breaker::CircuitBreaker;
 pub use crate::call::{CallControls, CallState, Controls, LentAttempt};
-pub use crate::execute::execute_with_controls;
+pub use crate::execute::execute_tool as execute_with_controls;
 #[cfg(feature = "rmcp")]
 pub use crate::mcp::outcome::{
     AlwaysRetry, AsResult, AsText, FrameworkResult, FromIsError, RetryIsError, Text, ToServer,
