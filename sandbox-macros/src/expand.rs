@@ -82,6 +82,10 @@ struct Expansion<'a> {
     retried: Ident,
     /// The static of the function: its name, its place and its breaker.
     site: Ident,
+    /// The function that returns policy and site.
+    // Not a closure, whose type would hold that of the function around it: this one's name is short, wherever the compiler has
+    // to look at the types of a call. That is some four in a hundred of the time to check a crate of tools.
+    compiled: Ident,
     /// Whether another attempt may follow: the parameter of the function that begins one.
     retry_possible: Ident,
 }
@@ -103,6 +107,7 @@ impl<'a> Expansion<'a> {
             policy: name("__SANDBOXED_POLICY"),
             retried: name("__SANDBOXED_RETRIED"),
             site: name("__SANDBOXED_SITE"),
+            compiled: name("__sandboxed_compiled"),
             retry_possible: name("__sandboxed_retry_possible"),
         }
     }
@@ -123,13 +128,16 @@ impl<'a> Expansion<'a> {
     ///     const POLICY: private::Policy = private::Policy::new().timeout(private::millis(5_000));
     ///     static SITE: private::ToolSite =
     ///         private::ToolSite::new("search", private::module_path!(), POLICY, private::threshold(3));
+    ///     fn compiled() -> private::Compiled {
+    ///         private::Compiled { policy: POLICY, site: private::SiteRef(&SITE) }
+    ///     }
     ///     let mut argument = private::Some(query);
     ///     private::execute_with_controls(
-    ///         private::constant(|| POLICY),
-    ///         SITE.breaker(),
+    ///         private::CompiledPolicy(compiled),
+    ///         &SITE.breaker,
     ///         private::Returning::often(
     ///             private::handler!([] Result<Vec<Hit>, SearchError>),
-    ///             private::SiteLabel(|| private::SiteRef(&SITE)),
+    ///             private::SiteLabel(compiled),
     ///             move |retry_possible| {
     ///                 let argument = <private::Attempts<true> as private::CanOwn<_>>::take_or_clone(&mut argument, retry_possible);
     ///                 async move {

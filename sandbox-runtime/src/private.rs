@@ -17,7 +17,7 @@ pub use std::option::Option::{None, Some};
 pub use std::pin::pin;
 pub use std::primitive::{f64, u32, u64};
 
-pub use argument::{ConstFn, Moved, boxed, call, classify, constant, kept_receiver, opaque, returned, tool};
+pub use argument::{CompiledPolicy, Moved, boxed, call, classify, kept_receiver, opaque, returned, tool};
 pub use check::{
     NO_TIMEOUT_MS, breaker, check, check_cooldowns, check_slow_call, count, failure_rate, forget_ms, jitter, millis,
     probes, retries, slow_call_ms, threshold, window,
@@ -46,7 +46,7 @@ pub use crate::mcp::outcome::{
     AlwaysRetry, AsResult, AsText, FrameworkResult, FromIsError, RetryIsError, Text, ToServer,
 };
 pub use crate::policy::Policy;
-pub use crate::site::{SiteRef, ToolInfo, ToolSite};
+pub use crate::site::{Compiled, SiteRef, ToolInfo, ToolSite};
 pub use crate::tool::attempts::{Attempts, CanOwn, RetriedAttempts, attempts, attempts_by_caller, one_attempt};
 pub use crate::tool::error_type::{AlwaysRetryDescribed, FromDisplayedErrorType, FromWrappedError};
 pub use crate::tool::given::{GivenBreaker, GivenPolicy, SharedBreaker};

@@ -11,8 +11,9 @@ use crate::steering::Steering;
 /// An annotated function, for as long as the program runs. There is one for every function, whatever its breaker.
 #[derive(Debug)]
 pub struct ToolSite {
+    /// The breaker of the function's own; disabled where the attribute names another, or none.
     // First: its words are the ones that calls read and write.
-    pub(crate) breaker: CircuitBreaker,
+    pub breaker: CircuitBreaker,
     pub(crate) interest: Interest,
     pub(crate) breaker_map: LastOrigin,
     pub(crate) record: Record,
@@ -89,11 +90,15 @@ impl ToolSite {
         self.record.forget();
         self.steering.forget();
     }
+}
 
-    /// The breaker of the function's own; disabled where the attribute names another, or none.
-    pub const fn breaker(&self) -> &CircuitBreaker {
-        &self.breaker
-    }
+/// What is constant about an annotated function.
+#[derive(Debug, Clone, Copy)]
+pub struct Compiled {
+    /// The policy of its calls, unless each has one of its own.
+    pub policy: Policy,
+    /// Its site.
+    pub site: SiteRef,
 }
 
 /// A site by reference. Its type has no lifetime: with one, even `'static`, the compiler could not tell whether the future of

@@ -124,7 +124,7 @@ impl Surroundings {
         }
         let stand_in = self.stand_in;
         let (site, breaker) = stand_in.map_or((site, breaker), |stand_in| (stand_in.site, stand_in.breaker));
-        let own = site.map_or(breaker, |site| site.0.breaker());
+        let own = site.map_or(breaker, |site| &site.0.breaker);
         let is_shared = !std::ptr::eq(own, breaker);
         let of_breaker = is_shared.then(|| Arc::clone(breaker.limits()));
         let own = match site {

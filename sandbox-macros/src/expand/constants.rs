@@ -24,7 +24,11 @@ impl Expansion<'_> {
     pub(super) fn constants(&self) -> TokenStream {
         let private = self.private(Span::mixed_site());
         let Expansion {
-            policy, retried, site, ..
+            policy,
+            retried,
+            site,
+            compiled,
+            ..
         } = self;
         let settings = self.setters(Section::Attribute);
         let hinted = self.hinted();
@@ -46,6 +50,10 @@ impl Expansion<'_> {
             static #site: #private::ToolSite =
                 #private::ToolSite::new(#name, #private::module_path!(), #policy, #breaker) #given #served;
             #private::inventory::submit!(#private::SiteRef(&#site));
+            #[inline]
+            fn #compiled() -> #private::Compiled {
+                #private::Compiled { policy: #policy, site: #private::SiteRef(&#site) }
+            }
         }
     }
 

@@ -105,14 +105,14 @@ impl Expansion<'_> {
         let policy = match self.args.value(Key::Policy) {
             Some(_) => self.policy_variable().to_token_stream(),
             None => {
-                let policy = &self.policy;
-                quote_spanned!(self.return_span=> #private::constant(|| #policy))
+                let compiled = &self.compiled;
+                quote_spanned!(self.return_span=> #private::CompiledPolicy(#compiled))
             }
         };
         let breaker = match self.args.breaker() {
             Breaker::Own | Breaker::Off => {
                 let site = &self.site;
-                quote!(#site.breaker())
+                quote!(&#site.breaker)
             }
             Breaker::Given(_) => {
                 let breaker = self.breaker_variable();
@@ -178,12 +178,12 @@ impl Expansion<'_> {
     /// What the tool is called: by its site, or by a constant that a static cannot name.
     fn label(&self) -> TokenStream {
         let private = self.private(self.return_span);
-        let site = &self.site;
+        let compiled = &self.compiled;
         let label = match self.args.breaker() {
             Breaker::Own | Breaker::Off => quote!(SiteLabel),
             Breaker::Given(_) => quote!(SiteLabelBesideBreaker),
         };
-        let label = quote_spanned!(self.return_span=> #private::#label(|| #private::SiteRef(&#site)));
+        let label = quote_spanned!(self.return_span=> #private::#label(#compiled));
         match self.name_of_type() {
             Some(name) => {
                 quote_spanned!(mixed_site_at(name.span())=> #private::NamedLabel(#label, || #private::NameRef(#name)))

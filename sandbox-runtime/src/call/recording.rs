@@ -33,7 +33,7 @@ impl<S: Controls> CallState<S> {
         let breaker = self.controls.breaker();
         // Of the function's own breaker the compiler knows that it is, and leaves this out.
         if let (Some(site), Some(own)) = (site, self.controls.site())
-            && !std::ptr::eq(breaker, own.0.breaker())
+            && !std::ptr::eq(breaker, &own.0.breaker)
         {
             site.0.breaker_map.note(breaker.origin());
         }

@@ -5,6 +5,7 @@ use std::future::{Future, Pending};
 use crate::breaker::CircuitBreaker;
 use crate::call::{CallControls, CallState};
 use crate::policy::Policy;
+use crate::site::Compiled;
 use crate::tool::keep::Keeps;
 use crate::tool::outcome::Classified;
 use crate::tool::{Function, Tool, ToolLabel, TypedHandler};
@@ -35,20 +36,15 @@ where
     tool.with_reader(|inner| Classified { verdict, inner })
 }
 
-/// A constant policy as a closure that captures nothing: it takes no place in the future of a call, where a reference would
-/// take eight bytes.
+/// The policy of an annotated function, as a function that returns it: it takes no place in the future of a call, where a reference
+/// would take eight bytes.
 #[derive(Debug, Clone, Copy)]
-pub struct ConstFn<F>(F);
+pub struct CompiledPolicy<F>(pub F);
 
-#[inline]
-pub const fn constant<F: Fn() -> Policy>(policy: F) -> ConstFn<F> {
-    ConstFn(policy)
-}
-
-impl<F: Fn() -> Policy> From<ConstFn<F>> for Policy {
+impl<F: Fn() -> Compiled> From<CompiledPolicy<F>> for Policy {
     #[inline]
-    fn from(policy: ConstFn<F>) -> Policy {
-        (policy.0)()
+    fn from(policy: CompiledPolicy<F>) -> Policy {
+        (policy.0)().policy
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::breaker::CircuitBreaker;
 use crate::sealed;
-use crate::site::SiteRef;
+use crate::site::{Compiled, SiteRef};
 
 /// What a tool is called. For bounds; sealed.
 pub trait ToolLabel: sealed::ToolLabel {
@@ -55,18 +55,18 @@ impl ToolLabel for NameLabel {
     }
 }
 
-/// The site of an annotated function whose breaker is that of the site, as a closure that captures nothing: it takes no place
-/// in the future of a call, and neither does the breaker.
+/// The site of an annotated function whose breaker is that of the site, as a function that returns it: it takes no place in the
+/// future of a call, and neither does the breaker.
 #[derive(Debug, Clone, Copy)]
 pub struct SiteLabel<F>(pub F);
 
 impl<F> sealed::ToolLabel for SiteLabel<F> {}
 
-impl<F: Fn() -> SiteRef + Copy> ToolLabel for SiteLabel<F> {
+impl<F: Fn() -> Compiled + Copy> ToolLabel for SiteLabel<F> {
     type Breaker<'b> = SiteLabel<F>;
 
     fn name(&self) -> &'static str {
-        (self.0)().0.info.name
+        (self.0)().site.0.info.name
     }
 
     #[inline]
@@ -75,14 +75,14 @@ impl<F: Fn() -> SiteRef + Copy> ToolLabel for SiteLabel<F> {
     }
 
     fn site(&self) -> Option<SiteRef> {
-        Some((self.0)())
+        Some((self.0)().site)
     }
 }
 
-impl<F: Fn() -> SiteRef> BreakerRef for SiteLabel<F> {
+impl<F: Fn() -> Compiled> BreakerRef for SiteLabel<F> {
     #[inline]
     fn get(&self) -> &CircuitBreaker {
-        self.0().0.breaker()
+        &self.0().site.0.breaker
     }
 }
 
@@ -92,11 +92,11 @@ pub struct SiteLabelBesideBreaker<F>(pub F);
 
 impl<F> sealed::ToolLabel for SiteLabelBesideBreaker<F> {}
 
-impl<F: Fn() -> SiteRef> ToolLabel for SiteLabelBesideBreaker<F> {
+impl<F: Fn() -> Compiled> ToolLabel for SiteLabelBesideBreaker<F> {
     type Breaker<'b> = &'b CircuitBreaker;
 
     fn name(&self) -> &'static str {
-        (self.0)().0.info.name
+        (self.0)().site.0.info.name
     }
 
     #[inline]
@@ -105,7 +105,7 @@ impl<F: Fn() -> SiteRef> ToolLabel for SiteLabelBesideBreaker<F> {
     }
 
     fn site(&self) -> Option<SiteRef> {
-        Some((self.0)())
+        Some((self.0)().site)
     }
 }
 
