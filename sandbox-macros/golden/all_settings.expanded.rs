@@ -36,6 +36,13 @@ async fn get(&self, host: String, token: CancellationToken) -> Answer {
     crate::sandbox::private::inventory::submit!(
         crate ::sandbox::private::SiteRef(& __SANDBOXED_SITE)
     );
+    #[inline]
+    fn __sandboxed_compiled() -> crate::sandbox::private::Compiled {
+        crate::sandbox::private::Compiled {
+            policy: __SANDBOXED_POLICY,
+            site: crate::sandbox::private::SiteRef(&__SANDBOXED_SITE),
+        }
+    }
     let __sandboxed_breaker = crate::sandbox::private::GivenBreaker::given(
         self.breakers.of(&host),
     );
@@ -45,14 +52,14 @@ async fn get(&self, host: String, token: CancellationToken) -> Answer {
     };
     let mut __sandboxed_argument_0 = crate::sandbox::private::Some(host);
     crate::sandbox::private::execute_with_controls(
-            crate::sandbox::private::constant(|| __SANDBOXED_POLICY),
+            crate::sandbox::private::CompiledPolicy(__sandboxed_compiled),
             &*__sandboxed_breaker,
             crate::sandbox::private::Returning::keep(
                 crate::sandbox::private::classify(
                         crate::sandbox::private::tool(
-                            crate::sandbox::private::SiteLabelBesideBreaker(|| crate::sandbox::private::SiteRef(
-                                &__SANDBOXED_SITE,
-                            )),
+                            crate::sandbox::private::SiteLabelBesideBreaker(
+                                __sandboxed_compiled,
+                            ),
                             crate::sandbox::private::attempts(move |
                                 __sandboxed_retry_possible|
                             {

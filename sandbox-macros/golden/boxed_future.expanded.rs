@@ -13,17 +13,22 @@ fn read<'a>(
     ::sandbox_runtime::private::inventory::submit!(
         ::sandbox_runtime::private::SiteRef(& __SANDBOXED_SITE)
     );
+    #[inline]
+    fn __sandboxed_compiled() -> ::sandbox_runtime::private::Compiled {
+        ::sandbox_runtime::private::Compiled {
+            policy: __SANDBOXED_POLICY,
+            site: ::sandbox_runtime::private::SiteRef(&__SANDBOXED_SITE),
+        }
+    }
     ::sandbox_runtime::private::Box::pin(async move {
         ::sandbox_runtime::private::execute_with_controls(
-                ::sandbox_runtime::private::constant(|| __SANDBOXED_POLICY),
-                __SANDBOXED_SITE.breaker(),
+                ::sandbox_runtime::private::CompiledPolicy(__sandboxed_compiled),
+                &__SANDBOXED_SITE.breaker,
                 ::sandbox_runtime::private::Returning::often(
                     ::sandbox_runtime::private::handler!(
                         [tool] Result < String, Error >
                     ),
-                    ::sandbox_runtime::private::SiteLabel(|| ::sandbox_runtime::private::SiteRef(
-                        &__SANDBOXED_SITE,
-                    )),
+                    ::sandbox_runtime::private::SiteLabel(__sandboxed_compiled),
                     move |__sandboxed_retry_possible| {
                         ::sandbox_runtime::private::boxed(move || -> Pin<
                             Box<dyn Future<Output = Result<String, Error>> + Send + '_>,

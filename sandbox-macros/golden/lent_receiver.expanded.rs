@@ -10,12 +10,18 @@ async fn append(&mut self, entry: String) -> Result<(), String> {
     ::sandbox_runtime::private::inventory::submit!(
         ::sandbox_runtime::private::SiteRef(& __SANDBOXED_SITE)
     );
+    #[inline]
+    fn __sandboxed_compiled() -> ::sandbox_runtime::private::Compiled {
+        ::sandbox_runtime::private::Compiled {
+            policy: __SANDBOXED_POLICY,
+            site: ::sandbox_runtime::private::SiteRef(&__SANDBOXED_SITE),
+        }
+    }
     let mut __sandboxed_argument_0 = ::sandbox_runtime::private::Some(entry);
     let mut __sandboxed_call = ::sandbox_runtime::private::pin!(
-        ::sandbox_runtime::private::call(::sandbox_runtime::private::constant(||
-        __SANDBOXED_POLICY), __SANDBOXED_SITE.breaker(),
-        ::sandbox_runtime::private::Returning::keep(::sandbox_runtime::private::tool(::sandbox_runtime::private::SiteLabel(||
-        ::sandbox_runtime::private::SiteRef(& __SANDBOXED_SITE)),
+        ::sandbox_runtime::private::call(::sandbox_runtime::private::CompiledPolicy(__sandboxed_compiled),
+        & __SANDBOXED_SITE.breaker,
+        ::sandbox_runtime::private::Returning::keep(::sandbox_runtime::private::tool(::sandbox_runtime::private::SiteLabel(__sandboxed_compiled),
         ::sandbox_runtime::private::attempts_by_caller:: < Result < (), String > > (),
         ::sandbox_runtime::private::handler!([] Result < (), String >)),
         ::sandbox_runtime::private::KeepProbe:: < Result < (), String > > ::NEW

@@ -10,14 +10,19 @@ async fn fetch(&self) -> std::io::Result<Page> {
     ::sandbox_runtime::private::inventory::submit!(
         ::sandbox_runtime::private::SiteRef(& __SANDBOXED_SITE)
     );
+    #[inline]
+    fn __sandboxed_compiled() -> ::sandbox_runtime::private::Compiled {
+        ::sandbox_runtime::private::Compiled {
+            policy: __SANDBOXED_POLICY,
+            site: ::sandbox_runtime::private::SiteRef(&__SANDBOXED_SITE),
+        }
+    }
     ::sandbox_runtime::private::execute_with_controls(
-            ::sandbox_runtime::private::constant(|| __SANDBOXED_POLICY),
-            __SANDBOXED_SITE.breaker(),
+            ::sandbox_runtime::private::CompiledPolicy(__sandboxed_compiled),
+            &__SANDBOXED_SITE.breaker,
             ::sandbox_runtime::private::Returning::often(
                 ::sandbox_runtime::private::handler!([] std::io::Result < Page >),
-                ::sandbox_runtime::private::SiteLabel(|| ::sandbox_runtime::private::SiteRef(
-                    &__SANDBOXED_SITE,
-                )),
+                ::sandbox_runtime::private::SiteLabel(__sandboxed_compiled),
                 move |__sandboxed_retry_possible| {
                     async move {
                         if false {

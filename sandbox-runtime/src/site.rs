@@ -42,12 +42,13 @@ impl ToolSite {
     /// The site of the function whose attribute calls this.
     #[track_caller]
     pub const fn new(name: &'static str, module: &'static str, policy: Policy, breaker: CircuitBreaker) -> Self {
+        // Constants within are evaluated once, and copied for each tool.
         ToolSite {
             breaker,
             interest: Interest::unknown(),
             breaker_map: LastOrigin::none(),
-            record: Record::new(),
-            steering: Steering::new(),
+            record: const { Record::new() },
+            steering: const { Steering::new() },
             info: ToolInfo {
                 name,
                 module,

@@ -50,9 +50,9 @@ pub const fn millis(millis: u64) -> Duration {
 /// What `timeout_ms = off` stands for.
 pub const NO_TIMEOUT_MS: Duration = Policy::NO_TIMEOUT;
 
-/// The breaker of a function without settings for it.
+/// The breaker of a function without settings for it. It is evaluated once, and copied for each.
 pub const fn breaker() -> CircuitBreaker {
-    CircuitBreaker::new(CircuitBreaker::DEFAULT_THRESHOLD)
+    const { CircuitBreaker::new(CircuitBreaker::DEFAULT_THRESHOLD) }
 }
 
 /// A breaker for failures in a row. Evaluated in a static: a bad number does not compile.
