@@ -204,7 +204,7 @@ pub(crate) fn all_tools() -> impl Iterator<Item = ToolHandle> {
 
 /// The function that has this breaker for its own, in an isolated scope or outside.
 pub(crate) fn tool_of_breaker(breaker: &CircuitBreaker) -> Option<ToolHandle> {
-    let has_it = |site: &SiteRef| std::ptr::eq(site.0.breaker(), breaker);
+    let has_it = |site: &SiteRef| std::ptr::eq(&site.0.breaker, breaker);
     let site = site_of_breaker(breaker).or_else(|| testing::stand_ins().into_iter().find(has_it))?;
     Some(site.into())
 }
@@ -212,5 +212,5 @@ pub(crate) fn tool_of_breaker(breaker: &CircuitBreaker) -> Option<ToolHandle> {
 /// The site of the function that has this breaker for its own.
 pub(crate) fn site_of_breaker(breaker: &CircuitBreaker) -> Option<SiteRef> {
     let mut sites = inventory::iter::<SiteRef>().copied();
-    sites.find(|site| std::ptr::eq(site.0.breaker(), breaker))
+    sites.find(|site| std::ptr::eq(&site.0.breaker, breaker))
 }

@@ -67,12 +67,12 @@ impl Default for Isolation {
 impl Isolation {
     /// What stands for the site and the breaker of a call.
     pub(crate) fn stand_in(&self, site: Option<SiteRef>, breaker: &CircuitBreaker) -> StandIn {
-        let own = site.filter(|site| ptr::eq(site.0.breaker(), breaker));
+        let own = site.filter(|site| ptr::eq(&site.0.breaker, breaker));
         let site = site.map(|site| self.site(site));
         StandIn {
             site,
             breaker: match own.and(site) {
-                Some(site) => site.0.breaker(),
+                Some(site) => &site.0.breaker,
                 None => self.breaker(breaker),
             },
         }
@@ -90,7 +90,7 @@ impl Isolation {
             return known;
         }
         match site_of_breaker(breaker) {
-            Some(site) => fresh.site(site).0.breaker(),
+            Some(site) => &fresh.site(site).0.breaker,
             None => fresh.breaker(breaker),
         }
     }
@@ -126,7 +126,7 @@ impl Fresh {
     }
 
     fn all_breakers(&self) -> impl Iterator<Item = &'static CircuitBreaker> {
-        let of_sites = self.sites.values().map(|site| site.0.breaker());
+        let of_sites = self.sites.values().map(|site| &site.0.breaker);
         of_sites.chain(self.breakers.iter().map(|fresh| fresh.breaker))
     }
 }
