@@ -70,7 +70,7 @@ pub(crate) struct Terms {
 impl Terms {
     /// Those of a call to which so much time is `left`, if it is limited.
     pub(crate) fn of(policy: &Policy, left: Option<Duration>) -> Terms {
-        let longest = policy.longest_queue();
+        let longest = policy.queue.unwrap_or(policy.timeout);
         Terms {
             max_concurrent: policy.max_concurrent,
             rate: policy.rate,

@@ -246,11 +246,6 @@ impl Policy {
         self.max_concurrent.is_some() || self.rate.is_some()
     }
 
-    /// The longest that a call waits where it is held back.
-    pub(crate) fn longest_queue(&self) -> Duration {
-        self.queue.unwrap_or(self.timeout)
-    }
-
     /// Checks that the settings make sense. The attribute checks at compile time, and deserializing checks, too; a policy that is
     /// built at run time is checked here. A call with a policy that was never checked does not panic; it only follows the
     /// numbers.
