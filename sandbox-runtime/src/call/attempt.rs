@@ -92,10 +92,6 @@ impl<T: Future, S: Controls> AttemptState<T, S> {
         matches!(self, AttemptState::New)
     }
 
-    fn is_injected(&self) -> bool {
-        matches!(self, AttemptState::Injected { .. })
-    }
-
     pub(crate) fn is_admitted(&self) -> bool {
         matches!(self, AttemptState::Admitted)
     }
@@ -168,29 +164,10 @@ impl<T: Future, S: Controls> AttemptState<T, S> {
     }
 
     /// Handles `end` if there is one; otherwise polls whatever the call is waiting for. Resolves to what the caller gets, or to
-    /// nothing once the tool of the next attempt may begin.
+    /// nothing once the next attempt may begin, or what is injected into it.
     // It has one caller for each tool, and each function around it would move the result once more.
     #[inline(always)]
-    pub(crate) fn poll(
-        mut self: Pin<&mut Self>,
-        mut state: Pin<&mut CallState<S>>,
-        mut end: Option<PollEnd<T::Output>>,
-        cx: &mut Context<'_>,
-    ) -> Poll<ControlFlow<Returned<S, T::Output>>>
-    where
-        S::Handler: Handler<T::Output>,
-    {
-        loop {
-            let next = ready!(self.as_mut().poll_next(state.as_mut(), end.take(), cx));
-            if !self.is_injected() {
-                return Poll::Ready(next);
-            }
-        }
-    }
-
-    /// The same up to the next moment at which something else decides: the tool, or what comes before it.
-    #[inline(always)]
-    fn poll_next(
+    pub(super) fn poll_next(
         mut self: Pin<&mut Self>,
         mut state: Pin<&mut CallState<S>>,
         end: Option<PollEnd<T::Output>>,

@@ -12,12 +12,15 @@ pub(crate) use impossible::{Injected, LostAnswer};
 
 #[cfg(not(feature = "faults"))]
 mod impossible {
+    use std::future::Future;
+    use std::ops::ControlFlow;
     use std::pin::Pin;
     use std::task::{Context, Poll};
 
-    use crate::call::attempt::PollEnd;
-    use crate::call::{CallState, Controls};
+    use crate::call::attempt::{AttemptState, PollEnd};
+    use crate::call::{CallState, Controls, Returned};
     use crate::failure::Refusal;
+    use crate::tool::Handler;
 
     #[derive(Debug)]
     pub(crate) enum Injected {}
@@ -34,6 +37,22 @@ mod impossible {
     impl LostAnswer {
         pub(crate) fn hang(self) -> Injected {
             match self {}
+        }
+    }
+
+    impl<T: Future, S: Controls> AttemptState<T, S> {
+        /// Handles what a poll ended with, or polls: nothing comes before a tool.
+        #[inline(always)]
+        pub(crate) fn poll(
+            self: Pin<&mut Self>,
+            state: Pin<&mut CallState<S>>,
+            end: Option<PollEnd<T::Output>>,
+            cx: &mut Context<'_>,
+        ) -> Poll<ControlFlow<Returned<S, T::Output>>>
+        where
+            S::Handler: Handler<T::Output>,
+        {
+            self.poll_next(state, end, cx)
         }
     }
 

@@ -28,7 +28,7 @@ impl FaultsError {
     }
 }
 
-/// Parses what [the environment](self#a-whole-program) may have.
+/// Parses what [the environment](crate::faults#a-whole-program) may have.
 impl FromStr for Faults {
     type Err = FaultsError;
 

@@ -1,6 +1,7 @@
 //! What faults do to attempts.
 
 use std::future::Future;
+use std::ops::ControlFlow;
 use std::panic::UnwindSafe;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
@@ -9,14 +10,15 @@ use std::time::Duration;
 use tokio::task::coop;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::call::attempt::PollEnd;
+use crate::call::attempt::{AttemptState, PollEnd};
 use crate::call::state::surroundings_in;
-use crate::call::{CallState, Controls};
+use crate::call::{CallState, Controls, Returned};
 use crate::clock::saturating_add;
 use crate::failure::{Failure, FailureKind, Refusal};
 use crate::faults::{Fault, REASON};
 use crate::observe::ObservedTool;
 use crate::registry::ToolHandle;
+use crate::tool::Handler;
 
 /// What an attempt meets that has been admitted, before its tool or in its place.
 #[derive(Debug)]
@@ -77,6 +79,28 @@ impl LostAnswer {
     /// What is left of an attempt whose tool has answered.
     pub(crate) fn hang(self) -> Injected {
         Injected::Hanging
+    }
+}
+
+impl<T: Future, S: Controls> AttemptState<T, S> {
+    /// Handles `end` if there is one; otherwise polls whatever the call is waiting for. Resolves to what the caller gets, or to
+    /// nothing once the tool of the next attempt may begin.
+    #[inline(always)]
+    pub(crate) fn poll(
+        mut self: Pin<&mut Self>,
+        mut state: Pin<&mut CallState<S>>,
+        mut end: Option<PollEnd<T::Output>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<ControlFlow<Returned<S, T::Output>>>
+    where
+        S::Handler: Handler<T::Output>,
+    {
+        loop {
+            let next = self.as_mut().poll_next(state.as_mut(), end.take(), cx);
+            if next.is_pending() || !matches!(*self, AttemptState::Injected { .. }) {
+                return next;
+            }
+        }
     }
 }
 
