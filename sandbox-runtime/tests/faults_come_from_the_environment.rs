@@ -83,6 +83,53 @@ fn calls_have_them_and_the_program_is_told_once() {
     );
 }
 
+#[cfg(feature = "tracing")]
+mod traced {
+    use std::fmt::Debug;
+
+    use tracing::field::{Field, Visit};
+    use tracing::{Event, Subscriber};
+    use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+
+    struct Printed;
+
+    struct Message;
+
+    impl Visit for Message {
+        fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+            println!("event: {} = {value:?}", field.name());
+        }
+    }
+
+    impl<S: Subscriber> Layer<S> for Printed {
+        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+            let metadata = event.metadata();
+            // What runs the tests has not ended its own line.
+            println!("\nevent: {} {}", metadata.level(), metadata.target());
+            event.record(&mut Message);
+        }
+    }
+
+    #[tokio::test]
+    #[ignore = "it is run by the test below, with an environment"]
+    async fn program() {
+        let subscriber = tracing_subscriber::registry().with(Printed);
+        let _subscriber = tracing::subscriber::set_default(subscriber);
+        for _ in 0..2 {
+            super::search(1).await.expect_err("it is refused");
+        }
+    }
+
+    #[test]
+    fn a_subscriber_is_told_once() {
+        let output = super::run("traced::program", Some("search: refuse"));
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        let events: Vec<_> = stdout.lines().filter_map(|line| line.strip_prefix("event: ")).collect();
+        let told = "message = faults are injected into sandboxed calls, as SANDBOXED_FAULTS says (`search: refuse`); unset it to stop that";
+        assert_eq!(events, ["WARN sandbox_runtime", told], "{stdout}");
+    }
+}
+
 #[test]
 fn without_them_nothing_happens() {
     for faults in [None, Some("")] {
