@@ -91,7 +91,7 @@ hangs! {
     with_timeout: (timeout_ms = 200, max_retries = 0);
     with_deadline: (timeout_ms = 200, backoff_base_ms = 50, deadline_ms = 300);
     not_idempotent: (timeout_ms = 200, idempotent = false);
-    one_at_a_time: (timeout_ms = 200, max_retries = 0, max_concurrent = 1);
+    one_at_a_time: (timeout_ms = 200, max_retries = 0, max_concurrent = 1, queue_ms = 1_000);
     not_queued: (timeout_ms = 200, max_retries = 0, max_concurrent = 1, queue_ms = 0);
     three_a_minute: (timeout_ms = 200, max_retries = 0, queue_ms = 120_000, rate(calls = 3, per_ms = 60_000), breaker = off);
     three_in_eleven_seconds: (timeout_ms = 200, max_retries = 0, queue_ms = 120_000, rate(calls = 3, per_ms = 11_000), breaker = off);
