@@ -66,7 +66,7 @@ pub fn isolated<F: Future>(test: F) -> impl Future<Output = F::Output> {
     InScope::new(make, test)
 }
 
-/// The breaker that stands for `shared` in the calls of the [isolated](isolated) scope around the caller; outside of every such scope,
+/// The breaker that stands for `shared` in the calls of the [`isolated`] scope around the caller; outside of every such scope,
 /// `shared` itself.
 ///
 /// ```

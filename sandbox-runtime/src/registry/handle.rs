@@ -215,7 +215,7 @@ impl ToolHandle {
         ])
     }
 
-    /// How it is now, as data and as a line. Begins to record, as [`tools`] does: an observer has handles without asking for them.
+    /// How it is now, as data and as a line. Begins to record, as [`tools`](crate::tools) does: an observer has handles without asking for them.
     #[must_use]
     pub fn status(&self) -> ToolStatus {
         begin_to_record();
