@@ -177,10 +177,9 @@ impl<S: Controls> CallState<S> {
     #[inline(always)]
     fn request(mut self: Pin<&mut Self>) -> Result<Admission, Refusal> {
         self.as_mut().inject()?;
-        let limit = self.setting(|policy| policy.timeout);
         let answer = match self.stand_in() {
-            None => self.controls.breaker().request(limit),
-            Some(stand_in) => stand_in.request(limit),
+            None => self.controls.breaker().request(self.setting(|policy| policy.timeout)),
+            Some(stand_in) => stand_in.request(self.policy().timeout),
         };
         match answer {
             Err(_) if self.is_shadow() => Ok(admit_in_shadow(self.breaker(), self.site(), self.is_recorded())),
