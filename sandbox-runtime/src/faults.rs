@@ -218,7 +218,7 @@ impl When {
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         clippy::cast_precision_loss,
-        reason = "from 0 to `ALL`, which a float holds exactly; what is no number becomes 0"
+        reason = "from 0 to `ALL`, which a float holds exactly; what is not a number becomes 0"
     )]
     fn share(share: f64) -> When {
         When::Share((share.clamp(0.0, 1.0) * Self::ALL as f64) as u64)

@@ -347,24 +347,21 @@ const fn error_of_attempt(outcome: AttemptOutcome) -> Option<&'static str> {
 #[cold]
 pub(crate) fn operator_acted(handle: ToolHandle, action: Action, reason: Option<&str>) {
     let tool = ObservedTool::new(handle.name(), Some(handle));
-    let observers = observers_of(&tool, surroundings::observers_around().into_iter());
-    let happened = Happened::OperatorActed { action, reason };
-    notify(
-        &observers,
-        &Event {
-            tool,
-            call_id: None,
-            happened,
-        },
-    );
+    report(tool, Happened::OperatorActed { action, reason });
 }
 
 /// Reports overrides that were not applied.
 #[cold]
 pub(crate) fn overrides_refused(error: &OverridesError) {
-    let tool = ObservedTool::new("overrides", None);
+    report(
+        ObservedTool::new("overrides", None),
+        Happened::OverridesRefused { error },
+    );
+}
+
+/// Reports what happened to no call.
+fn report(tool: ObservedTool, happened: Happened<'_>) {
     let observers = observers_of(&tool, surroundings::observers_around().into_iter());
-    let happened = Happened::OverridesRefused { error };
     notify(
         &observers,
         &Event {
@@ -387,21 +384,14 @@ pub(crate) fn breaker_changed(breaker: &CircuitBreaker, transition: Transition, 
         handle.record().breaker_changed(transition);
     }
     let name = handle.map(|handle| handle.name()).or(map);
-    let tool = ObservedTool::new(name.unwrap_or("breaker"), handle);
-    let around = surroundings::observers_around();
-    let observers = observers_of(&tool, around.into_iter());
-    notify(
-        &observers,
-        &Event {
-            tool,
-            call_id: None,
-            happened: Happened::BreakerChanged {
-                from: transition.from.into(),
-                to: transition.to.into(),
-                cause: transition.cause,
-                failures: transition.failures,
-                error_type: fault.map(Fault::error_type),
-            },
+    report(
+        ObservedTool::new(name.unwrap_or("breaker"), handle),
+        Happened::BreakerChanged {
+            from: transition.from.into(),
+            to: transition.to.into(),
+            cause: transition.cause,
+            failures: transition.failures,
+            error_type: fault.map(Fault::error_type),
         },
     );
 }
