@@ -11,9 +11,11 @@ mod end;
 mod guard;
 mod injected;
 mod lent;
+mod limited;
 mod marks;
 pub(crate) mod nested;
 mod owed;
+mod rare;
 mod recording;
 mod retry;
 mod stand_in;
@@ -27,11 +29,14 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 
 use attempt::{AttemptState, PollEnd};
+use current::Polled;
+use owed::Owed;
 
 pub use controls::{CallControls, Controls};
 pub use lent::LentAttempt;
 pub use state::CallState;
 
+use crate::policy::Policy;
 use crate::tool::keep::{Keep, Keeps};
 use crate::tool::{Function, Handler};
 
@@ -110,22 +115,70 @@ where
     /// The fast path: the whole of a call that nothing surrounds, whose breaker is closed and whose tool succeeds at once. What
     /// it costs is memory written: so the admission and the number of the attempt are not, until it turns out otherwise.
     #[inline(always)]
-    fn poll_first(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Result<Returned<S, T::Output>, PollEnd<T::Output>> {
-        let mut this = self.project();
-        if this.state.as_mut().poll_cancelled(cx).is_ready() {
+    fn poll_first(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Result<Returned<S, T::Output>, PollEnd<T::Output>> {
+        let mut state = self.as_mut().project().state;
+        if state.as_mut().poll_cancelled(cx).is_ready() {
             return Err(PollEnd::Cancelled);
         }
-        let Some(owed) = this.state.as_mut().admit_if_simple() else {
+        let Some(owed) = state.as_mut().admit_if_simple() else {
             return Err(PollEnd::NotAdmitted);
         };
-        let retry_possible = this.state.retry_possible_after_first();
-        let begin = || this.function.begin(retry_possible);
-        // The breaker is closed: not a probe.
-        let first = (None, this.state.first_polled());
-        match this.attempt.start(this.state.as_mut(), first, begin, cx) {
-            Ok(outcome) => Ok(this.state.finish_first(owed, outcome)),
+        let policy = state.controls.policy();
+        self.start_first(
+            owed,
+            &policy,
+            |function, retry_possible| function.begin(retry_possible),
+            cx,
+        )
+    }
+
+    /// The same by settings that an operator has given to the tool. Returns what the poll has ended with if that was not a success.
+    #[cold]
+    #[inline(never)]
+    fn poll_first_overridden(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        returned: &mut Option<Returned<S, T::Output>>,
+    ) -> Option<PollEnd<T::Output>> {
+        let Some((owed, set)) = self.as_mut().project().state.admit_overridden() else {
+            return Some(PollEnd::NotAdmitted);
+        };
+        let begin = |function: &mut F, retry_possible| function.begin(retry_possible);
+        match self.as_mut().start_first(owed, &set.policy, begin, cx) {
+            Ok(value) => {
+                *returned = Some(value);
+                None
+            }
             Err(end) => {
-                this.state.note_first_attempt(owed);
+                self.project().state.keep_overridden(set);
+                Some(end)
+            }
+        }
+    }
+
+    /// Makes the first attempt, which has been admitted, by this policy. Each caller has a `begin` of its own, with which all of this
+    /// is compiled for it alone: shared by two, it would be called and not inlined.
+    #[inline(always)]
+    fn start_first(
+        self: Pin<&mut Self>,
+        owed: Owed,
+        policy: &Policy,
+        begin: impl FnOnce(&mut F, bool) -> T,
+        cx: &mut Context<'_>,
+    ) -> Result<Returned<S, T::Output>, PollEnd<T::Output>> {
+        let mut this = self.project();
+        // The policy itself is handed to nobody: mostly the compiler knows it.
+        let (retry_possible, is_limited) = (policy.max_attempts() > 1, policy.is_limited());
+        let begin = || begin(this.function, retry_possible);
+        // The breaker is closed: not a probe.
+        let first = (None, Polled::first(policy));
+        match this.attempt.start(this.state.as_mut(), first, begin, cx) {
+            Ok(outcome) => Ok(this.state.finish_first(owed, is_limited, outcome)),
+            Err(end) => {
+                this.state.note_first_attempt(owed, is_limited);
                 Err(end)
             }
         }
@@ -153,11 +206,20 @@ where
     /// The slow path: every call that does not succeed on its first poll, which ended with `end`.
     #[inline(never)]
     fn poll_resumed(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         mut end: Option<PollEnd<T::Output>>,
         cx: &mut Context<'_>,
         returned: &mut Option<Returned<S, T::Output>>,
     ) {
+        if matches!(end, Some(PollEnd::NotAdmitted)) && self.state.may_be_overridden() {
+            end = self.as_mut().poll_first_overridden(cx, returned);
+            if returned.is_some() {
+                return;
+            }
+            if self.state.rare.is_some() {
+                return self.poll_surrounded(end, cx, returned);
+            }
+        }
         let mut this = self.project();
         // The first poll has looked for surroundings by itself.
         if end.is_none() && this.state.as_mut().enters_surroundings() {

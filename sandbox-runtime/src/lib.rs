@@ -79,6 +79,7 @@ mod sealed;
 mod site;
 mod steering;
 mod surroundings;
+mod sync;
 pub mod testing;
 pub mod text;
 pub mod tool;

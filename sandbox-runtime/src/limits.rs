@@ -11,17 +11,20 @@ mod rate;
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use crate::breaker::CircuitBreaker;
 use crate::clock::saturating_add;
 use crate::failure::Stop;
 use crate::policy::{Policy, Rate};
+use crate::site::SiteRef;
 
-pub(crate) use call::{CallLimits, Kept};
+pub(crate) use call::CallLimits;
 use hold::Hold;
 use places::Places;
 use rate::Log;
@@ -124,6 +127,27 @@ impl Limits {
         self.held_for().is_none() && self.log.is_over()
     }
 
+    /// Tells whether an attempt by these terms needs a place: not within a call that has one, which shares its own.
+    fn needs_place(self: &Arc<Self>, terms: Terms) -> bool {
+        terms.max_concurrent.is_some() && !nesting::is_within(self)
+    }
+
+    /// Lets an attempt begin if nobody has to be waited for, and tells whether it has taken a place.
+    fn begin(self: &Arc<Self>, terms: Terms, hold: &Hold) -> Result<bool, Held> {
+        if let Some(number) = terms.max_concurrent {
+            self.places.resize(number);
+        }
+        let takes_place = self.needs_place(terms);
+        if takes_place && !self.places.try_take() {
+            return Err(Held::Others);
+        }
+        let passes = self.try_pass_first(terms.rate, hold);
+        if takes_place && passes.is_err() {
+            self.places.leave();
+        }
+        passes.map(|()| takes_place)
+    }
+
     /// Lets an attempt pass if nothing holds it back, and counts it.
     fn try_pass(&self, rate: Option<Rate>, hold: &Hold) -> Result<(), Held> {
         if let Some(left) = hold.left() {
@@ -178,6 +202,40 @@ impl Limits {
             None => Held::Rate(self.log.next(rate)),
         }
     }
+}
+
+/// The limits of an annotated function, or of the breaker of a tool without a name.
+fn own(site: Option<SiteRef>, breaker: &CircuitBreaker) -> &Arc<Limits> {
+    site.map_or(breaker, |site| &site.0.breaker).limits()
+}
+
+/// Lets the first attempt of a call begin by its limits if it has to wait for nothing, and tells whether it has taken a place:
+/// then the poll of its tool begins. `None` if it may have to wait.
+#[cold]
+pub(crate) fn begin_at_once(site: Option<SiteRef>, breaker: &CircuitBreaker, policy: &Policy) -> Option<bool> {
+    if breaker.is_held() {
+        return None;
+    }
+    let limits = own(site, breaker);
+    let takes_place = limits.begin(Terms::of(policy, None), &limits.hold).ok()?;
+    if takes_place {
+        nesting::enter(limits);
+    }
+    Some(takes_place)
+}
+
+/// The poll in which a call has taken its place at once is over.
+#[cold]
+pub(crate) fn leave_poll(site: Option<SiteRef>, breaker: &CircuitBreaker) {
+    nesting::leave(own(site, breaker));
+}
+
+/// The same, and with it the call.
+#[cold]
+pub(crate) fn leave_place(site: Option<SiteRef>, breaker: &CircuitBreaker) {
+    let limits = own(site, breaker);
+    nesting::leave(limits);
+    limits.places.leave();
 }
 
 /// One that waits for its turn, or has it.

@@ -6,7 +6,7 @@ mod error;
 mod schema;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
@@ -125,7 +125,7 @@ fn put_in_force(settings: Vec<(ToolHandle, Option<Override>)>) -> Vec<(ToolHandl
         } else {
             Action::Restored
         };
-        tool.set_policy(set.map(Arc::new)).then_some((tool, action))
+        tool.set_policy(set).then_some((tool, action))
     });
     changed.collect()
 }

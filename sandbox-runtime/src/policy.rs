@@ -203,7 +203,7 @@ impl Policy {
         self
     }
 
-    /// Sets how many calls are made at a time. Default: no limit.
+    /// Sets how many calls are made at a time. Default: no limit. More than 2,097,151 are as many as that.
     ///
     /// Further ones queue in the order in which they came, for [`queue`](Policy::queue) at most: outside of the time limit and
     /// inside the [`deadline`](Policy::deadline). One that is not made because of that ends with

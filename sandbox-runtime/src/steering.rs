@@ -1,29 +1,30 @@
 //! [`Steering`]: what an operator has set for a tool while the program runs: that it is off, other settings, that its breaker only
 //! looks on.
 
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::clock::saturating_add;
 use crate::failure::{Detail, Failure, millis};
-use crate::gate;
+use crate::gate::STEERED_TOOLS;
 use crate::overrides::Override;
 use crate::policy::Policy;
 use crate::site::SiteRef;
+use crate::sync::{Flags, Lock};
 
 /// What is set for one tool. It is part of the tool's static.
 #[derive(Debug)]
-pub(crate) struct Steering {
+pub(crate) struct Steering<F = AtomicU32, L = Mutex<Settings>> {
     /// Which of it is set, for a look without the lock.
-    set: AtomicU8,
-    settings: Mutex<Settings>,
+    set: F,
+    settings: L,
 }
 
 #[derive(Debug)]
-struct Settings {
+pub(crate) struct Settings {
     off: Option<Arc<Off>>,
     policy: Option<Arc<Override>>,
     is_shadow: bool,
@@ -36,9 +37,9 @@ pub(crate) struct Off {
     until: Option<Instant>,
 }
 
-const OFF: u8 = 1;
-const POLICY: u8 = 2;
-const SHADOW: u8 = 4;
+const OFF: u32 = 1;
+const POLICY: u32 = 2;
+const SHADOW: u32 = 4;
 
 impl Off {
     fn is_over(&self) -> bool {
@@ -62,7 +63,16 @@ impl Settings {
         }
     }
 
-    fn set(&self) -> u8 {
+    /// Why the tool is off, if it still is.
+    fn off_now(&mut self) -> Option<Arc<Off>> {
+        if self.off.as_ref().is_some_and(|off| off.is_over()) {
+            self.off = None;
+        }
+        self.off.clone()
+    }
+
+    /// A bit for each thing that is set.
+    fn set(&self) -> u32 {
         let bit = |bit, is_set| if is_set { bit } else { 0 };
         bit(OFF, self.off.is_some()) | bit(POLICY, self.policy.is_some()) | bit(SHADOW, self.is_shadow)
     }
@@ -71,7 +81,7 @@ impl Settings {
 impl Steering {
     pub(crate) const fn new() -> Steering {
         Steering {
-            set: AtomicU8::new(0),
+            set: AtomicU32::new(0),
             settings: Mutex::new(Settings::none()),
         }
     }
@@ -92,9 +102,13 @@ impl Steering {
     }
 
     /// Gives the calls that begin from now on other settings, or those of the tool again. Tells whether that changes anything.
-    pub(crate) fn set_policy(&self, policy: Option<Arc<Override>>) -> bool {
-        let before = self.change(|settings| std::mem::replace(&mut settings.policy, policy.clone()));
-        before.as_deref() != policy.as_deref()
+    pub(crate) fn set_policy(&self, policy: Option<Override>) -> bool {
+        let policy = policy.map(Arc::new);
+        self.change(|settings| {
+            let is_changed = settings.policy != policy;
+            settings.policy = policy;
+            is_changed
+        })
     }
 
     /// Lets the breaker refuse nothing, or refuse again. Tells whether that changes anything.
@@ -108,57 +122,74 @@ impl Steering {
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Settings) -> T) -> T {
-        self.change_in(&mut self.locked(), change)
-    }
-
-    fn change_in<T>(&self, settings: &mut Settings, change: impl FnOnce(&mut Settings) -> T) -> T {
-        let before = settings.set();
-        let result = change(settings);
-        let after = settings.set();
-        match (before, after) {
-            (0, 1..) => gate::count(gate::STEERED, |tools| tools + 1),
-            (1.., 0) => gate::count(gate::STEERED, |tools| tools - 1),
-            _ => {}
-        }
-        // Relaxed: a thread that learns that this has returned learns it by what orders the two.
-        self.set.store(after, Ordering::Relaxed);
-        result
-    }
-
-    /// Tells whether anything may be set: the time of it may be over.
-    #[inline]
-    pub(crate) fn may_be_set(&self) -> bool {
-        self.set.load(Ordering::Relaxed) != 0
-    }
-
-    fn has(&self, bit: u8) -> bool {
-        self.set.load(Ordering::Relaxed) & bit != 0
+        self.change_counted(Change::count, change)
     }
 
     /// Why the tool is off, if it is.
     pub(crate) fn off(&self) -> Option<Arc<Off>> {
-        if !self.has(OFF) {
-            return None;
-        }
-        let mut settings = self.locked();
-        if settings.off.as_ref().is_some_and(|off| off.is_over()) {
-            self.change_in(&mut settings, |settings| settings.off = None);
-        }
-        settings.off.clone()
+        self.has(OFF).then(|| self.change(Settings::off_now))?
     }
 
-    /// The other settings, if there are some.
+    /// The other settings, if some are set.
     pub(crate) fn policy(&self) -> Option<Arc<Override>> {
-        self.has(POLICY).then(|| self.locked().policy.clone())?
+        self.has(POLICY)
+            .then(|| self.settings.change(|settings| settings.policy.clone()))?
     }
 
     pub(crate) fn is_shadow(&self) -> bool {
         self.has(SHADOW)
     }
+}
 
-    fn locked(&self) -> MutexGuard<'_, Settings> {
-        // Nothing panics while it is locked.
-        self.settings.lock().unwrap_or_else(PoisonError::into_inner)
+/// Whether a change is the first thing that is set for a tool, or takes back the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Change {
+    First,
+    Last,
+    Other,
+}
+
+impl Change {
+    fn count(self) {
+        match self {
+            Change::First => STEERED_TOOLS.add(),
+            Change::Last => STEERED_TOOLS.subtract(),
+            Change::Other => {}
+        }
+    }
+}
+
+impl<F: Flags, L: Lock<Settings>> Steering<F, L> {
+    /// Changes what is set. The gate is open once this has returned, if `count` sees to it.
+    fn change_counted<T>(&self, count: impl FnOnce(Change), change: impl FnOnce(&mut Settings) -> T) -> T {
+        self.settings.change(|settings| {
+            let before = settings.set();
+            let result = change(settings);
+            let after = settings.set();
+            count(match (before, after) {
+                (0, 1..) => Change::First,
+                (1.., 0) => Change::Last,
+                _ => Change::Other,
+            });
+            // A thread that learns that this has returned learns it by what orders the two.
+            self.set.put(after);
+            result
+        })
+    }
+
+    /// Tells whether anything may be set: the time of it may be over.
+    #[inline]
+    pub(crate) fn may_be_set(&self) -> bool {
+        self.set.all() != 0
+    }
+
+    /// Tells whether there are other settings.
+    pub(crate) fn has_policy(&self) -> bool {
+        self.has(POLICY)
+    }
+
+    fn has(&self, bit: u32) -> bool {
+        self.set.all() & bit != 0
     }
 }
 
@@ -196,4 +227,97 @@ pub(crate) fn tell_why(site: Option<SiteRef>, failure: &mut Failure) {
     };
     failure.retry_after_ms = left_ms;
     failure.detail = Some(Box::new(Detail::Reason(reason.into())));
+}
+
+#[cfg(test)]
+mod tests {
+    use loom::sync::Mutex;
+    use loom::sync::atomic::AtomicU32;
+    use loom::thread;
+
+    use super::*;
+    use crate::gate::{Number, STEERED};
+
+    /// A gate and two tools, as a model checker has them.
+    struct Tools {
+        gate: AtomicU32,
+        steered: Number<Mutex<usize>>,
+        tools: [Steering<AtomicU32, Mutex<Settings>>; 2],
+    }
+
+    impl Tools {
+        fn new() -> loom::sync::Arc<Tools> {
+            let tool = || Steering {
+                set: AtomicU32::new(0),
+                settings: Mutex::new(Settings::none()),
+            };
+            loom::sync::Arc::new(Tools {
+                gate: AtomicU32::new(0),
+                steered: Number::of(STEERED, Mutex::new(0)),
+                tools: [tool(), tool()],
+            })
+        }
+
+        fn change(&self, tool: usize, change: impl FnOnce(&mut Settings)) {
+            let count = |change| match change {
+                Change::First => self.steered.change_at(&self.gate, |number| number + 1),
+                Change::Last => self.steered.change_at(&self.gate, |number| number - 1),
+                Change::Other => {}
+            };
+            self.tools[tool].change_counted(count, change);
+        }
+
+        fn switch_off(&self, tool: usize) {
+            let reason = "the model says so".into();
+            self.change(tool, |settings| {
+                settings.off = Some(Arc::new(Off { reason, until: None }))
+            });
+        }
+
+        fn switch_on(&self, tool: usize) {
+            self.change(tool, |settings| settings.off = None);
+        }
+
+        /// What a call looks at before an attempt, in the order in which it does.
+        fn admits(&self, tool: usize) -> bool {
+            self.gate.all() & STEERED == 0 || !self.tools[tool].has(OFF)
+        }
+    }
+
+    /// Whatever operators do to other tools, no attempt is admitted from when a tool has been switched off until it is switched on:
+    /// in the thread that has switched it off, and in one that has learnt of that.
+    #[test]
+    fn what_is_off_admits_nothing() {
+        loom::model(|| {
+            let (tools, is_off) = (Tools::new(), loom::sync::Arc::new(AtomicU32::new(0)));
+            let other = {
+                let tools = tools.clone();
+                thread::spawn(move || {
+                    tools.switch_off(1);
+                    assert!(!tools.admits(1), "the other tool is off");
+                    tools.switch_on(1);
+                })
+            };
+            let caller = {
+                let (tools, is_off) = (tools.clone(), is_off.clone());
+                thread::spawn(move || {
+                    let is_off = is_off.load(std::sync::atomic::Ordering::Acquire) == 1;
+                    assert!(
+                        !(is_off && tools.admits(0)),
+                        "an attempt of a tool that is off was admitted"
+                    );
+                })
+            };
+            tools.switch_off(0);
+            assert!(!tools.admits(0), "it is off for the thread that has switched it off");
+            is_off.store(1, std::sync::atomic::Ordering::Release);
+            caller.join().unwrap();
+            other.join().unwrap();
+            assert!(!tools.admits(0), "it is off whatever happened to the other");
+            assert!(tools.admits(1), "the other one is on again");
+            tools.switch_on(0);
+            assert!(tools.admits(0), "it is on again");
+            assert_eq!(tools.gate.all(), 0, "the gate is closed once nothing is set");
+        });
+    }
 }

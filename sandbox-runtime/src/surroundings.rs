@@ -16,16 +16,18 @@ mod tests;
 use std::fmt::{self, Debug};
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::breaker::CircuitBreaker;
 use crate::call::current::CallId;
-use crate::failure::{AttemptEnd, Decision, Failure, Stop};
+#[cfg(feature = "rmcp")]
+use crate::failure::Failure;
+use crate::failure::{AttemptEnd, Decision, Stop};
 #[cfg(feature = "faults")]
 use crate::faults::{self, Fault};
 use crate::gate;
-use crate::limits::{CallLimits, Held, Kept, Terms};
 use crate::observe;
 use crate::site::SiteRef;
 use crate::testing::StandIn;
@@ -36,15 +38,6 @@ pub(crate) use called::Called;
 use observers::CallObservers;
 pub(crate) use scope::{InScope, Scope, attach, current, inherit, isolation_around, observers_around};
 
-/// Whether an attempt may have to queue.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Queue {
-    /// Yes, by these terms.
-    By(Terms),
-    /// Nobody queues in front of a breaker that refuses.
-    Refused,
-}
-
 /// What surrounds one call.
 #[derive(Debug)]
 pub(crate) struct Surroundings {
@@ -52,7 +45,6 @@ pub(crate) struct Surroundings {
     /// What stands for the site and the breaker of the call, in an isolation that its scope has.
     stand_in: Option<StandIn>,
     observers: Option<Box<CallObservers>>,
-    limits: Option<CallLimits>,
     /// Whether a call was taken from what is allowed around it. Until it makes an attempt, it is owed.
     has_call: bool,
     /// Whether a retry was taken that has not been made.
@@ -104,7 +96,6 @@ impl Surroundings {
             scope: None,
             stand_in: None,
             observers: None,
-            limits: None,
             has_call: false,
             owes_retry: false,
             attempts: 0,
@@ -114,24 +105,6 @@ impl Surroundings {
             #[cfg(feature = "faults")]
             fault: None,
         }
-    }
-
-    /// Lets the call obey the limits of its tool and of its breaker, from its next attempt on.
-    #[cold]
-    pub(crate) fn obey_limits(&mut self, site: Option<SiteRef>, breaker: &CircuitBreaker) {
-        if self.limits.is_some() {
-            return;
-        }
-        let stand_in = self.stand_in;
-        let (site, breaker) = stand_in.map_or((site, breaker), |stand_in| (stand_in.site, stand_in.breaker));
-        let own = site.map_or(breaker, |site| &site.0.breaker);
-        let is_shared = !std::ptr::eq(own, breaker);
-        let of_breaker = is_shared.then(|| Arc::clone(breaker.limits()));
-        let own = match site {
-            Some(site) => Kept::Static(site.0.breaker.limits()),
-            None => Kept::Shared(Arc::clone(breaker.limits())),
-        };
-        self.limits = Some(CallLimits::new(own, of_breaker));
     }
 
     /// Resolves when something around the call is cancelled.
@@ -206,12 +179,7 @@ impl Surroundings {
 
     /// Decides whether the attempt after `attempts` may be made, and when.
     #[cold]
-    pub(crate) fn poll_admission(
-        &mut self,
-        attempts: u32,
-        queue: Queue,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), Stop>> {
+    pub(crate) fn poll_admission(&mut self, attempts: u32, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
         if self.ends().is_some_and(|ends| ends <= Instant::now()) {
             return Poll::Ready(Err(Stop::DeadlineExceeded));
         }
@@ -225,40 +193,24 @@ impl Surroundings {
         if attempts == 0 && self.scope.is_some() && !self.take_call() {
             return Poll::Ready(Err(Stop::CallBudgetSpent));
         }
-        match queue {
-            Queue::By(terms) => self.poll_limits(terms, cx),
-            Queue::Refused => Poll::Ready(Ok(())),
-        }
+        Poll::Ready(Ok(()))
     }
 
-    fn poll_limits(&mut self, terms: Terms, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
-        let Some(limits) = &mut self.limits else {
-            return Poll::Ready(Ok(()));
-        };
-        let (waited, poll) = limits.poll(terms, cx);
-        if waited.begins {
-            self.tell(|attachment| attachment.queued());
-        }
-        if let Some(waited) = waited.ended {
-            self.tell(|attachment| attachment.unqueued(waited));
-        }
-        poll.map_err(Held::stop)
-    }
-
-    /// Adds to the failure of a call that was not made what has held it back, and for how long.
+    /// The next attempt is held back by the limits of its tool.
     #[cold]
-    pub(crate) fn tell_what_holds_back(&self, failure: &mut Failure) {
-        if let Some(limits) = &self.limits {
-            limits.tell_what_holds_back(failure);
-        }
+    pub(crate) fn queued(&self) {
+        self.tell(|attachment| attachment.queued());
+    }
+
+    /// It was held back for so long.
+    #[cold]
+    pub(crate) fn unqueued(&self, waited: Duration) {
+        self.tell(|attachment| attachment.unqueued(waited));
     }
 
     #[cold]
     pub(crate) fn poll_began(&mut self) {
         self.tell(|attachment| attachment.poll_began());
-        if let Some(limits) = &mut self.limits {
-            limits.poll_began();
-        }
     }
 
     /// Tells whether an error of the tool is the doing of whoever called it.
@@ -270,9 +222,6 @@ impl Surroundings {
     #[cold]
     pub(crate) fn poll_ended(&mut self) {
         self.tell(|attachment| attachment.poll_ended());
-        if let Some(limits) = &mut self.limits {
-            limits.poll_ended();
-        }
     }
 
     /// Reports the end of an attempt, and what was decided to follow it. A retry that is denied becomes a stop.
@@ -335,10 +284,6 @@ impl Surroundings {
         if self.attempts == 0 && std::mem::take(&mut self.has_call) {
             self.tell(|attachment| attachment.return_call());
         }
-        // The place is free before anybody learns that the call has ended.
-        if let Some(waited) = self.limits.take().and_then(|mut limits| limits.leave_queue()) {
-            self.tell(|attachment| attachment.unqueued(waited));
-        }
         let attachments = self.attachments();
         attachments.fold(false, |is_reported, attachment| attachment.call_ended(end, is_reported));
     }
@@ -365,6 +310,8 @@ pub(crate) enum Concern {
     Nothing,
     /// The record of its tool, and nothing else.
     Record,
+    /// Settings that an operator has given to its tool, maybe its record, and nothing else.
+    Settings,
     /// Maybe a scope, an observer or a switch.
     Surroundings,
 }
@@ -379,9 +326,14 @@ pub(crate) fn concern_of(site: Option<SiteRef>, breaker: &CircuitBreaker) -> Con
         return Concern::Surroundings;
     }
     if open & (gate::STEERED | gate::HOLDS) != 0 {
-        let may_be_steered = site.is_none_or(|site| site.0.steering.may_be_set());
-        if may_be_steered || open & gate::HOLDS != 0 && breaker.is_held() {
+        if open & gate::HOLDS != 0 && breaker.is_held() {
             return Concern::Surroundings;
+        }
+        match site.map(|site| &site.0.steering) {
+            Some(steering) if !steering.may_be_set() => {}
+            Some(steering) if steering.has_policy() => return Concern::Settings,
+            // Of a tool that has another name in each call it is known later.
+            _ => return Concern::Surroundings,
         }
     }
     match open & gate::RECORDS {

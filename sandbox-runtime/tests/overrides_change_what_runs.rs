@@ -121,6 +121,41 @@ async fn calls_under_way_keep_what_they_began_with() {
     assert_eq!(millis(retried(&attempts)).await, 10, "the next call");
 }
 
+/// Before it ever waits, an operator has changed its settings again.
+#[sandboxed(timeout_ms = 50_000, max_retries = 0, breaker = off)]
+async fn overtaken() -> Result<u32, SandboxError> {
+    let limit = || {
+        sandbox_runtime::Attempt::current()
+            .unwrap()
+            .time_left()
+            .unwrap()
+            .as_millis()
+    };
+    let before = limit();
+    apply(json!({ "version": 1, "tool": { "overtaken": { "timeout_ms": 7 } } }));
+    assert_eq!(
+        (before, limit()),
+        (1_000, 1_000),
+        "what an attempt is told of its own limit"
+    );
+    pending().await
+}
+
+#[tokio::test(start_paused = true)]
+#[expect(clippy::await_holding_lock, reason = "each test has a runtime of its own")]
+async fn a_call_that_is_overtaken_in_its_first_poll_keeps_them_too() {
+    let _alone = alone();
+    apply(
+        json!({ "version": 1, "tool": { "overtaken": { "timeout_ms": 1_000, "max_concurrent": 1, "queue_ms": 0 } } }),
+    );
+    let (took, other) = tokio::join!(millis(overtaken()), async {
+        apply(json!({ "version": 1, "tool": { "overtaken": { "max_concurrent": 1, "queue_ms": 0 } } }));
+        overtaken().await
+    });
+    assert_eq!(took, 1_000);
+    assert!(other.unwrap_err().is_overloaded(), "it has kept its place, too");
+}
+
 #[sandboxed(policy = given, breaker = off)]
 async fn given_each_time(given: Policy) -> Result<(), SandboxError> {
     pending().await

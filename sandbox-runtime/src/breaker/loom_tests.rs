@@ -18,23 +18,14 @@ use std::time::Duration;
 
 use loom::model::Builder;
 use loom::sync::Arc;
-use loom::sync::atomic::{AtomicU64, Ordering};
+use loom::sync::atomic::AtomicU64;
 use loom::thread;
 
 use super::CircuitBreaker;
 use super::machine::{Admission, Machine};
-use super::packed::{self, Generation, Word};
+use super::packed::{self, Generation};
 use super::transition::Transition;
 use crate::clock::Reading;
-
-impl Word for AtomicU64 {
-    fn load(&self, ordering: Ordering) -> u64 {
-        self.load(ordering)
-    }
-    fn compare_exchange(&self, current: u64, new: u64) -> Result<u64, u64> {
-        self.compare_exchange(current, new, Ordering::SeqCst, Ordering::SeqCst)
-    }
-}
 
 /// A machine whose probe slots are checked at every admission, whatever else a scenario is about.
 ///

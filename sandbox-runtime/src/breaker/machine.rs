@@ -21,11 +21,12 @@ mod counts;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::packed::{Generation, OpenCounts, PackedState, ProbeCounts, State, Word};
+use super::packed::{Generation, OpenCounts, PackedState, ProbeCounts, State};
 use super::settings::Settings;
 use super::transition::{BreakerCause, Transition};
 use super::window::Window;
 use crate::clock::Reading;
+use crate::sync::Word;
 
 pub(crate) use admission::Admission;
 

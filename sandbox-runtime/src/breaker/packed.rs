@@ -4,26 +4,7 @@
 //! [`Counts`] carry the generation that they belong to; counts of another generation read as zero, so a transition
 //! clears them without a second write.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use crate::clock::{Reading, Tick};
-
-/// The operations that the machine needs of an atomic word; a model checker brings its own type.
-pub(super) trait Word {
-    fn load(&self, ordering: Ordering) -> u64;
-    fn compare_exchange(&self, current: u64, new: u64) -> Result<u64, u64>;
-}
-
-impl Word for AtomicU64 {
-    #[inline]
-    fn load(&self, ordering: Ordering) -> u64 {
-        self.load(ordering)
-    }
-    #[inline]
-    fn compare_exchange(&self, current: u64, new: u64) -> Result<u64, u64> {
-        self.compare_exchange(current, new, Ordering::SeqCst, Ordering::SeqCst)
-    }
-}
 
 /// The number of transitions made so far, modulo 2^17. An older generation, of a permit or in a word that has not been
 /// written since, differs from the current one as long as fewer than 2^17 transitions lie between them.

@@ -17,7 +17,8 @@
 
 use std::sync::atomic::Ordering;
 
-use super::packed::{Generation, Word};
+use super::packed::Generation;
+use crate::sync::Word;
 
 #[derive(Debug)]
 pub(super) struct Window<W> {

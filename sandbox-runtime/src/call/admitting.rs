@@ -1,21 +1,21 @@
 //! How the attempts of a call are admitted: by what surrounds it, which it finds behind the gate, and by the breaker.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::injected::Injected;
 use super::owed::Owed;
-use super::state::surroundings_in;
 use super::{CallState, Controls, Returned};
 use crate::breaker::{Admission, CircuitBreaker};
 use crate::failure::{Refusal, Stop};
 use crate::gate;
-use crate::limits::Terms;
+use crate::overrides::Override;
 use crate::policy::Policy;
 use crate::record::{Step, count};
 use crate::site::SiteRef;
 use crate::steering;
-use crate::surroundings::{self, Called, Concern, Queue, Surroundings};
+use crate::surroundings::{self, Called, Concern, Surroundings};
 use crate::tool::Handler;
 use crate::tool::keep::Last;
 
@@ -42,7 +42,8 @@ impl<S: Controls> CallState<S> {
     #[inline(always)]
     fn admit_unconcerned(self: Pin<&mut Self>) -> Option<Owed> {
         let admission = self.controls.breaker().request_if_closed()?;
-        self.start_clock_unconcerned();
+        let policy = self.controls.policy();
+        self.start_clock_by(&policy);
         Some(Owed::of(admission))
     }
 
@@ -53,8 +54,9 @@ impl<S: Controls> CallState<S> {
     #[inline(never)]
     fn admit_behind_gate(self: Pin<&mut Self>) -> Option<Owed> {
         match self.concern() {
-            Concern::Nothing => self.admit_unconcerned(),
-            Concern::Record => self.admit_recorded(),
+            Concern::Nothing if !self.controls.policy().is_limited() => self.admit_unconcerned(),
+            Concern::Nothing | Concern::Record => self.admit_recorded(),
+            Concern::Settings => None,
             Concern::Surroundings => self.admit_surrounded(),
         }
     }
@@ -64,24 +66,64 @@ impl<S: Controls> CallState<S> {
         // It may have been handed here from where something surrounded it.
         match self.rare {
             Some(_) => Concern::Surroundings,
-            None if self.setting(Policy::is_limited) => Concern::Surroundings,
             None => surroundings::concern_of(self.site_of_this_name(), self.controls.breaker()),
         }
-    }
-
-    /// Tells whether the next attempt may be held back.
-    #[inline(always)]
-    fn is_limited(&self) -> bool {
-        self.setting(Policy::is_limited) || gate::is_open_for(gate::HOLDS) && self.breaker().held_for().is_some()
     }
 
     #[cold]
     #[inline(never)]
     fn admit_recorded(self: Pin<&mut Self>) -> Option<Owed> {
+        let policy = self.controls.policy();
+        self.admit_by(&policy)
+    }
+
+    /// Admits a call that nothing surrounds and that is expected to succeed at once.
+    #[inline(always)]
+    fn admit_by(mut self: Pin<&mut Self>, policy: &Policy) -> Option<Owed> {
         let admission = self.controls.breaker().request_if_closed()?;
-        let owed = self.record_ready(Owed::of(admission));
-        self.start_clock_unconcerned();
+        let Some(owed) = self.begin_at_once(Owed::of(admission), policy) else {
+            // Before the poll goes on, which has to know of a place that the call takes in it.
+            self.as_mut().obey_limits();
+            return None;
+        };
+        let owed = self.record_ready(owed, policy);
+        self.start_clock_by(policy);
         Some(owed)
+    }
+
+    /// Tells whether a call that was not admitted at once may have the settings of an operator, of which it does not know yet.
+    #[inline]
+    pub(super) fn may_be_overridden(&self) -> bool {
+        self.rare.is_none() && (gate::is_open_for(gate::STEERED) || self.controls.policy().is_limited())
+    }
+
+    /// The same as [`admit_if_simple`](Self::admit_if_simple) for a call that nothing concerns but the settings of an operator. Where it is
+    /// not admitted at once, the settings are kept.
+    #[cold]
+    pub(super) fn admit_overridden(mut self: Pin<&mut Self>) -> Option<(Owed, Arc<Override>)> {
+        let set = match self.concern() {
+            Concern::Settings => steering::policy_for(self.controls.site(), || self.controls.policy()),
+            _ => None,
+        };
+        let Some(set) = set else {
+            // They may have been taken back since.
+            if self.is_limited() {
+                self.obey_limits();
+            }
+            return None;
+        };
+        let is_off = steering::is_off(self.controls.site());
+        let owed = (!is_off).then(|| self.as_mut().admit_by(&set.policy)).flatten();
+        if owed.is_none() {
+            self.keep_overridden(Arc::clone(&set));
+        }
+        Some((owed?, set))
+    }
+
+    /// Keeps the settings that an operator has given to the tool, in place of the call's own.
+    #[cold]
+    pub(super) fn keep_overridden(self: Pin<&mut Self>, set: Arc<Override>) {
+        self.get_or_insert_around().overridden.get_or_insert(set);
     }
 
     /// The same where something may surround the call, or stand in its way: if it does, that has to be asked first.
@@ -89,7 +131,7 @@ impl<S: Controls> CallState<S> {
     #[inline(never)]
     fn admit_surrounded(mut self: Pin<&mut Self>) -> Option<Owed> {
         self.as_mut().look_around();
-        let is_free = self.rare.is_none() && !self.is_limited() && !steering::is_off(self.controls.site());
+        let is_free = self.rare.is_none() && !steering::is_off(self.controls.site());
         is_free.then(|| self.admit_recorded())?
     }
 
@@ -104,9 +146,8 @@ impl<S: Controls> CallState<S> {
         if surroundings::may_surround_caller(self.site_of_this_name()) {
             self.as_mut().enters_new_surroundings();
         }
-        if let Some(policy) = steering::policy_for(self.site(), || self.controls.policy()) {
-            let rare = self.as_mut().project().rare.get_or_insert_default();
-            rare.overridden.get_or_insert(policy);
+        if let Some(set) = steering::policy_for(self.site(), || self.controls.policy()) {
+            self.as_mut().keep_overridden(set);
         }
         if self.is_limited() {
             self.obey_limits();
@@ -115,48 +156,39 @@ impl<S: Controls> CallState<S> {
 
     /// Asks what concerns the call for leave to make an attempt; ready at once where nothing does.
     #[inline]
-    pub(super) fn poll_admission(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
-        if (gate::is_open() || self.controls.policy().is_limited()) && self.as_mut().is_denied() {
-            return Poll::Ready(Err(Stop::Disabled));
-        }
-        if self.is_surrounded() {
-            return self.poll_admission_around(cx);
+    pub(super) fn poll_admission(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
+        if gate::is_open() || self.controls.policy().is_limited() || self.is_concerned() {
+            return self.poll_admission_behind_gate(cx);
         }
         Poll::Ready(Ok(()))
     }
 
-    /// Records that the call begins, if it does, finds limits that have come since, and tells whether an operator has switched its
-    /// tool off.
     #[cold]
-    fn is_denied(mut self: Pin<&mut Self>) -> bool {
+    fn poll_admission_behind_gate(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
         if self.attempts == 0 {
             self.as_mut().record_beginning();
+        }
+        if steering::is_off(self.site()) {
+            return Poll::Ready(Err(Stop::Disabled));
+        }
+        if self.is_surrounded()
+            && let stopped_or_pending @ (Poll::Pending | Poll::Ready(Err(_))) = self.as_mut().poll_admission_around(cx)
+        {
+            return stopped_or_pending;
         }
         if self.is_limited() {
             self.as_mut().obey_limits();
         }
-        steering::is_off(self.site())
+        self.poll_limits(cx)
     }
 
     #[cold]
     fn poll_admission_around(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
-        let queue = match self.refusal() {
-            Some(_) => Queue::Refused,
-            None => Queue::By(Terms::of(&self.policy(), self.time_left())),
-        };
-        let this = self.project();
-        match surroundings_in(this.rare) {
-            Some(surroundings) => surroundings.poll_admission(*this.attempts, queue, cx),
+        let attempts = self.attempts;
+        match self.surroundings_mut() {
+            Some(surroundings) => surroundings.poll_admission(attempts, cx),
             None => Poll::Ready(Ok(())),
         }
-    }
-
-    #[cold]
-    fn obey_limits(self: Pin<&mut Self>) {
-        let this = self.project();
-        let rare = this.rare.get_or_insert_default();
-        let surroundings = rare.surroundings.get_or_insert_with(Surroundings::empty);
-        surroundings.obey_limits(this.controls.site(), this.controls.breaker());
     }
 
     /// Why the breaker would refuse an attempt now, unless it is in shadow.
@@ -215,7 +247,8 @@ impl<S: Controls> CallState<S> {
 
     /// Writes down the first attempt of a call that nothing surrounds.
     #[inline]
-    pub(super) fn note_first_attempt(mut self: Pin<&mut Self>, owed: Owed) {
+    pub(super) fn note_first_attempt(mut self: Pin<&mut Self>, owed: Owed, is_limited: bool) {
+        let owed = self.as_mut().keep_place_taken_at_once(owed, is_limited);
         let this = self.as_mut().project();
         *this.owed = Some(owed);
         *this.attempts = 1;
@@ -231,11 +264,11 @@ impl<S: Controls> CallState<S> {
         if self.is_recorded() {
             count(self.site(), Step::Attempted);
         }
-        let this = self.as_mut().project();
         // Cannot overflow: there are at most `max_attempts`.
-        *this.attempts += 1;
-        if let Some(surroundings) = surroundings_in(this.rare) {
-            surroundings.attempt_began(*this.attempts);
+        let attempts = self.attempts + 1;
+        *self.as_mut().project().attempts = attempts;
+        if let Some(surroundings) = self.as_mut().surroundings_mut() {
+            surroundings.attempt_began(attempts);
         }
         self.injected()
     }
@@ -249,10 +282,10 @@ impl<S: Controls> CallState<S> {
     /// Looks up what surrounds a call that has entered nothing yet, and tells whether that was found just now.
     #[cold]
     fn enters_new_surroundings(mut self: Pin<&mut Self>) -> bool {
-        let this = self.as_mut().project();
-        if surroundings_in(this.rare).is_some() {
+        if self.is_surrounded() {
             return false;
         }
+        let this = self.as_mut().project();
         let called = Called {
             name: this.controls.name(),
             site: this.controls.site(),
@@ -266,7 +299,7 @@ impl<S: Controls> CallState<S> {
         let rare = this.rare.get_or_insert_default();
         // By this id observers know the call. One that has asked for its own has run its tool, and nobody observes it.
         rare.call_id = rare.call_id.or(found.call_id());
-        rare.surroundings = Some(found);
+        self.as_mut().get_or_insert_around().surroundings = Some(found);
         self.note_start();
         true
     }

@@ -259,7 +259,7 @@ impl<T: Future, S: Controls> AttemptState<T, S> {
                     let kind = FailureKind::Panicked;
                     return ControlFlow::Break(state.finish_with_failure(Stop::Panicked, kind, Some(message)));
                 }
-                state.as_mut().retry_scheduled(end, delay, from);
+                state.retry_scheduled(end, delay, from);
                 let last = KeepOf::<S>::keep(last);
                 self.set(AttemptState::Waiting { last: Some(last) });
                 if !delay.is_zero() {

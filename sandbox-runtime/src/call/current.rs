@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::injected::LostAnswer;
 use crate::clock::saturating_add;
+use crate::policy::Policy;
 
 /// The attempt that runs now, as the tool sees it: for idempotency keys, for limits of its own, and for logs.
 ///
@@ -124,6 +125,22 @@ pub(super) struct Polled {
     pub(super) limit: Limit,
     /// Set if a fault is to lose the answer.
     pub(super) lost_answer: Option<LostAnswer>,
+}
+
+impl Polled {
+    /// The first attempt of a call that nothing surrounds.
+    #[inline(always)]
+    pub(super) fn first(policy: &Policy) -> Polled {
+        let limit = policy
+            .deadline
+            .map_or(policy.timeout, |deadline| deadline.min(policy.timeout));
+        Polled {
+            call_id: None,
+            number: 1,
+            limit: Limit::Within(limit),
+            lost_answer: None,
+        }
+    }
 }
 
 /// How long an attempt may take.

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::state::Wait;
+use super::rare::Wait;
 use super::{CallState, Controls};
 use crate::clock::{Moment, before, saturating_add};
+use crate::policy::Policy;
 
 impl<S: Controls> CallState<S> {
     /// Notes that the call begins now, if its policy has a deadline. Comes before anything that asks for
@@ -19,19 +20,24 @@ impl<S: Controls> CallState<S> {
         }
     }
 
-    /// The same for a call of which nothing else is known.
+    /// The same for a call that begins by this policy, and of which nothing else is known.
     #[inline(always)]
-    pub(super) fn start_clock_unconcerned(self: Pin<&mut Self>) {
-        if self.controls.policy().deadline.is_some() {
-            self.note_start();
+    pub(super) fn start_clock_by(self: Pin<&mut Self>, policy: &Policy) {
+        if policy.deadline.is_some() {
+            self.note_start_now();
         }
     }
 
     #[cold]
     pub(super) fn note_start(self: Pin<&mut Self>) {
         if self.started.is_none() && (self.setting(|policy| policy.deadline.is_some()) || self.run_ends().is_some()) {
-            *self.project().started = Some(Moment::of(Instant::now()));
+            self.note_start_now();
         }
+    }
+
+    #[cold]
+    fn note_start_now(self: Pin<&mut Self>) {
+        self.project().started.get_or_insert(Moment::of(Instant::now()));
     }
 
     /// When an attempt that begins to wait now will have run into its limit or the call's deadline.
@@ -87,9 +93,9 @@ impl<S: Controls> CallState<S> {
     /// The longest that the call may take, by its own policy and by what surrounds it.
     #[inline]
     pub(super) fn deadline(&self) -> Option<Duration> {
-        match &self.rare {
-            Some(rare) if rare.may_limit() => self.deadline_around(),
-            _ => self.controls.policy().deadline,
+        match self.is_concerned() {
+            true => self.deadline_around(),
+            false => self.controls.policy().deadline,
         }
     }
 
@@ -107,7 +113,7 @@ impl<S: Controls> CallState<S> {
 
     #[inline]
     fn run_ends(&self) -> Option<Instant> {
-        self.rare.as_ref()?.surroundings.as_ref()?.ends()
+        self.surroundings()?.ends()
     }
 
     #[inline]

@@ -3,7 +3,6 @@
 use std::pin::Pin;
 
 use super::owed::Owed;
-use super::state::surroundings_in;
 use super::{CallState, Controls, Returned, nested};
 use crate::breaker::{Admission, CircuitBreaker};
 use crate::failure::{Detail, Failure, FailureKind, Refusal, Stop, millis};
@@ -16,10 +15,11 @@ impl<S: Controls> CallState<S> {
     /// Ends the call with a success of the first attempt, which was not written down as [begun](Self::begin_attempt), and
     /// which the record has counted as one.
     #[inline]
-    pub(super) fn finish_first<R>(self: Pin<&mut Self>, owed: Owed, outcome: R) -> Returned<S, R>
+    pub(super) fn finish_first<R>(self: Pin<&mut Self>, owed: Owed, is_limited: bool, outcome: R) -> Returned<S, R>
     where
         S::Handler: Handler<R>,
     {
+        self.leave_place_taken_at_once(owed, is_limited);
         let this = self.project();
         this.controls.breaker().succeed_if_closed(owed.held_admission());
         this.controls.handler().finish(1, Ok(outcome), None)
@@ -31,8 +31,8 @@ impl<S: Controls> CallState<S> {
     where
         S::Handler: Handler<R>,
     {
-        if self.is_surrounded() {
-            self.as_mut().succeed_surrounded();
+        if self.is_concerned() {
+            self.as_mut().succeed_concerned();
         } else if let Some(owed) = self.as_mut().project().owed.take() {
             if let Some(admission) = owed.admission() {
                 self.controls.breaker().succeed(admission);
@@ -42,15 +42,16 @@ impl<S: Controls> CallState<S> {
         self.controls.handler().finish(self.attempts, Ok(outcome), None)
     }
 
-    /// Settles and reports the same where something surrounds the call.
+    /// Settles and reports the same where something concerns the call from outside.
     #[cold]
-    fn succeed_surrounded(mut self: Pin<&mut Self>) {
+    fn succeed_concerned(mut self: Pin<&mut Self>) {
         if let Some(owed) = self.as_mut().project().owed.take() {
             if let Some(admission) = owed.admission() {
                 succeed(self.breaker(), admission);
             }
             self.count_end(owed, Stop::Succeeded);
         }
+        self.as_mut().leave_limits();
         self.leave_surroundings(Stop::Succeeded, None, None);
     }
 
@@ -139,6 +140,7 @@ impl<S: Controls> CallState<S> {
             self.as_mut().complete(failure);
         }
         self.as_mut().record_end(stop, last.as_ref());
+        self.as_mut().leave_limits();
         if self.is_surrounded() {
             let returned = refusal.filter(|_| self.controls.handler().returns_refusals());
             let returned = returned.map(|refusal| self.failure_of(refusal));
@@ -156,6 +158,7 @@ impl<S: Controls> CallState<S> {
     {
         nested::note_end();
         self.as_mut().record_refusal();
+        self.as_mut().leave_limits();
         if self.is_surrounded() {
             let failure = self.failure_of(refusal);
             self.as_mut()
@@ -196,13 +199,6 @@ impl<S: Controls> CallState<S> {
     }
 
     #[cold]
-    fn tell_what_holds_back(self: Pin<&mut Self>, failure: &mut Failure) {
-        if let Some(surroundings) = surroundings_in(self.project().rare) {
-            surroundings.tell_what_holds_back(failure);
-        }
-    }
-
-    #[cold]
     pub(super) fn leave_surroundings(
         self: Pin<&mut Self>,
         stop: Stop,
@@ -210,13 +206,11 @@ impl<S: Controls> CallState<S> {
         failure: Option<&Failure>,
     ) {
         let site = self.site();
-        let this = self.project();
-        if let Some(mut rare) = this.rare.take()
-            && let Some(surroundings) = rare.surroundings.take()
-        {
+        let attempts = self.attempts;
+        if let Some(surroundings) = self.around_mut().and_then(|around| around.surroundings.take()) {
             surroundings.leave(&CallEnd {
                 site,
-                attempts: *this.attempts,
+                attempts,
                 stop,
                 refusal,
                 failure,

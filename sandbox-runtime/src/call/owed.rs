@@ -1,15 +1,17 @@
-//! [`Owed`]: what a call owes if it is dropped: its admission to the breaker, and an end to the record of its tool.
+//! [`Owed`]: what a call owes: its admission to the breaker, an end to the record of its tool, and, until its first poll has ended, its
+//! place among others.
 
 use std::num::NonZeroU32;
 
 use crate::breaker::Admission;
 
-/// One of the two, or both, in four bytes: a call that owes nothing is told from all others by one comparison.
+/// Any of them, in four bytes: a call that owes nothing is told from all others by one comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Owed(NonZeroU32);
 
 impl Owed {
-    const RECORDED: u32 = Admission::FREE_BIT;
+    const RECORDED: u32 = Admission::FREE_BITS[0];
+    const IN_PLACE: u32 = Admission::FREE_BITS[1];
 
     /// What a call owes that has been admitted.
     #[inline]
@@ -22,6 +24,21 @@ impl Owed {
         Owed(self.0 | Self::RECORDED)
     }
 
+    /// The same for one that has taken its place in the poll under way.
+    pub(super) fn in_place(self) -> Owed {
+        Owed(self.0 | Self::IN_PLACE)
+    }
+
+    /// The same for one whose place is kept elsewhere.
+    pub(super) fn out_of_place(self) -> Owed {
+        NonZeroU32::new(self.0.get() & !Self::IN_PLACE).map_or(self, Owed)
+    }
+
+    #[inline]
+    pub(super) fn is_in_place(self) -> bool {
+        self.0.get() & Self::IN_PLACE != 0
+    }
+
     pub(super) fn new(admission: Option<Admission>, is_recorded: bool) -> Option<Owed> {
         let admission = admission.map_or(0, |admission| admission.bits().get());
         let recorded = if is_recorded { Self::RECORDED } else { 0 };
@@ -31,7 +48,7 @@ impl Owed {
     /// The admission that the call holds, if it holds one.
     #[inline]
     pub(super) fn admission(self) -> Option<Admission> {
-        Admission::from_bits(self.0.get() & !Self::RECORDED)
+        Admission::from_bits(self.0.get() & !(Self::RECORDED | Self::IN_PLACE))
     }
 
     /// The admission of a call that is known to hold one.

@@ -7,6 +7,7 @@ use super::owed::Owed;
 use super::{CallState, Controls};
 use crate::failure::{Failure, FailureKind, Stop};
 use crate::gate;
+use crate::policy::Policy;
 use crate::record::{Failed, Record, Step, count, is_failure};
 use crate::site::SiteRef;
 use crate::tool::Handler;
@@ -19,11 +20,11 @@ impl<S: Controls> CallState<S> {
 
     /// Records what the user names by expressions for each call: the policy, and the map that its breaker is from.
     #[inline]
-    fn record_given(&self, site: Option<SiteRef>) {
+    fn record_given(&self, site: Option<SiteRef>, policy: impl FnOnce() -> Policy) {
         #[cfg(feature = "keyed")]
         self.record_map(site);
         if let Some(site) = site.filter(|site| site.0.info.is_policy_given) {
-            site.0.record.policy_given(&self.setting(|policy| *policy));
+            site.0.record.policy_given(&policy());
         }
     }
 
@@ -47,13 +48,13 @@ impl<S: Controls> CallState<S> {
 
     /// Records a call that nothing surrounds and that is expected to succeed at once.
     #[inline]
-    pub(super) fn record_ready(&self, owed: Owed) -> Owed {
+    pub(super) fn record_ready(&self, owed: Owed, policy: &Policy) -> Owed {
         let site = self.controls.site();
         match record_of(site) {
             None => owed,
             Some(record) => {
                 record.shard().ready();
-                self.record_given(site);
+                self.record_given(site, || *policy);
                 owed.recorded()
             }
         }
@@ -63,7 +64,7 @@ impl<S: Controls> CallState<S> {
     pub(super) fn record_beginning(self: Pin<&mut Self>) {
         if let Some(record) = self.record().filter(|_| !self.is_recorded()) {
             record.shard().begun();
-            self.record_given(self.site());
+            self.record_given(self.site(), || self.policy());
             let admission = self.admission();
             *self.project().owed = Owed::new(admission, true);
         }

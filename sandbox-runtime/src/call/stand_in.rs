@@ -26,6 +26,6 @@ impl<S: Controls> CallState<S> {
 
     #[inline(always)]
     pub(super) fn stand_in(&self) -> Option<&StandIn> {
-        self.rare.as_deref()?.surroundings.as_ref()?.stand_in()
+        self.surroundings()?.stand_in()
     }
 }

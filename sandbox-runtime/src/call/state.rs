@@ -2,23 +2,22 @@
 
 use std::panic::UnwindSafe;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Sleep;
 
 use super::Controls;
 use super::current::{CallId, Limit, Polled};
 use super::guard::guard;
 use super::marks::{Circumstances, Mark, mark};
 use super::owed::Owed;
+use super::rare::Rare;
 use super::retry::{Situation, decide};
 use crate::breaker::{Admission, Fault, ProbeScope};
 use crate::clock::Moment;
 use crate::failure::{AttemptEnd, Decision, DelaySource, Refusal, Stop};
-use crate::overrides::Override;
 use crate::policy::Policy;
 use crate::surroundings::{Retry, Surroundings};
 use crate::tool::Handler;
@@ -57,38 +56,6 @@ pin_project! {
 /// By hand, because what surrounds a call has locks, those of the engine, under which no code of the user runs; and because a
 /// timer of tokio is not: nobody sees it after a panic, and none of its own code is the user's.
 impl<S: Controls + UnwindSafe> UnwindSafe for CallState<S> {}
-
-/// What few calls have.
-#[derive(Debug, Default)]
-pub(super) struct Rare {
-    /// The settings that an operator has given to the call's tool, in place of the call's own.
-    pub(super) overridden: Option<Arc<Override>>,
-    pub(super) surroundings: Option<Surroundings>,
-    /// The text of the last error that a retry followed.
-    pub(super) earlier_error: Option<Box<str>>,
-    /// What is known of the attempt under way once it has to wait.
-    pub(super) wait: Option<Wait>,
-    /// Set once the tool has asked for it.
-    pub(super) call_id: Option<CallId>,
-}
-
-impl Rare {
-    /// Tells whether it may change what the call is given.
-    #[inline]
-    pub(super) fn may_limit(&self) -> bool {
-        self.surroundings.is_some() || self.overridden.is_some()
-    }
-}
-
-/// The wait of an attempt. The timer does not show it: a deadline may have shortened the limit, and the end of what surrounds the
-/// call may be moved.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Wait {
-    /// When the attempt first had to wait.
-    pub(super) began: Instant,
-    /// When the attempt ends by itself.
-    pub(super) ends: Instant,
-}
 
 impl<S: Controls> CallState<S> {
     #[inline(always)]
@@ -138,12 +105,12 @@ impl<S: Controls> CallState<S> {
     /// Tells whether anything is known to surround the call.
     #[inline]
     pub(super) fn is_surrounded(&self) -> bool {
-        self.rare.as_ref().is_some_and(|rare| rare.surroundings.is_some())
+        self.surroundings().is_some()
     }
 
     /// Resolves when what surrounds the call has been cancelled.
     pub(super) fn poll_cancelled_around(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        match surroundings_in(self.project().rare) {
+        match self.surroundings_mut() {
             Some(surroundings) => surroundings.poll_cancelled(cx),
             None => Poll::Pending,
         }
@@ -156,33 +123,16 @@ impl<S: Controls> CallState<S> {
         probe.map(|probe| self.breaker().probe_scope(probe))
     }
 
-    /// What the tool may know of the first attempt of a call that nothing surrounds.
-    #[inline(always)]
-    pub(super) fn first_polled(&self) -> Polled {
-        let policy = self.controls.policy();
-        Polled {
-            call_id: None,
-            number: 1,
-            limit: Limit::Within(
-                policy
-                    .deadline
-                    .map_or(policy.timeout, |deadline| deadline.min(policy.timeout)),
-            ),
-            lost_answer: None,
-        }
-    }
-
     /// What the tool may know of the attempt that is about to be polled.
     #[inline]
     pub(super) fn polled(&self) -> Polled {
-        let first = self.first_polled();
-        let rare = self.rare.as_deref();
+        let first = Polled::first(&self.controls.policy());
         Polled {
-            call_id: rare.and_then(|rare| rare.call_id),
+            call_id: self.rare.as_ref().and_then(|rare| rare.call_id),
             number: self.attempts,
             limit: match &self.timer {
                 Some(timer) => Limit::At(timer.deadline()),
-                None if rare.is_none_or(|rare| !rare.may_limit()) => first.limit,
+                None if !self.is_concerned() => first.limit,
                 None => self.limit_within_surroundings(),
             },
             lost_answer: self.lost_answer(),
@@ -213,23 +163,10 @@ impl<S: Controls> CallState<S> {
         self.project().rare.get_or_insert_default().call_id = Some(call_id);
     }
 
-    pub(super) fn poll_began(self: Pin<&mut Self>) {
-        if let Some(surroundings) = surroundings_in(self.project().rare) {
-            surroundings.poll_began();
-        }
-    }
-
     /// Tells whether an error that the tool returns now is the doing of whoever called it.
     #[inline]
     pub(super) fn is_caller_to_blame(&self) -> bool {
-        let surroundings = self.rare.as_ref().and_then(|rare| rare.surroundings.as_ref());
-        surroundings.is_some_and(Surroundings::is_to_blame)
-    }
-
-    pub(super) fn poll_ended(self: Pin<&mut Self>) {
-        if let Some(surroundings) = surroundings_in(self.project().rare) {
-            surroundings.poll_ended();
-        }
+        self.surroundings().is_some_and(Surroundings::is_to_blame)
     }
 
     /// Reports the end of the attempt under way, which was not a success, to the breaker. An error that may be retried keeps its
@@ -326,7 +263,7 @@ impl<S: Controls> CallState<S> {
             }
             Some(policy) => decide_overridden(policy, end, situation),
         };
-        if let Some(surroundings) = surroundings_in(self.project().rare) {
+        if let Some(surroundings) = self.surroundings_mut() {
             decision = surroundings.after_attempt(end, decision);
         }
         let refusal = refusal.filter(|_| decision == Decision::Stop(Stop::BreakerOpened));
@@ -337,34 +274,6 @@ impl<S: Controls> CallState<S> {
     #[inline]
     pub(super) fn retry_possible(&self) -> bool {
         self.attempts < self.setting(Policy::max_attempts)
-    }
-
-    /// The same for the first attempt of a call that nothing surrounds.
-    #[inline]
-    pub(super) fn retry_possible_after_first(&self) -> bool {
-        self.controls.policy().max_attempts() > 1
-    }
-
-    /// The settings that an operator has given to the tool, if there are some.
-    #[inline(always)]
-    fn overridden(&self) -> Option<&Policy> {
-        let overridden = self.rare.as_deref()?.overridden.as_deref()?;
-        Some(&overridden.policy)
-    }
-
-    /// Reads a setting: of the policy that an operator has set, or mostly of one that the compiler knows.
-    #[inline(always)]
-    pub(super) fn setting<T>(&self, read: impl Fn(&Policy) -> T) -> T {
-        match self.overridden() {
-            None => read(&self.controls.policy()),
-            Some(policy) => read(policy),
-        }
-    }
-
-    /// All settings, for what is done rarely.
-    #[cold]
-    pub(super) fn policy(&self) -> Policy {
-        self.setting(|policy| *policy)
     }
 
     /// Keeps what a later failure is to report of what the last attempt has left. Most handlers have no text, which the compiler
@@ -397,29 +306,24 @@ impl<S: Controls> CallState<S> {
 
     /// Reports a retry to the surroundings: its delay begins.
     #[inline]
-    pub(super) fn retry_scheduled(self: Pin<&mut Self>, end: AttemptEnd, delay: Duration, from: DelaySource) {
+    pub(super) fn retry_scheduled(&self, end: AttemptEnd, delay: Duration, from: DelaySource) {
         if self.is_surrounded() {
             self.report_retry(end, delay, from);
         }
     }
 
     #[cold]
-    fn report_retry(self: Pin<&mut Self>, end: AttemptEnd, delay: Duration, from: DelaySource) {
+    fn report_retry(&self, end: AttemptEnd, delay: Duration, from: DelaySource) {
         let (tool, site) = (self.controls.name(), self.site());
         let (policy, attempt) = (self.policy(), self.attempts);
-        if let Some(Rare {
-            surroundings: Some(surroundings),
-            earlier_error,
-            ..
-        }) = self.project().rare.as_deref_mut()
-        {
+        if let Some(surroundings) = self.surroundings() {
             surroundings.retry_scheduled(&Retry {
                 tool,
                 site,
                 attempt,
                 max_attempts: policy.max_attempts(),
                 end,
-                error: earlier_error.as_deref(),
+                error: self.rare.as_ref().and_then(|rare| rare.earlier_error.as_deref()),
                 limit: policy.timeout,
                 delay,
                 from,
@@ -434,10 +338,4 @@ impl<S: Controls> CallState<S> {
 fn decide_overridden(policy: &Policy, end: AttemptEnd, mut situation: Situation) -> Decision {
     situation.random = policy.random_for(situation.attempts);
     decide(policy, end, &situation)
-}
-
-/// The surroundings in what few calls have.
-#[inline]
-pub(super) fn surroundings_in(rare: &mut Option<Box<Rare>>) -> Option<&mut Surroundings> {
-    rare.as_mut()?.surroundings.as_mut()
 }

@@ -11,11 +11,12 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::hold::Hold;
-use super::nesting::{self, Nesting};
 use super::places::Place;
-use super::{Held, Limits, Terms};
+use super::{Held, Limits, Terms, nesting};
+use crate::breaker::CircuitBreaker;
 use crate::clock::saturating_add;
 use crate::failure::{Failure, FailureKind, millis};
+use crate::site::SiteRef;
 
 /// When to come back where every place is taken: when one is free is unknown, and to ask once more costs nothing.
 const SHORTLY: Duration = Duration::from_secs(1);
@@ -26,7 +27,8 @@ pub(crate) struct CallLimits {
     /// Those of the breaker, whose dependency may have asked to wait, if it is one that tools share.
     of_breaker: Option<Arc<Limits>>,
     has_place: bool,
-    nesting: Nesting,
+    /// Set while a poll of the call with its place is under way.
+    is_nested: bool,
     waiting: Option<Box<Waiting>>,
     /// Set once the call is refused.
     refused: Option<Refused>,
@@ -39,7 +41,7 @@ struct Refused {
 }
 
 /// Limits as a call keeps them: those of an annotated function are there for as long as the program runs.
-pub(crate) enum Kept {
+enum Kept {
     Static(&'static Arc<Limits>),
     Shared(Arc<Limits>),
 }
@@ -70,15 +72,30 @@ pub(crate) struct Waited {
 }
 
 impl CallLimits {
-    pub(crate) fn new(limits: Kept, of_breaker: Option<Arc<Limits>>) -> CallLimits {
+    /// The limits of a call of an annotated function, or otherwise with this breaker.
+    #[cold]
+    pub(crate) fn of(site: Option<SiteRef>, breaker: &CircuitBreaker) -> CallLimits {
+        let own = super::own(site, breaker);
+        let is_shared = !Arc::ptr_eq(own, breaker.limits());
         CallLimits {
-            limits,
-            of_breaker,
+            limits: match site {
+                Some(site) => Kept::Static(site.0.breaker.limits()),
+                None => Kept::Shared(Arc::clone(own)),
+            },
+            of_breaker: is_shared.then(|| Arc::clone(breaker.limits())),
             has_place: false,
-            nesting: Nesting::default(),
+            is_nested: false,
             waiting: None,
             refused: None,
         }
+    }
+
+    /// The same of a call that has taken its place, and [left the poll](super::leave_poll) in which it did.
+    #[cold]
+    pub(crate) fn with_place(site: Option<SiteRef>, breaker: &CircuitBreaker) -> CallLimits {
+        let mut limits = CallLimits::of(site, breaker);
+        limits.has_place = true;
+        limits
     }
 
     /// Resolves when an attempt may begin, or is held back for longer than the call waits or has time left.
@@ -149,28 +166,27 @@ impl CallLimits {
         failure.retry_after_ms = Some(millis(left.saturating_add(Duration::from_nanos(999_999))));
     }
 
-    fn needs_place(&self, terms: Terms) -> Option<u32> {
-        let number = terms.max_concurrent?;
-        let has_one = self.has_place || nesting::is_within(&self.limits);
-        (!has_one).then_some(number)
-    }
-
     /// Takes what the attempt needs, if nobody has to be waited for.
     fn try_now(&mut self, terms: Terms) -> Result<(), Held> {
-        if let Some(number) = self.needs_place(terms) {
-            self.limits.places.resize(number);
-            if !self.limits.places.try_take() {
-                return Err(Held::Others);
-            }
+        let terms = self.terms_of_next(terms);
+        if self.limits.begin(terms, self.hold())? {
             self.take_place();
         }
-        self.limits.try_pass_first(terms.rate, self.hold())
+        Ok(())
+    }
+
+    /// The terms of the next attempt: a call that has a place needs no other.
+    fn terms_of_next(&self, terms: Terms) -> Terms {
+        Terms {
+            max_concurrent: terms.max_concurrent.filter(|_| !self.has_place),
+            ..terms
+        }
     }
 
     /// Notes that the call has a place, also for what its tool calls in the poll under way.
     fn take_place(&mut self) {
         self.has_place = true;
-        self.nesting.enter(&self.limits);
+        self.poll_began();
     }
 
     fn hold(&self) -> &Hold {
@@ -180,7 +196,7 @@ impl CallLimits {
     /// Waits for what the attempt needs.
     fn wait(&self, terms: Terms) -> Waiting {
         let (limits, of_breaker) = (Arc::clone(&self.limits), self.of_breaker.clone());
-        let (rate, needs_place) = (terms.rate, self.needs_place(terms).is_some());
+        let (rate, needs_place) = (terms.rate, self.limits.needs_place(self.terms_of_next(terms)));
         let began = Instant::now();
         let until = saturating_add(began, terms.longest);
         let admitted = async move {
@@ -202,23 +218,28 @@ impl CallLimits {
     }
 
     pub(crate) fn poll_began(&mut self) {
-        if self.has_place {
-            self.nesting.enter(&self.limits);
+        if self.has_place && !self.is_nested {
+            self.is_nested = true;
+            nesting::enter(&self.limits);
         }
     }
 
     pub(crate) fn poll_ended(&mut self) {
-        self.nesting.leave();
+        if std::mem::take(&mut self.is_nested) {
+            nesting::leave(&self.limits);
+        }
     }
 }
 
 async fn place_in(limits: &Limits, until: Instant) -> Result<Place<'_>, Held> {
     let place = timeout_at(until, limits.places.take()).await;
-    place.map_err(|_| Held::Others)
+    place.ok().flatten().ok_or(Held::Others)
 }
 
 impl Drop for CallLimits {
     fn drop(&mut self) {
+        // The poll may have ended in a panic.
+        self.poll_ended();
         if self.has_place {
             self.limits.places.leave();
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::clock::saturating_add;
-use crate::gate;
+use crate::gate::HOLDING;
 
 /// The longest that one is left alone, whatever it has asked for: what it says comes from outside.
 const LONGEST: Duration = Duration::from_secs(60 * 60);
@@ -54,7 +54,7 @@ impl Hold {
         }
         let until = saturating_add(Instant::now(), length);
         if lasting.replace(Lasting { until, length }).is_none() {
-            gate::count(gate::HOLDS, |holds| holds + 1);
+            HOLDING.add();
             // Relaxed: who learns that an attempt has heard of it, learns that by what orders the two.
             self.is_held.store(true, Ordering::Relaxed);
         }
@@ -67,7 +67,7 @@ impl Hold {
     fn end_in(&self, lasting: &mut Option<Lasting>) {
         if lasting.take().is_some() {
             self.is_held.store(false, Ordering::Relaxed);
-            gate::count(gate::HOLDS, |holds| holds - 1);
+            HOLDING.subtract();
         }
     }
 

@@ -1,122 +1,215 @@
 //! [`Places`]: how many calls are made at a time.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
+#[cfg(test)]
+mod tests;
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::Semaphore;
 
-/// What places are handed out by.
-pub(super) trait Permits {
-    fn new() -> Self;
-    /// Adds so many.
-    fn add(&self, permits: u32);
-    /// Takes back up to so many that are free, and tells how many.
-    fn remove(&self, permits: u32) -> u32;
-    /// Takes one if one is free and nobody waits for it. Whoever has it gives it back by [`add`](Self::add).
-    fn try_take(&self) -> bool;
-}
+use crate::sync::{Lock, Word};
 
-/// Fair: permits go to those who wait, in the order in which they came.
-impl Permits for Semaphore {
-    fn new() -> Self {
-        Semaphore::new(0)
-    }
-
-    fn add(&self, permits: u32) {
-        self.add_permits(permits as usize);
-    }
-
-    fn remove(&self, permits: u32) -> u32 {
-        // Cannot be more than were asked for.
-        self.forget_permits(permits as usize).try_into().unwrap_or(permits)
-    }
-
-    fn try_take(&self) -> bool {
-        self.try_acquire().map(tokio::sync::SemaphorePermit::forget).is_ok()
-    }
-}
-
-/// What the number of places is kept in.
-pub(super) trait Lock {
-    fn new(size: Size) -> Self;
-    fn change(&self, change: impl FnOnce(&mut Size));
-}
-
-impl Lock for Mutex<Size> {
-    fn new(size: Size) -> Self {
-        Mutex::new(size)
-    }
-
-    fn change(&self, change: impl FnOnce(&mut Size)) {
-        // Nothing panics while it is locked.
-        change(&mut self.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-}
-
-/// Places for calls, in a number that may change while calls are made. A model checker brings its own types.
+/// Places for calls, in a number that may change while calls are made.
+///
+/// While nobody waits, a place is taken and left by one exchange of the word. Who waits is given a place by whoever leaves one, in
+/// the order in which they came: the place remains taken, and passes through the queue as a permit. The queue is fair, and one who
+/// leaves it passes its permit on.
 #[derive(Debug)]
-pub(super) struct Places<P = Semaphore, L = Mutex<Size>> {
-    free: P,
-    /// The same as in `size`, for a look without the lock.
-    number: AtomicU32,
-    size: L,
+pub(super) struct Places<W = AtomicU64, Q = Semaphore, L = Mutex<()>> {
+    /// [`Taken`] as bits.
+    word: W,
+    queue: Q,
+    /// Held while permits come and go: what the word says of those who wait is true of the queue as well.
+    passing: L,
 }
 
-#[derive(Debug)]
-pub(super) struct Size {
-    number: u32,
-    /// Places that are gone and still taken: whoever leaves one gives it back to nobody.
-    owed: u32,
+/// What the word says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Taken {
+    /// How many places there are.
+    number: u64,
+    /// How many of them are taken. More than there are, if there were more before.
+    taken: u64,
+    /// How many wait to whom no place has been given.
+    waiting: u64,
 }
 
-impl<P: Permits, L: Lock> Places<P, L> {
-    pub(super) fn new() -> Self {
-        Places {
-            free: P::new(),
-            number: AtomicU32::new(0),
-            size: L::new(Size { number: 0, owed: 0 }),
+impl Taken {
+    /// As many as can be told from each other.
+    const MOST: u64 = (1 << 21) - 1;
+
+    const fn of(bits: u64) -> Taken {
+        Taken {
+            number: bits >> 42 & Self::MOST,
+            taken: bits >> 21 & Self::MOST,
+            waiting: bits & Self::MOST,
         }
     }
 
+    const fn bits(self) -> u64 {
+        self.number << 42 | self.taken << 21 | self.waiting
+    }
+
+    const fn is_free(self) -> bool {
+        self.taken < self.number
+    }
+
+    /// A place is taken, by somebody for whom one is free.
+    const fn one_more(self) -> Taken {
+        let taken = self.taken + 1;
+        Taken { taken, ..self }
+    }
+
+    const fn one_less(self) -> Taken {
+        let taken = self.taken.saturating_sub(1);
+        Taken { taken, ..self }
+    }
+
+    const fn one_waits(self) -> Taken {
+        let waiting = self.waiting + 1;
+        Taken { waiting, ..self }
+    }
+
+    const fn one_has_waited(self) -> Taken {
+        let waiting = self.waiting.saturating_sub(1);
+        Taken { waiting, ..self }
+    }
+}
+
+/// What passes places to those who wait, in the order in which they came.
+pub(super) trait Queue {
+    /// Adds a permit: for the one who has waited longest, or the next one who comes.
+    fn add(&self);
+    /// Takes back a permit that nobody has; `false` if there is none.
+    fn take_back(&self) -> bool;
+}
+
+impl Queue for Semaphore {
+    fn add(&self) {
+        self.add_permits(1);
+    }
+
+    fn take_back(&self) -> bool {
+        self.forget_permits(1) == 1
+    }
+}
+
+impl Places {
+    pub(super) const fn new() -> Places {
+        Places {
+            word: AtomicU64::new(0),
+            queue: Semaphore::const_new(0),
+            passing: Mutex::new(()),
+        }
+    }
+
+    /// Waits for a place. Dropped, it leaves the queue. `None` if so many wait that they cannot be counted.
+    pub(super) async fn take(&self) -> Option<Place<'_>> {
+        let waiting = Waiting::of(self)?;
+        // It is never closed.
+        if let Ok(permit) = self.queue.acquire().await {
+            permit.forget();
+        }
+        Some(waiting.place())
+    }
+}
+
+impl<W: Word, Q: Queue, L: Lock<()>> Places<W, Q, L> {
     /// Changes how many there are. Calls beyond a smaller number are not interrupted: as they end, nobody follows.
     pub(super) fn resize(&self, number: u32) {
-        // Relaxed: a caller that sees another's number only takes the lock, or is admitted by the number before.
-        if self.number.load(Ordering::Relaxed) == number {
+        let number = u64::from(number).min(Taken::MOST);
+        if Taken::of(self.word.load(Ordering::SeqCst)).number == number {
             return;
         }
-        self.size.change(|size| {
-            let more = number.saturating_sub(size.number);
-            let paid = more.min(size.owed);
-            self.free.add(more - paid);
-            let fewer = size.number.saturating_sub(number);
-            size.owed = size.owed - paid + (fewer - self.free.remove(fewer));
-            size.number = number;
-            self.number.store(number, Ordering::Relaxed);
+        self.passing.change(|()| {
+            self.update(|now| Some(Taken { number, ..now }));
+            self.give_free();
         });
     }
 
     /// Takes a place if one is free and nobody waits for it.
     pub(super) fn try_take(&self) -> bool {
-        self.free.try_take()
+        self.update(|now| (now.is_free() && now.waiting == 0).then_some(now.one_more()))
     }
 
     /// Leaves a place.
     pub(super) fn leave(&self) {
-        self.size.change(|size| match size.owed {
-            0 => self.free.add(1),
-            _ => size.owed -= 1,
+        if !self.update(|now| (now.waiting == 0).then_some(now.one_less())) {
+            self.leave_to_others();
+        }
+    }
+
+    #[cold]
+    fn leave_to_others(&self) {
+        self.passing.change(|()| {
+            self.update(|now| Some(now.one_less()));
+            self.give_free();
         });
+    }
+
+    /// Joins those who wait; `false` if they are too many to be counted.
+    fn join(&self) -> bool {
+        self.passing.change(|()| {
+            let joins = self.update(|now| (now.waiting < Taken::MOST).then_some(now.one_waits()));
+            // One may have become free since there was none.
+            self.give_free();
+            joins
+        })
+    }
+
+    /// Leaves those who wait, without a place: a permit that this one was given is back in the queue.
+    fn quit(&self) {
+        self.passing.change(|()| {
+            let is_expected = self.update(|now| (now.waiting > 0).then_some(now.one_has_waited()));
+            // Otherwise a place is on its way to each who waits, and to this one.
+            if !is_expected && self.queue.take_back() {
+                self.update(|now| Some(now.one_less()));
+            }
+        });
+    }
+
+    /// Gives places that are free to those who wait.
+    fn give_free(&self) {
+        let is_awaited = |now: Taken| now.is_free() && now.waiting > 0;
+        while self.update(|now| is_awaited(now).then_some(now.one_more().one_has_waited())) {
+            self.queue.add();
+        }
+    }
+
+    /// Changes the word, unless there is nothing next.
+    #[inline]
+    fn update(&self, next: impl Fn(Taken) -> Option<Taken>) -> bool {
+        let mut bits = self.word.load(Ordering::SeqCst);
+        while let Some(next) = next(Taken::of(bits)) {
+            match self.word.compare_exchange(bits, next.bits()) {
+                Ok(_) => return true,
+                Err(other) => bits = other,
+            }
+        }
+        false
     }
 }
 
-impl Places {
-    /// Waits for a place. Dropped, it leaves the queue.
-    pub(super) async fn take(&self) -> Place<'_> {
-        // It is never closed.
-        if let Ok(permit) = self.free.acquire().await {
-            permit.forget();
+/// One who waits for a place.
+struct Waiting<'a>(Option<&'a Places>);
+
+impl<'a> Waiting<'a> {
+    fn of(places: &'a Places) -> Option<Self> {
+        places.join().then_some(Waiting(Some(places)))
+    }
+
+    /// The place for which it has taken a permit.
+    fn place(mut self) -> Place<'a> {
+        Place(self.0.take())
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(places) = self.0 {
+            places.quit();
         }
-        Place(Some(self))
     }
 }
 
@@ -136,90 +229,5 @@ impl Drop for Place<'_> {
         if let Some(places) = self.0 {
             places.leave();
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use loom::sync::atomic::AtomicU32 as LoomU32;
-    use loom::thread;
-
-    use super::*;
-
-    /// Permits for a model checker, without a queue.
-    #[derive(Debug)]
-    struct Free(LoomU32);
-
-    impl Permits for Free {
-        fn new() -> Self {
-            Free(LoomU32::new(0))
-        }
-
-        fn add(&self, permits: u32) {
-            self.0.fetch_add(permits, Ordering::SeqCst);
-        }
-
-        fn remove(&self, permits: u32) -> u32 {
-            (0..permits).filter(|_| self.try_take()).count().try_into().unwrap()
-        }
-
-        fn try_take(&self) -> bool {
-            // Those who add hold the lock, and those who take lose nothing by looking once.
-            let free = self.0.load(Ordering::SeqCst);
-            let (set, fetch) = (Ordering::SeqCst, Ordering::SeqCst);
-            free > 0 && self.0.compare_exchange(free, free - 1, set, fetch).is_ok()
-        }
-    }
-
-    impl Lock for loom::sync::Mutex<Size> {
-        fn new(size: Size) -> Self {
-            loom::sync::Mutex::new(size)
-        }
-
-        fn change(&self, change: impl FnOnce(&mut Size)) {
-            change(&mut self.lock().unwrap());
-        }
-    }
-
-    /// While one of two places is taken, and a thread comes and goes, another one takes a place away: no more calls run than there
-    /// are places, and none is lost or made.
-    #[test]
-    fn never_more_than_there_are() {
-        loom::model(|| {
-            let places = loom::sync::Arc::new(Places::<Free, loom::sync::Mutex<Size>>::new());
-            places.resize(2);
-            assert!(places.try_take());
-            let other = {
-                let places = places.clone();
-                thread::spawn(move || {
-                    if places.try_take() {
-                        places.leave();
-                    }
-                })
-            };
-            places.resize(1);
-            other.join().unwrap();
-            assert!(!places.try_take(), "the only place is taken");
-            places.leave();
-            assert!(places.try_take(), "it is free again");
-            places.resize(2);
-            assert!(places.try_take(), "the other one is back");
-            assert!(!places.try_take(), "there are two");
-        });
-    }
-
-    #[test]
-    fn those_that_are_taken_are_given_up_when_they_are_left() {
-        let places = Places::<Semaphore, Mutex<Size>>::new();
-        places.resize(3);
-        assert!((0..3).all(|_| places.try_take()));
-        places.resize(1);
-        (0..2).for_each(|_| places.leave());
-        assert!(!places.try_take(), "one of one is taken");
-        places.resize(2);
-        assert!(places.try_take(), "one of two is taken");
-        (0..2).for_each(|_| places.leave());
-        places.resize(u32::MAX);
-        assert!((0..9).all(|_| places.try_take()));
     }
 }

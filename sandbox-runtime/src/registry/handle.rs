@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::panic::Location;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::status::{BreakerStatus, Disabled, ToolStatus};
@@ -184,7 +183,7 @@ impl ToolHandle {
     }
 
     /// Puts the settings of an operator in force, or those of the attribute again. Tells whether that changes anything.
-    pub(crate) fn set_policy(&self, policy: Option<Arc<Override>>) -> bool {
+    pub(crate) fn set_policy(&self, policy: Option<Override>) -> bool {
         self.0.steering.set_policy(policy)
     }
 

@@ -5,21 +5,22 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::Machine;
-use crate::breaker::packed::{Generation, PackedState, ProbeCounts, State, Word};
+use crate::breaker::packed::{Generation, PackedState, ProbeCounts, State};
 use crate::breaker::transition::{BreakerCause, Transition};
 use crate::clock::{Reading, Tick};
 use crate::failure::Refusal;
+use crate::sync::Word;
 
 /// The right to make one attempt, and what its result will count for: generation (the upper 17 bits), whether it is a probe (1),
-/// and a one, so that a call's future stores an `Option` of it in four bytes. The bits between are [free](Self::FREE_BIT).
+/// and a one, so that a call's future stores an `Option` of it in four bytes. The bits between are [free](Self::FREE_BITS).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Admission(NonZeroU32);
 
 impl Admission {
-    /// A bit that it does not look at: its holder may use it.
-    pub(crate) const FREE_BIT: u32 = 4;
+    /// Bits that it does not look at: its holder may use them.
+    pub(crate) const FREE_BITS: [u32; 2] = [4, 8];
 
-    /// The generation is at the top, so that it takes one shift to read it, whatever the holder has done with its bit.
+    /// The generation is at the top, so that it takes one shift to read it, whatever the holder has done with its bits.
     const GENERATION: u32 = u32::BITS - Generation::BITS;
 
     #[inline]
@@ -46,7 +47,7 @@ impl Admission {
         NonZeroU32::new(bits).map(Admission)
     }
 
-    /// The admission of bits that have been one; the free bit may be set.
+    /// The admission of bits that have been one; the free bits may be set.
     #[inline]
     pub(crate) fn from_bits_of_one(bits: NonZeroU32) -> Admission {
         Admission(bits)

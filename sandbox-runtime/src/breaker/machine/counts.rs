@@ -3,10 +3,11 @@
 use std::sync::atomic::Ordering;
 
 use super::Machine;
-use crate::breaker::packed::{Count, Counts, Generation, OpenCounts, PackedState, State, Word};
+use crate::breaker::packed::{Count, Counts, Generation, OpenCounts, PackedState, State};
 use crate::breaker::settings::TripRule;
 use crate::breaker::transition::Transition;
 use crate::clock::Reading;
+use crate::sync::Word;
 
 impl<W: Word> Machine<W> {
     #[inline]

@@ -11,7 +11,6 @@ use tokio::task::coop;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::call::attempt::{AttemptState, PollEnd};
-use crate::call::state::surroundings_in;
 use crate::call::{CallState, Controls, Returned};
 use crate::clock::saturating_add;
 use crate::failure::{Failure, FailureKind, Refusal};
@@ -122,7 +121,7 @@ impl<S: Controls> CallState<S> {
             return Ok(());
         }
         let tool = ObservedTool::new(self.controls.name(), self.site().map(ToolHandle::from));
-        let surroundings = surroundings_in(self.as_mut().project().rare);
+        let surroundings = self.as_mut().surroundings_mut();
         match surroundings.and_then(|surroundings| surroundings.fault_of_attempt(&tool)) {
             Some(Fault::Refuse) => Err(self.breaker().refusal_when_open()),
             _ => Ok(()),
@@ -143,7 +142,7 @@ impl<S: Controls> CallState<S> {
 
     #[inline]
     fn fault(&self) -> Option<Fault> {
-        self.rare.as_ref()?.surroundings.as_ref()?.fault()
+        self.surroundings()?.fault()
     }
 
     /// The failure in place of the error that the last attempt would have returned.
