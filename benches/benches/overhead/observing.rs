@@ -1,4 +1,4 @@
-//! What observing costs: contestants in processes of their own, `benches/observing`, because what is attached concerns the whole
+//! What observing and steering cost: contestants in processes of their own, `benches/observing`, because what is attached concerns the whole
 //! process.
 
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ use sandbox_benches::tools;
 
 /// What is attached to whom, and how many spans, events and measurements arrive of a call. The first of each is what its others are
 /// compared with.
-const ATTACHED: [(&str, &str, u64); 17] = [
+const ATTACHED: [(&str, &str, u64); 21] = [
     ("ours", "nothing", 0),
     ("ours", "recorded", 0),
     ("ours", "an observer that wants no tool", 0),
@@ -22,6 +22,10 @@ const ATTACHED: [(&str, &str, u64); 17] = [
     ("ours", "`metrics()`, a recorder that drops", 5),
     ("ours", "`instruments()`, the no-op meter", 0),
     ("ours", "`instruments()`, a meter that drops", 5),
+    ("ours", "settings of an operator for another tool", 0),
+    ("ours", "settings of an operator", 0),
+    ("ours", "eight at a time, by an operator", 0),
+    ("ours", "eight at a time, by the attribute", 0),
     ("seatbelt", PLAIN_PEER, 0),
     ("seatbelt", "nothing, built with metrics and logs", 0),
     ("seatbelt", "metrics and logs, a meter and a subscriber that drop", 0),
@@ -148,7 +152,7 @@ impl Observing {
 
 pub(crate) fn text(observing: &Observing) -> String {
     let mut text = format!(
-        "### What observing costs\n\nThe tool is ready at once. Calls are polled out of line. Each row is a process of its \
+        "### What observing and steering cost\n\nThe tool is ready at once. Calls are polled out of line. Each row is a process of its \
          own, but for peers built without; they take turns. What arrives of a call: spans, events and measurements, of \
          metrics {}, opentelemetry {} and tracing {}; what drops them counts them. seatbelt tells nothing of a call that succeeds at \
          its first attempt. tower-resilience measures where it is built with that, and its events of such a call are at DEBUG.\n\n\

@@ -88,8 +88,14 @@ impl Targets {
 
     fn observing(&mut self, measured: &Measured) {
         let observing = &measured.observing;
-        for (attached, most) in [("recorded", 8.0), ("`Spans`, no subscriber", 10.0)] {
-            let aim = format!("observing: {attached}, at most {most} ns over nothing");
+        for (part, attached, most) in [
+            ("observing", "recorded", 8.0),
+            ("observing", "`Spans`, no subscriber", 10.0),
+            ("steering", "settings of an operator", 40.0),
+            ("steering", "eight at a time, by an operator", 40.0),
+            ("steering", "eight at a time, by the attribute", 40.0),
+        ] {
+            let aim = format!("{part}: {attached}, at most {most} ns over nothing");
             self.at_most_nanos(&aim, observing.over_nothing(attached), most);
         }
         let aim = "observing: two threads at one recorded tool, at most 1.2 of one";

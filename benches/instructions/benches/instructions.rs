@@ -24,28 +24,28 @@ mod limit {
     /// Takes 117. Two looks at the breaker, one at the gate, a guard against panics, a future made and dropped; neither clock
     /// nor timer. Six of them let the tool know its attempt.
     pub(super) const READY_CALL: u64 = 123;
-    /// Takes 143. The same outside of every scope, in a program that has entered one: one look for a scope on this thread.
-    pub(super) const READY_CALL_BESIDE_SCOPES: u64 = 148;
-    /// Takes 168. In a program that records its tools: one atomic addition, on a cache line that few threads share.
-    pub(super) const READY_CALL_RECORDED: u64 = 170;
-    /// Takes 145. Beside an observer that does not want to know of this tool, and has said so before.
+    /// Takes 141. The same outside of every scope, in a program that has entered one: one look for a scope on this thread.
+    pub(super) const READY_CALL_BESIDE_SCOPES: u64 = 147;
+    /// Takes 164. In a program that records its tools: one atomic addition, on a cache line that few threads share.
+    pub(super) const READY_CALL_RECORDED: u64 = 169;
+    /// Takes 144. Beside an observer that does not want to know of this tool, and has said so before. At most 30 more than a call with
+    /// nothing attached.
     pub(super) const READY_CALL_OF_NO_INTEREST: u64 = 147;
-    /// Takes 146. Beside a tool for which an operator has set something: one word of its own tells that nothing is set for it. At most
+    /// Takes 144. Beside a tool for which an operator has set something: one word of its own tells that nothing is set for it. At most
     /// 30 more than a call with nothing attached.
     pub(super) const READY_CALL_BESIDE_A_STEERED_TOOL: u64 = 147;
-    /// Takes 941. With settings of an operator: an allocation, and a lock to look them up.
-    pub(super) const READY_CALL_OVERRIDDEN: u64 = 980;
-    /// Takes 1,864. Among so many calls at a time: an allocation, and a place taken and left.
-    pub(super) const READY_CALL_LIMITED: u64 = 1_940;
-    /// Takes 508. One reading of the clock, and an error with the time until the next try; no text is written. Some 30 of them are
+    /// Takes 441. With settings of an operator: a lock to look them up, and a share of them for as long as the call runs. No allocation.
+    pub(super) const READY_CALL_OVERRIDDEN: u64 = 460;
+    /// Takes 449. Among so many calls at a time: a place taken and left, one exchange each, and noted for calls within. No allocation.
+    pub(super) const READY_CALL_LIMITED: u64 = 467;
+    /// Takes 485. One reading of the clock, and an error with the time until the next try; no text is written. Some 30 of them are
     /// the turn in the cooperative budget, without which a loop over refusals would keep its thread, and some 20 compare what is
     /// left of the last millisecond, without which a cooldown would be shorter than asked.
-    pub(super) const REFUSED_CALL: u64 = 515;
-    /// Takes 1,001. Two attempts; an error that a retry follows is not counted; neither clock nor timer. Some 20 ask whether an operator
-    /// or a test has put something in the place of the settings and the breaker. Some 280 keep the text of
+    pub(super) const REFUSED_CALL: u64 = 504;
+    /// Takes 976. Two attempts; an error that a retry follows is not counted; neither clock nor timer. Some 280 keep the text of
     /// the first error, for the failure that may follow: an allocation, and what it displays. Some 100 let the tool know its
     /// attempt, and look for what surrounds the call.
-    pub(super) const RETRIED_CALL: u64 = 1_010;
+    pub(super) const RETRIED_CALL: u64 = 983;
     /// Takes 14. One word is read and none is written.
     pub(super) const SUCCESS_IN_A_ROW: u64 = 15;
     /// Takes 48. One word is written; far from the threshold no clock is read.

@@ -7,6 +7,7 @@ use sandbox_runtime::observe::metrics::metrics;
 use sandbox_runtime::observe::opentelemetry::instruments;
 use sandbox_runtime::observe::tracing::Spans;
 use sandbox_runtime::observe::{Event, ObservedTool, Observer, observe};
+use sandbox_runtime::{Overrides, sandboxed};
 use seatbelt::ResilienceContext;
 use tracing::Level;
 
@@ -16,6 +17,20 @@ use crate::listeners;
 pub(crate) type Turn = Box<dyn FnMut(u64) -> f64>;
 
 ours!(ready, tools::ready, Settings::STANDARD);
+ours!(other, tools::ready, Settings::STANDARD);
+
+#[sandboxed(max_concurrent = 8)]
+async fn among_eight(argument: u64) -> Result<u64, String> {
+    tools::ready(argument).await
+}
+
+/// Settings of an operator for a tool.
+fn set(module: &str, settings: &str) {
+    let tool = format!("observed::contestants::{module}::by_attribute");
+    let overrides = format!(r#"{{ "version": 1, "tool": {{ "{tool}": {settings} }} }}"#);
+    let overrides: Overrides = serde_json::from_str(&overrides).expect("these are settings");
+    overrides.apply().expect("they make sense");
+}
 
 /// Wants to know of no tool.
 struct Uninterested;
@@ -47,6 +62,10 @@ pub(crate) fn ours(attached: &str) -> Turn {
         }
         "`instruments()`, the no-op meter" => observe(instruments(&listeners::no_meter())).forever(),
         "`instruments()`, a meter that drops" => observe(instruments(&listeners::meter())).forever(),
+        "settings of an operator for another tool" => set("other", r#"{ "timeout_ms": 20000 }"#),
+        "settings of an operator" => set("ready", r#"{ "timeout_ms": 20000 }"#),
+        "eight at a time, by an operator" => set("ready", r#"{ "max_concurrent": 8 }"#),
+        "eight at a time, by the attribute" => return turn(|| among_eight),
         _ => panic!("ours has no {attached}"),
     }
     ready_turn()
