@@ -195,6 +195,12 @@ impl Args {
             Some(inner) if input.peek(token::Paren) => {
                 let content;
                 syn::parenthesized!(content in input);
+                // Every argument of a breaker has a default, and those of a rate have none.
+                if inner == Section::Rate && content.is_empty() {
+                    let message =
+                        "`rate` has no effect without its arguments; write `rate(calls = 10, per_ms = 1_000)`";
+                    errors.push(syn::Error::new(given.span(), message));
+                }
                 self.parse_section(&content, inner, errors);
                 None
             }

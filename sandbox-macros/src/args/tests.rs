@@ -279,6 +279,10 @@ fn a_word_of_another_library_is_answered_with_ours() {
              the latest results",
         ),
         (
+            "rate()",
+            "`rate` has no effect without its arguments; write `rate(calls = 10, per_ms = 1_000)`",
+        ),
+        (
             "slow_call_ms = 5",
             "`slow_call_ms` belongs to the breaker; write `breaker(slow_call_ms = ..)`",
         ),
