@@ -131,6 +131,18 @@ mod traced {
 }
 
 #[test]
+fn a_rule_for_no_tool_is_told() {
+    let (calls, stderr) = told(Some("serch: fail; by_hand: hang"));
+    assert_eq!(calls, WELL, "nothing is called that");
+    let mut warnings = stderr.lines().skip(1);
+    let near = "warning: in SANDBOXED_FAULTS: no annotated function is called `serch`; did you mean `search`?";
+    assert_eq!(warnings.next(), Some(near), "{stderr}");
+    let far = "warning: in SANDBOXED_FAULTS: no annotated function is called `by_hand`; the rule concerns tools that are made by hand, \
+               or none";
+    assert_eq!(warnings.next(), Some(far), "{stderr}");
+}
+
+#[test]
 fn without_them_nothing_happens() {
     for faults in [None, Some("")] {
         let (calls, stderr) = told(faults);
@@ -213,6 +225,10 @@ fn wrong_texts_state_the_fact_and_the_remedy() {
         ("search", colon.to_owned()),
         ("search hang", colon.to_owned()),
         (": hang", "it names no tool; write `*` for all".to_owned()),
+        (
+            "seed=7, *: fail",
+            "`seed=7, *` is not the name of a tool; separate rules by `;`".to_owned(),
+        ),
         ("search:", format!("it names no fault; {faults}")),
         ("search: explode", format!("`explode` is not a fault; {faults}")),
         (

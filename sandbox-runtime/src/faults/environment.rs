@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::plan::Plan;
 use super::text::FaultsError;
 use crate::gate;
+use crate::policy::nearest;
+use crate::registry::all_tools;
 
 const VARIABLE: &str = "SANDBOXED_FAULTS";
 
@@ -52,7 +54,22 @@ fn tell(read: &Result<Option<Plan>, FaultsError>) {
         }
         Err(error) => format!("{VARIABLE} is ignored, and no fault is injected: {error}"),
     };
-    // A program whose stderr is closed goes on without the warning.
+    warn(&warning);
+    let rules = read.iter().flatten().flat_map(Plan::unknown_tools);
+    for name in rules {
+        let known = all_tools().map(|tool| tool.name());
+        let remedy = nearest(name, known).map_or_else(
+            || "the rule concerns tools that are made by hand, or none".to_owned(),
+            |near| format!("did you mean `{near}`?"),
+        );
+        warn(&format!(
+            "in {VARIABLE}: no annotated function is called `{name}`; {remedy}"
+        ));
+    }
+}
+
+/// A program whose stderr is closed goes on without the warning.
+fn warn(warning: &str) {
     let _ = writeln!(io::stderr(), "warning: {warning}");
     #[cfg(feature = "tracing")]
     tracing::warn!(target: "sandbox_runtime", "{warning}");

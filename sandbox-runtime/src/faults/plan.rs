@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use super::{Fault, Faults, Rule, When};
 use crate::backoff::mixed;
 use crate::observe::ObservedTool;
+use crate::registry::{Named, named};
 use crate::surroundings::Attachment;
 
 /// Faults in a scope, and how far its story is.
@@ -22,6 +23,12 @@ impl Plan {
             faults,
             attempts: Mutex::default(),
         }
+    }
+
+    /// The names in its rules that no annotated function has.
+    pub(super) fn unknown_tools(&self) -> impl Iterator<Item = &str> {
+        let names = self.faults.rules.iter().filter_map(|rule| rule.tool.as_deref());
+        names.filter(|name| matches!(named(name), Named::Nobody))
     }
 
     /// Counts an attempt of a tool, and returns its position.

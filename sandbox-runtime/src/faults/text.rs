@@ -83,6 +83,11 @@ fn rule(faults: Faults, part: &str) -> Result<Faults, FaultsError> {
     let tool = match tool.trim() {
         "" => return Err(FaultsError::new("it names no tool; write `*` for all")),
         "*" => None,
+        name if name.contains([',', '=', '*', ' ']) => {
+            return Err(FaultsError::new(format!(
+                "`{name}` is not the name of a tool; separate rules by `;`"
+            )));
+        }
         name => Some(name),
     };
     let mut words = injection.split_whitespace().peekable();
