@@ -14,14 +14,14 @@
 //! - [`execute_with_controls`] does the same by hand, for a [`Tool`] with types of its own, or for a plain closure that
 //!   answers with JSON and whose call returns a [`ToolExecutionResult`].
 //! - [`CircuitBreaker`] stops calls to a dependency that is down, and finds out when it is back.
-//! - [`Policy`] has all settings, [`SandboxConfig`] the three that belong in configuration files.
+//! - [`Policy`] has all settings, [`SandboxConfig`] three of them. [`Overrides`] change those of a running program.
 //! - [`SandboxError`] states why a call ended without an answer from the tool. [`Failure`] has everything that is known about
 //!   such a call, and [a text for the model](Failure::for_model). With [`FromFailure`], an error type keeps a whole [`Failure`].
 //! - [`Verdict`] states what an outcome means: whether to try again, and whether the breaker counts it as a failure.
 //!   With [`ErrorVerdict`](trait@ErrorVerdict), an error type states once what its values mean.
 //! - [`Budget`] limits all calls of an agent's run together. [`ToolExecutionResult::of`] reports on any sandboxed call.
-//! - [`tools`] lists every annotated function of the program and how it is now; [`observe`](mod@observe) tells what happens to calls
-//!   and breakers. [`Attempt`] is what a tool can know of the attempt that it runs in.
+//! - [`tools`] lists every annotated function of the program and how it is now, and has the [switches](ToolHandle::disable) of an
+//!   operator; [`observe`](mod@observe) tells what happens to calls and breakers. [`testing`] has fresh ones for a test. [`Attempt`] is what a tool can know of the attempt that it runs in.
 //! - [`text::redact`] takes out of texts what a model, a client or data must not have.
 //! - [`mod@tool`] has the types that a [`Tool`] is made of.
 //!

@@ -72,43 +72,38 @@ pub(crate) fn tools_in_order() -> Vec<ToolHandle> {
 pub struct Tools(Vec<ToolHandle>);
 
 impl Tools {
-    /// Those of a module and the modules in it, such as `"shop::index"`.
+    /// Those of a module and the modules in it, such as `"shop::index"`. There are none if no module has that path.
     #[must_use]
     pub fn within(&self, module: &str) -> Tools {
         Tools(self.0.iter().filter(|tool| tool.is_within(module)).copied().collect())
     }
 
-    /// Switches all of them off: see [`ToolHandle::disable`].
-    pub fn disable(&self, reason: &str, lasts: Option<Duration>) {
+    /// Switches all of them off, and returns how many they are: see [`ToolHandle::disable`].
+    pub fn disable(&self, reason: &str, lasts: Option<Duration>) -> usize {
         self.iter().for_each(|tool| tool.disable(reason, lasts));
+        self.len()
     }
 
-    /// Switches all of them on.
-    pub fn enable(&self) {
-        for tool in self {
-            tool.enable();
-        }
+    /// Switches all of them on, and returns how many were off.
+    pub fn enable(&self) -> usize {
+        self.iter().filter(|tool| tool.enable()).count()
     }
 
-    /// Opens the breakers of all of them: see [`ToolHandle::force_open`].
-    pub fn force_open(&self) {
-        for tool in self {
-            tool.force_open();
-        }
+    /// Opens the breakers of those that have one of their own, and returns how many they are: see [`ToolHandle::force_open`]. Calls of
+    /// the others go on; [`disable`](Self::disable) stops all.
+    pub fn force_open(&self) -> usize {
+        self.iter().filter(|tool| tool.force_open()).count()
     }
 
-    /// Closes the breakers of all of them: see [`ToolHandle::reset`].
-    pub fn reset(&self) {
-        for tool in self {
-            tool.reset();
-        }
+    /// Closes the breakers of those that have one of their own, and returns how many they are: see [`ToolHandle::reset`].
+    pub fn reset(&self) -> usize {
+        self.iter().filter(|tool| tool.reset()).count()
     }
 
-    /// Lets the breakers of all of them refuse nothing, or refuse again: see [`ToolHandle::shadow`].
-    pub fn shadow(&self, is_shadow: bool) {
-        for tool in self {
-            tool.shadow(is_shadow);
-        }
+    /// Lets the breakers of all of them refuse nothing, or refuse again, and returns for how many that is new: see
+    /// [`ToolHandle::shadow`].
+    pub fn shadow(&self, is_shadow: bool) -> usize {
+        self.iter().filter(|tool| tool.shadow(is_shadow)).count()
     }
 }
 

@@ -26,7 +26,7 @@ static REDACTOR: RwLock<Option<Arc<Redactor>>> = RwLock::new(None);
 /// - what [`Failure::last_error`](crate::Failure::last_error) and the text for the model repeat of an earlier error,
 /// - [`ToolExecutionResult::error`](crate::ToolExecutionResult::error),
 /// - the message of a panic in [`SandboxError::Panicked`](crate::SandboxError::Panicked) and in logs,
-/// - in a server in [`Sandboxed`](crate::mcp::Sandboxed), every text of an answer that is an error, the reports of retries, and the
+/// - in a server in `mcp::Sandboxed`, every text of an answer that is an error, the reports of retries, and the
 ///   strings in the data of errors.
 ///
 /// What a tool returns to a caller in Rust stays as it is, and so do answers that are not errors.

@@ -159,18 +159,19 @@ mod index {
 async fn a_group_at_once() {
     let group = tools().within("operators_act_on_breakers::index");
     assert_eq!(group.len(), 2);
-    group.force_open();
+    assert_eq!(group.force_open(), 1, "one has a breaker");
     assert!(is_refused(&index::listed().await));
     assert_eq!(index::without().await, Ok(1), "it has no breaker");
-    group.shadow(true);
+    assert_eq!(group.shadow(true), 2);
     assert_eq!(index::listed().await, Ok(1));
     group.shadow(false);
-    group.reset();
+    assert_eq!(group.reset(), 1);
     assert_eq!(index::listed().await, Ok(1));
-    group.disable("a deployment", None);
+    assert_eq!(group.disable("a deployment", None), 2);
     assert!(index::listed().await.is_err() && index::without().await.is_err());
-    group.enable();
+    assert_eq!(group.enable(), 2);
     assert_eq!(index::without().await, Ok(1));
+    assert_eq!(tools().within("no::such::module").disable("a deployment", None), 0);
 }
 
 #[sandboxed(max_retries = 0)]

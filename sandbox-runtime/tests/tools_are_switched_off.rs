@@ -44,6 +44,18 @@ fn failure(result: Result<u32, Error>) -> Failure {
     }
 }
 
+#[sandboxed(max_retries = 0)]
+async fn switched_off_without_a_word() -> Result<u32, Error> {
+    Ok(1)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_reads_that_there_is_no_reason() {
+    tool("switched_off_without_a_word").unwrap().disable("  ", None);
+    let failure = failure(switched_off_without_a_word().await);
+    assert_eq!(failure.reason(), Some("no reason was given"));
+}
+
 #[tokio::test(start_paused = true)]
 async fn until_somebody_switches_them_on() {
     let handle = tool("looked_up").unwrap();

@@ -22,7 +22,7 @@
 //! | `otel.status_code`, `otel.status_description` | if that is not its caller's doing or fault: `ERROR`, and why it ended |
 //! | `sandboxed.stop`, `sandboxed.attempts` | why it [ended](super::Stop), and how many attempts were begun |
 //!
-//! In an MCP server in [`Sandboxed`](crate::mcp::Sandboxed), the call that answers a client's request and the request are one span:
+//! In an MCP server in `mcp::Sandboxed`, the call that answers a client's request and the request are one span:
 //! `tools/call`, named `tools/call NAME`, of kind `server`, with `mcp.method.name`, `mcp.session.id` (over HTTP, with the feature
 //! `rmcp-http`), `mcp.protocol.version`, `jsonrpc.request.id` and `network.transport` beside the fields above. If the span around it
 //! has a field `mcp.method.name`, the request is traced already: the fields are recorded there, as far as it declares them, and no

@@ -106,11 +106,12 @@ impl ToolHandle {
         }
     }
 
-    /// Switches the tool off: no attempt begins from when this has returned, on any thread, and what runs, runs on. Calls end with
-    /// [`SandboxError::Disabled`](crate::SandboxError::Disabled), and models read `reason`. The breaker learns nothing of it.
+    /// Switches the tool off: no attempt is admitted from when this has returned, on any thread, and what runs, runs on. Calls end with
+    /// [`SandboxError::Disabled`](crate::SandboxError::Disabled), and models read `reason`; a call that waits for its next attempt ends
+    /// when its delay is over. The breaker learns nothing of it.
     ///
     /// It is over when `lasts` is over, by tokio's clock, or when somebody calls [`enable`](Self::enable); without a time, only then.
-    /// A tool that is off gets the new reason and time.
+    /// That its time is over is no event. A tool that is off gets the new reason and time.
     ///
     /// ```
     /// # use sandbox_runtime::{sandboxed, tool};
@@ -130,6 +131,10 @@ impl ToolHandle {
     /// # }
     /// ```
     pub fn disable(&self, reason: &str, lasts: Option<Duration>) {
+        let reason = match reason.trim() {
+            "" => "no reason was given",
+            reason => reason,
+        };
         self.0.steering.switch_off(&sanitized(reason), lasts);
         operator_acted(*self, Action::Disabled, Some(reason));
     }

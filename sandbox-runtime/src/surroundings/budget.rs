@@ -12,8 +12,8 @@ use crate::clock::saturating_add;
 use crate::failure::Stop;
 use crate::surroundings;
 
-/// Limits for a whole run of an agent, shared by every sandboxed call inside it: a time by which all calls are over, and how
-/// many retries they may make together.
+/// Limits for a whole run of an agent, shared by every sandboxed call inside it: a time by which all calls are over, how many calls
+/// there may be, and how many retries they may make together.
 ///
 /// ```
 /// # use sandbox_runtime::Budget;
