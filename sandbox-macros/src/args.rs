@@ -184,11 +184,20 @@ impl Args {
             );
             return Err(input.error(remedy));
         };
+        if section == Section::Breaker && (input.peek(Token![.]) || input.peek(Token![::])) {
+            let message = "`breaker(..)` is for settings; write `breaker = ..` for a breaker of your own";
+            return Err(syn::Error::new(given.span(), message));
+        }
         let Some(spec) = find(&given.to_string(), section) else {
             return Err(syn::Error::new(given.span(), unknown_key(&given.to_string(), section)));
         };
         if self.setting(spec.key).is_some() {
-            let message = format!("{} is given twice; keep one of them", spec.key);
+            let message = match self.value(spec.key) {
+                Some(_) if spec.key == Key::Breaker && input.peek(token::Paren) => {
+                    "`breaker = ..` is a breaker of your own, and has the settings that it was made with; remove `breaker(..)`".to_owned()
+                }
+                _ => format!("{} is given twice; keep one of them", spec.key),
+            };
             return Err(syn::Error::new(given.span(), message));
         }
         let value = match spec.kind.section() {

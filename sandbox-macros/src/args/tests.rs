@@ -279,6 +279,18 @@ fn a_word_of_another_library_is_answered_with_ours() {
              the latest results",
         ),
         (
+            "breaker(HOSTS.of(&host))",
+            "`breaker(..)` is for settings; write `breaker = ..` for a breaker of your own",
+        ),
+        (
+            "breaker = HOSTS.of(&host), breaker(slow_call_ms = 5)",
+            "`breaker = ..` is a breaker of your own, and has the settings that it was made with; remove `breaker(..)`",
+        ),
+        (
+            "rate = { calls = 5, per_ms = 10 }",
+            "`rate` takes arguments in parentheses; write `rate(calls = 10, per_ms = 1_000)`",
+        ),
+        (
             "rate()",
             "`rate` has no effect without its arguments; write `rate(calls = 10, per_ms = 1_000)`",
         ),

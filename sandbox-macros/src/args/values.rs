@@ -2,7 +2,7 @@
 
 use proc_macro2::Ident;
 use syn::parse::ParseStream;
-use syn::{Expr, ExprLit, ExprPath, ExprUnary, Lit, Stmt, Token, UnOp};
+use syn::{Expr, ExprLit, ExprPath, ExprUnary, Lit, Stmt, Token, UnOp, token};
 
 use super::bounds::Bounds;
 use super::keys::{Key, KeySpec, MILLISECONDS, ValueKind};
@@ -16,6 +16,10 @@ pub(super) fn parse_value(spec: &KeySpec, given: &Ident, input: ParseStream<'_>)
         return Err(syn::Error::new(given.span(), mistyped(spec)));
     }
     input.parse::<Token![=]>()?;
+    // As in a file of settings, and no expression.
+    if matches!(spec.kind, ValueKind::Rate) && input.peek(token::Brace) {
+        return Err(syn::Error::new(given.span(), mistyped(spec)));
+    }
     if input.is_empty() || input.peek(Token![,]) {
         return Err(missing(&format!("the value of {} is missing", spec.key)));
     }
