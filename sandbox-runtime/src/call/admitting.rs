@@ -91,6 +91,34 @@ impl<S: Controls> CallState<S> {
         Some(owed)
     }
 
+    /// The same where something may surround the call, or stand in its way: if it does, that has to be asked first.
+    #[cold]
+    #[inline(never)]
+    fn admit_surrounded(mut self: Pin<&mut Self>) -> Option<Owed> {
+        self.as_mut().look_around();
+        let is_free = self.rare.is_none() && !steering::is_off(self.controls.site());
+        is_free.then(|| self.admit_recorded())?
+    }
+
+    /// Finds what concerns a call that begins: what surrounds its caller, what an operator has set for its tool, its limits. It is
+    /// found once.
+    #[cold]
+    pub(super) fn look_around(mut self: Pin<&mut Self>) {
+        if self.attempts > 0 || !gate::is_open() && !self.setting(Policy::is_limited) {
+            return;
+        }
+        // First, because another site may stand for the tool there.
+        if surroundings::may_surround_caller(self.site_of_this_name()) {
+            self.as_mut().enters_new_surroundings();
+        }
+        if let Some(set) = steering::policy_for(self.site(), || self.controls.policy()) {
+            self.as_mut().keep_overridden(set);
+        }
+        if self.is_limited() {
+            self.obey_limits();
+        }
+    }
+
     /// Tells whether a call that was not admitted at once may have the settings of an operator, of which it does not know yet.
     #[inline]
     pub(super) fn may_be_overridden(&self) -> bool {
@@ -124,34 +152,6 @@ impl<S: Controls> CallState<S> {
     #[cold]
     pub(super) fn keep_overridden(self: Pin<&mut Self>, set: Arc<Override>) {
         self.get_or_insert_around().overridden.get_or_insert(set);
-    }
-
-    /// The same where something may surround the call, or stand in its way: if it does, that has to be asked first.
-    #[cold]
-    #[inline(never)]
-    fn admit_surrounded(mut self: Pin<&mut Self>) -> Option<Owed> {
-        self.as_mut().look_around();
-        let is_free = self.rare.is_none() && !steering::is_off(self.controls.site());
-        is_free.then(|| self.admit_recorded())?
-    }
-
-    /// Finds what concerns a call that begins: what surrounds its caller, what an operator has set for its tool, its limits. It is
-    /// found once.
-    #[cold]
-    pub(super) fn look_around(mut self: Pin<&mut Self>) {
-        if self.attempts > 0 || !gate::is_open() && !self.setting(Policy::is_limited) {
-            return;
-        }
-        // First, because another site may stand for the tool there.
-        if surroundings::may_surround_caller(self.site_of_this_name()) {
-            self.as_mut().enters_new_surroundings();
-        }
-        if let Some(set) = steering::policy_for(self.site(), || self.controls.policy()) {
-            self.as_mut().keep_overridden(set);
-        }
-        if self.is_limited() {
-            self.obey_limits();
-        }
     }
 
     /// Asks what concerns the call for leave to make an attempt; ready at once where nothing does.
