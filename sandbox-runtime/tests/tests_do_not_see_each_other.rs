@@ -439,6 +439,29 @@ async fn a_call_that_outlives_its_scope_ends_where_it_began() {
     isolated(async { assert_eq!(outlived(at_once(Ok(4))).await, Ok(4)) }).await;
 }
 
+#[sandboxed(max_retries = 0, max_concurrent = 1)]
+async fn queued(answer: oneshot::Receiver<Answer>) -> Answer {
+    answer.await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_waits_when_it_is_handed_into_a_scope_ends_where_it_began() {
+    let _ = status_of("queued");
+    let (answer, running) = oneshot::channel();
+    let (mut running, mut waiting) = (pin!(queued(running)), pin!(queued(at_once(Ok(2)))));
+    assert!(poll!(&mut running).is_pending(), "it runs");
+    assert!(poll!(&mut waiting).is_pending(), "it waits");
+    answer.send(Ok(1)).unwrap();
+    assert_eq!(running.await, Ok(1));
+    let inside = isolated(async {
+        assert_eq!(waiting.await, Ok(2));
+        counters_of("queued")
+    });
+    assert_eq!(inside.await, Counters::default(), "nothing has begun in the scope");
+    let outside = counters_of("queued");
+    assert_eq!((outside.calls, outside.active, outside.ends["succeeded"]), (2, 0, 2));
+}
+
 #[sandboxed(
     max_retries = 0,
     max_concurrent = 1,

@@ -10,6 +10,7 @@ use super::{CallState, Controls, Returned};
 use crate::breaker::{Admission, CircuitBreaker};
 use crate::failure::{Refusal, Stop};
 use crate::gate;
+use crate::limits::CallLimits;
 use crate::overrides::Override;
 use crate::policy::Policy;
 use crate::record::{Step, count};
@@ -285,6 +286,7 @@ impl<S: Controls> CallState<S> {
         if self.is_surrounded() {
             return false;
         }
+        let is_queued = self.limits().is_some_and(CallLimits::is_waiting);
         let this = self.as_mut().project();
         let called = Called {
             name: this.controls.name(),
@@ -292,7 +294,7 @@ impl<S: Controls> CallState<S> {
             breaker: this.controls.breaker(),
         };
         // Who observes a call does so from its beginning, and a call ends where it began.
-        let begins = *this.attempts == 0;
+        let begins = *this.attempts == 0 && !is_queued;
         let Some(found) = Surroundings::enter(begins.then_some(called)) else {
             return false;
         };

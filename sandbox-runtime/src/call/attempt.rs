@@ -28,6 +28,8 @@ pin_project! {
         // The breaker has not been asked yet. A stage of its own, so that the first attempt of a tool that is ready at once
         // looks at nothing else.
         New,
+        // The same, and what concerns the call has been found: it is held back, and keeps what it began with.
+        HeldBack,
         // The breaker has admitted the attempt that is to begin.
         Admitted,
         Running {
@@ -182,7 +184,7 @@ impl<T: Future, S: Controls> AttemptState<T, S> {
             Some(end) => end,
             None if state.as_mut().poll_cancelled(cx).is_ready() => PollEnd::Cancelled,
             None => match self.as_mut().project() {
-                AttemptProjection::New => PollEnd::NotAdmitted,
+                AttemptProjection::New | AttemptProjection::HeldBack => PollEnd::NotAdmitted,
                 AttemptProjection::Running { .. } => {
                     let (scope, polled) = (state.probe_scope(), state.polled());
                     match self.as_mut().poll_tool(state.as_mut(), scope, polled, |_| (), cx) {
@@ -279,7 +281,7 @@ impl<T: Future, S: Controls> AttemptState<T, S> {
     /// Asks for the first attempt of a call that is surrounded, or whose breaker is not closed.
     #[inline(always)]
     fn poll_first_admission(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         mut state: Pin<&mut CallState<S>>,
         cx: &mut Context<'_>,
     ) -> Poll<ControlFlow<Returned<S, T::Output>>>
@@ -289,7 +291,11 @@ impl<T: Future, S: Controls> AttemptState<T, S> {
         // A loop over calls that are refused at once lets others run.
         ready!(coop::poll_proceed(cx)).made_progress();
         state.as_mut().start_clock();
-        let admitted = match ready!(state.as_mut().poll_admission(cx)) {
+        let Poll::Ready(admission) = state.as_mut().poll_admission(cx) else {
+            self.set(AttemptState::HeldBack);
+            return Poll::Pending;
+        };
+        let admitted = match admission {
             Ok(()) => state.admit(),
             Err(stop) => Err(state.finish_unadmitted(stop)),
         };

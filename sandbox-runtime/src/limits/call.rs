@@ -142,6 +142,11 @@ impl CallLimits {
         held
     }
 
+    /// Tells whether the call is in the queue.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.waiting.is_some()
+    }
+
     /// Leaves the queue, if the call is in it, and tells how long it was.
     pub(crate) fn leave_queue(&mut self) -> Option<Duration> {
         let waiting = self.waiting.take()?;
