@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use std::future::{pending, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
@@ -212,6 +212,40 @@ async fn a_call_within_a_call_shares_its_place() {
         matches!(failure.kind, FailureKind::Overloaded { .. }),
         "one beside it does not: {failure}"
     );
+}
+
+type Moved = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
+
+#[sandboxed(max_concurrent = 1, queue_ms = 0, max_retries = 1, backoff_base_ms = 0, breaker = off)]
+async fn begins_another(begun: Option<&Mutex<Option<Moved>>>, runs: &'static AtomicU32) -> Result<(), Error> {
+    if let Some(begun) = begun {
+        let mut inner: Moved = begun_within(runs);
+        assert!(poll_fn(|cx| Poll::Ready(inner.as_mut().poll(cx).is_pending())).await);
+        *begun.lock().unwrap() = Some(inner);
+        return Ok(());
+    }
+    if runs.fetch_add(1, Ordering::SeqCst) == 0 {
+        tokio::task::yield_now().await;
+        return Err(Error::Down);
+    }
+    pending().await
+}
+
+fn begun_within(runs: &'static AtomicU32) -> Moved {
+    Box::pin(begins_another(None, runs))
+}
+
+/// Its retry takes a place of its own, in a poll that began without one: afterwards, other calls are not taken for calls within it.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_handed_out_of_another_is_one_more() {
+    static RUNS: AtomicU32 = AtomicU32::new(0);
+    let begun = Mutex::new(None);
+    begins_another(Some(&begun), &RUNS).await.unwrap();
+    let mut moved = begun.into_inner().unwrap().expect("it has begun");
+    assert!(poll_fn(|cx| Poll::Ready(moved.as_mut().poll(cx).is_pending())).await);
+    assert_eq!(RUNS.load(Ordering::SeqCst), 2, "its retry runs");
+    let failure = failure(begins_another(None, &RUNS).await);
+    assert!(matches!(failure.kind, FailureKind::Overloaded { .. }), "{failure:?}");
 }
 
 #[sandboxed(rate(calls = 2, per_ms = 1_000), max_retries = 0)]

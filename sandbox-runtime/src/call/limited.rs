@@ -43,6 +43,11 @@ impl<S: Controls> CallState<S> {
             self.keep_place();
             return owed.out_of_place();
         }
+        if is_limited && self.controls.policy().max_concurrent.is_some() {
+            // It shares the place of a call around it. Handed elsewhere, its next attempt takes one, in a poll that has to begin and
+            // to end for its limits.
+            self.obey_limits();
+        }
         owed
     }
 
