@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use crate::breaker::CircuitBreaker;
 use crate::clock::saturating_add;
@@ -182,6 +182,8 @@ impl Limits {
 
     async fn pass_in_turn(&self, rate: Option<Rate>, hold: &Hold, until: Instant) -> Result<(), Held> {
         loop {
+            // Before it is asked for: it may end in between.
+            let ended = hold.ended();
             let held = match self.try_pass(rate, hold) {
                 Ok(()) => return Ok(()),
                 Err(held) => held,
@@ -191,7 +193,8 @@ impl Limits {
             if opens > until {
                 return Err(held);
             }
-            sleep_until(opens).await;
+            // Whichever comes first: it is asked for again.
+            let _ = timeout_at(opens, ended).await;
         }
     }
 

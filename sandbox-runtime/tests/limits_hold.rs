@@ -371,6 +371,24 @@ async fn who_cannot_wait_for_it_is_refused_with_the_time() {
     assert_eq!(asks_for_long(Ok(())).await, Ok(()), "an operator knows better");
 }
 
+#[sandboxed(timeout_ms = 60_000, max_concurrent = 1, max_retries = 0, classify = meaning)]
+async fn asks_until_a_reset(plan: Result<(), Error>) -> Result<(), Error> {
+    plan
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_it_goes_on_at_a_reset() {
+    let start = Instant::now();
+    let _ = asks_until_a_reset(Err(Error::Busy(SECOND * 30))).await;
+    let waits = || asks_until_a_reset(Ok(()));
+    let (first, second, ()) = tokio::join!(waits(), waits(), async {
+        sleep(SECOND).await;
+        tool("asks_until_a_reset").unwrap().reset();
+    });
+    assert_eq!((first, second), (Ok(()), Ok(())));
+    assert_eq!(start.elapsed(), SECOND, "and not when it would have been over");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_dependency_cannot_ask_for_more_than_an_hour() {
     static BREAKER: CircuitBreaker = CircuitBreaker::new(9);

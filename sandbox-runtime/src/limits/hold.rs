@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
 use crate::clock::saturating_add;
@@ -17,6 +19,8 @@ const LONGEST: Duration = Duration::from_secs(60 * 60);
 pub(super) struct Hold {
     is_held: AtomicBool,
     lasting: Mutex<Option<Lasting>>,
+    /// Wakes those who wait when it ends before its time.
+    ended: Notify,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +42,7 @@ impl Hold {
         Hold {
             is_held: AtomicBool::new(false),
             lasting: Mutex::new(None),
+            ended: Notify::const_new(),
         }
     }
 
@@ -62,6 +67,12 @@ impl Hold {
 
     pub(super) fn end(&self) {
         self.end_in(&mut self.locked());
+        self.ended.notify_waiters();
+    }
+
+    /// Resolves when it [ends](Self::end) before its time, after this has been called.
+    pub(super) fn ended(&self) -> Notified<'_> {
+        self.ended.notified()
     }
 
     fn end_in(&self, lasting: &mut Option<Lasting>) {
