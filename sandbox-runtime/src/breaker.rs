@@ -93,6 +93,21 @@ impl CircuitBreaker {
         self.limits.get_or_init(|| Arc::new(Limits::new()))
     }
 
+    /// Has the calls that wait for their turn look whether they still have to.
+    #[cold]
+    pub(crate) fn wake_those_who_wait(&self) {
+        if let Some(limits) = self.limits.get() {
+            limits.wake();
+        }
+    }
+
+    /// Lets so many calls be made at a time, if any have been limited: those that wait have the places that this adds.
+    pub(crate) fn resize(&self, max_concurrent: u32) {
+        if let Some(limits) = self.limits.get() {
+            limits.resize(max_concurrent);
+        }
+    }
+
     /// Admits no attempt for so long, because the dependency has asked for that.
     #[cold]
     pub(crate) fn hold(&self, lasts: Duration) {
@@ -222,6 +237,7 @@ impl CircuitBreaker {
 
     #[cold]
     fn report(&self, transition: Transition, fault: Option<Fault>) {
+        self.wake_those_who_wait();
         if gate::is_open() {
             observe::breaker_changed(self, transition, fault);
         }

@@ -43,7 +43,10 @@ type AttemptOutput<T> = <<<T as IntoTool>::Function as Function>::Attempt as Fut
 /// - [`CircuitBreakerOpen`](crate::SandboxError::CircuitBreakerOpen) when the breaker refused an attempt, the first or a later
 ///   one,
 /// - [`DeadlineExceeded`](crate::SandboxError::DeadlineExceeded) when the deadline interrupted an attempt or the run was over,
-/// - [`Panicked`](crate::SandboxError::Panicked) when the tool panicked.
+/// - [`Panicked`](crate::SandboxError::Panicked) when the tool panicked,
+/// - [`Overloaded`](crate::SandboxError::Overloaded) or [`RateLimited`](crate::SandboxError::RateLimited) when limits held it back for
+///   longer than it may wait, [`CallBudgetSpent`](crate::SandboxError::CallBudgetSpent) when its run has made all of its calls,
+/// - [`Cancelled`](crate::SandboxError::Cancelled) when its caller or its request was cancelled.
 ///
 /// If the last attempt returned an error, the call returns `Ok` with `success: false`.
 ///
@@ -58,7 +61,7 @@ type AttemptOutput<T> = <<<T as IntoTool>::Function as Function>::Attempt as Fut
 ///
 /// # Cancellation
 ///
-/// Dropping the future drops the attempt under way. It counts for nothing, and a probe frees its slot at once.
+/// Dropping the future drops the attempt under way. It counts for nothing; a probe frees its slot, and a call its place, at once.
 #[inline(always)]
 pub fn execute_with_controls<'b, C, T>(
     config: C,

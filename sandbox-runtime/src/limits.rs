@@ -15,7 +15,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::futures::OwnedNotified;
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use crate::breaker::CircuitBreaker;
@@ -38,6 +39,8 @@ pub(crate) struct Limits {
     turn: Semaphore,
     /// How many wait for their turn, or have it.
     in_turn: AtomicU32,
+    /// Wakes everybody who waits, to look whether they still have to.
+    woken: Arc<Notify>,
 }
 
 impl fmt::Debug for Limits {
@@ -90,7 +93,23 @@ impl Limits {
             hold: Hold::new(),
             turn: Semaphore::new(1),
             in_turn: AtomicU32::new(0),
+            woken: Arc::default(),
         }
+    }
+
+    /// Has everybody who waits look whether they still have to: the tool may be off by now, or its breaker open.
+    pub(crate) fn wake(&self) {
+        self.woken.notify_waiters();
+    }
+
+    /// Resolves when somebody [wakes](Self::wake) those who wait, after this has been called.
+    fn woken(&self) -> OwnedNotified {
+        Arc::clone(&self.woken).notified_owned()
+    }
+
+    /// Changes how many calls are made at a time: who waits has the places that this adds.
+    pub(crate) fn resize(&self, max_concurrent: u32) {
+        self.places.resize(max_concurrent);
     }
 
     /// Lets no attempt begin for so long, because the dependency has asked for that.

@@ -209,10 +209,10 @@ impl Policy {
     /// inside the [`deadline`](Policy::deadline). One that is not made because of that ends with
     /// [`SandboxError::Overloaded`](crate::SandboxError::Overloaded), and leaves no mark on the breaker. A call keeps its place
     /// with all its attempts and delays, until it ends, also by a drop or a panic. What its tool calls with the same limit shares
-    /// the place.
+    /// the place, while the tool polls it: not in a task of its own, which waits for a place as any other caller.
     ///
     /// Calls that share the limit are those of one annotated function; of tools made by hand, those with one breaker. While calls
-    /// of these differ in the number, that of the latest holds.
+    /// of these differ in the number, that of the latest one that has begun holds.
     #[must_use]
     pub const fn max_concurrent(mut self, calls: u32) -> Self {
         self.max_concurrent = Some(calls);
@@ -232,6 +232,9 @@ impl Policy {
     ///
     /// Further ones wait in the order in which they came, as with [`max_concurrent`](Policy::max_concurrent). A call that is not
     /// made because of that ends with [`SandboxError::RateLimited`](crate::SandboxError::RateLimited).
+    ///
+    /// It is shared as [`max_concurrent`](Policy::max_concurrent) is. Calls that differ in it obey each their own, beside all attempts
+    /// that have begun.
     ///
     /// Of a number above 1,024, attempts that begin within a 1,024th of `per` are counted as one moment, the latest of them.
     #[must_use]

@@ -537,3 +537,72 @@ async fn the_number_may_change_from_call_to_call_and_is_that_of_the_tool() {
     assert_eq!(all.iter().filter(|answer| answer.is_ok()).count(), 3, "three of four");
     assert_eq!(gauge.most(), 3);
 }
+
+#[sandboxed(
+    timeout_ms = 900,
+    deadline_ms = 1_000,
+    max_concurrent = 5,
+    queue_ms = 30_000,
+    max_retries = 0
+)]
+async fn cut_after_the_queue() -> Result<(), Error> {
+    sleep(MILLI * 400).await;
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn time_that_was_spent_in_the_queue_leaves_no_mark() {
+    let results = join_all((0..15).map(|_| cut_after_the_queue())).await;
+    assert_eq!(
+        results.iter().filter(|result| result.is_ok()).count(),
+        10,
+        "two rounds of five"
+    );
+    for result in &results[10..] {
+        assert_eq!(
+            failure(result.clone()).kind,
+            FailureKind::DeadlineExceeded,
+            "the third is cut after 200 ms"
+        );
+    }
+    let breaker = tool("cut_after_the_queue").unwrap().breaker().unwrap();
+    assert_eq!(breaker.failure_count(), 0, "the tool takes 400 ms, and may take 900");
+}
+
+#[sandboxed(max_concurrent = 1, queue_ms = 60_000, max_retries = 0)]
+async fn one_for_ten_seconds() -> Result<(), Error> {
+    sleep(SECOND * 10).await;
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_learns_that_the_tool_is_off_or_refused() {
+    let handle = tool("one_for_ten_seconds").unwrap();
+    let act: [(fn(&sandbox_runtime::ToolHandle), &str); 2] = [
+        (|handle| handle.disable("it is being moved", None), "disabled"),
+        (|handle| assert!(handle.force_open()), "circuit_breaker_open"),
+    ];
+    for (act, kind) in act {
+        let begin = Instant::now();
+        let (first, (waited, ended), ()) = tokio::join!(
+            one_for_ten_seconds(),
+            async {
+                let ended = one_for_ten_seconds().await;
+                (begin.elapsed(), ended)
+            },
+            async {
+                sleep(SECOND).await;
+                act(&handle);
+            }
+        );
+        assert_eq!(first, Ok(()), "what runs, runs on");
+        let failure = serde_json::to_value(failure(ended)).unwrap();
+        assert_eq!(
+            (waited, &failure["kind"]),
+            (SECOND, &kind.into()),
+            "as soon as it is so"
+        );
+        handle.enable();
+        handle.reset();
+    }
+}

@@ -205,6 +205,25 @@ async fn limits_come_and_go() {
     assert_eq!(millis(two()).await, 1_000);
 }
 
+#[tokio::test(start_paused = true)]
+#[expect(clippy::await_holding_lock, reason = "each test has a runtime of its own")]
+async fn who_waits_has_the_places_that_are_added() {
+    let _alone = alone();
+    apply(json!({ "version": 1, "tool": { "searched": { "max_concurrent": 1, "queue_ms": 60_000 } } }));
+    let three = async {
+        tokio::join!(
+            shop::index::searched(),
+            shop::index::searched(),
+            shop::index::searched()
+        )
+    };
+    let (took, ()) = tokio::join!(millis(three), async {
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        apply(json!({ "version": 1, "tool": { "searched": { "max_concurrent": 3, "queue_ms": 60_000 } } }));
+    });
+    assert_eq!(took, 1_400, "the second and the third begin when there is room");
+}
+
 #[test]
 fn every_mistake_is_told_at_once_and_nothing_changes() {
     let _alone = alone();

@@ -132,7 +132,12 @@ impl<S: Controls> CallState<S> {
     pub(super) fn admit_overridden(mut self: Pin<&mut Self>) -> Option<(Owed, Arc<Override>)> {
         let set = match self.concern() {
             Concern::Settings => steering::policy_for(self.controls.site(), || self.controls.policy()),
-            _ => None,
+            // Perhaps only since the first look.
+            Concern::Surroundings => {
+                self.look_around();
+                return None;
+            }
+            Concern::Nothing | Concern::Record => None,
         };
         let Some(set) = set else {
             // They may have been taken back since.

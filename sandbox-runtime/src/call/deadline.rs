@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::rare::Wait;
 use super::{CallState, Controls};
 use crate::clock::{Moment, before, saturating_add};
+use crate::limits::CallLimits;
 use crate::policy::Policy;
 
 impl<S: Controls> CallState<S> {
@@ -109,6 +110,15 @@ impl<S: Controls> CallState<S> {
     /// Tells whether everything around the call is over.
     pub(super) fn is_run_over(&self) -> bool {
         self.run_ends().is_some_and(|ends| ends <= Instant::now())
+    }
+
+    /// Tells whether the attempt was cut before its own time limit, after it was held back: then others took the time.
+    #[cold]
+    pub(super) fn is_cut_after_queue(&self) -> bool {
+        let has_waited = self.limits().is_some_and(CallLimits::has_waited);
+        let wait = self.rare.as_ref().and_then(|rare| rare.wait);
+        let limit = self.setting(|policy| policy.timeout);
+        has_waited && wait.is_some_and(|wait| wait.began.elapsed() < limit)
     }
 
     #[inline]

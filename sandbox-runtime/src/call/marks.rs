@@ -24,15 +24,16 @@ pub(super) struct Circumstances {
     pub(super) is_probe: bool,
     /// Whether every attempt counts by itself.
     pub(super) counts_attempts: bool,
-    /// Whether everything around the call is over.
-    pub(super) is_run_over: bool,
+    /// Whether it was cut before its own time limit, and not by what its tool took: everything around the call is over, or the call
+    /// has waited for leave to make the attempt.
+    pub(super) is_cut_short: bool,
 }
 
 #[inline]
 pub(super) fn mark(end: AttemptEnd, circumstances: Circumstances) -> Mark {
     match end {
         AttemptEnd::Returned(Verdict::Success | Verdict::Ignore) => Mark::Never,
-        AttemptEnd::TimedOut if circumstances.is_run_over => Mark::Never,
+        AttemptEnd::TimedOut if circumstances.is_cut_short => Mark::Never,
         AttemptEnd::TimedOut | AttemptEnd::Panicked => Mark::Now,
         AttemptEnd::Returned(_) if circumstances.is_probe || circumstances.counts_attempts => Mark::Now,
         AttemptEnd::Returned(_) => Mark::AtTheEnd,
@@ -55,7 +56,7 @@ mod tests {
             ..usual
         };
         let over = Circumstances {
-            is_run_over: true,
+            is_cut_short: true,
             ..usual
         };
         let returned = AttemptEnd::Returned;

@@ -179,7 +179,7 @@ impl<S: Controls> CallState<S> {
         let circumstances = Circumstances {
             is_probe: admission.is_probe(),
             counts_attempts,
-            is_run_over: end == AttemptEnd::TimedOut && self.is_run_over(),
+            is_cut_short: end == AttemptEnd::TimedOut && (self.is_run_over() || self.is_cut_after_queue()),
         };
         match mark(end, circumstances) {
             Mark::Now => self.breaker().fail(admission, end.fault()),

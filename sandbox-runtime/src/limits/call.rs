@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use tokio::sync::futures::OwnedNotified;
 use tokio::time::{Instant, timeout_at};
 
 use super::hold::Hold;
@@ -30,6 +31,8 @@ pub(crate) struct CallLimits {
     /// Set while a poll of the call with its place is under way.
     is_nested: bool,
     waiting: Option<Box<Waiting>>,
+    /// Set once the call has waited.
+    has_waited: bool,
     /// Set once the call is refused.
     refused: Option<Refused>,
 }
@@ -59,6 +62,8 @@ impl Deref for Kept {
 
 struct Waiting {
     began: Instant,
+    /// Resolves when the call has to be looked at although nothing has let it pass.
+    woken: Pin<Box<OwnedNotified>>,
     admitted: Pin<Box<dyn Future<Output = Result<bool, Held>> + Send + Sync>>,
 }
 
@@ -86,6 +91,7 @@ impl CallLimits {
             has_place: false,
             is_nested: false,
             waiting: None,
+            has_waited: false,
             refused: None,
         }
     }
@@ -125,6 +131,10 @@ impl CallLimits {
         let Some(waiting) = &mut self.waiting else {
             return Poll::Ready(Ok(()));
         };
+        // Whoever polls this has looked at the call already, so that it has to be woken for the next time only.
+        while waiting.woken.as_mut().poll(cx).is_ready() {
+            waiting.woken.set(self.limits.woken());
+        }
         match ready!(waiting.admitted.as_mut().poll(cx)) {
             Ok(takes_place) => {
                 if takes_place {
@@ -147,9 +157,15 @@ impl CallLimits {
         self.waiting.is_some()
     }
 
+    /// Tells whether it has been in the queue.
+    pub(crate) const fn has_waited(&self) -> bool {
+        self.has_waited
+    }
+
     /// Leaves the queue, if the call is in it, and tells how long it was.
     pub(crate) fn leave_queue(&mut self) -> Option<Duration> {
         let waiting = self.waiting.take()?;
+        self.has_waited = true;
         Some(Instant::now().saturating_duration_since(waiting.began))
     }
 
@@ -218,6 +234,7 @@ impl CallLimits {
         };
         Waiting {
             began,
+            woken: Box::pin(self.limits.woken()),
             admitted: Box::pin(admitted),
         }
     }

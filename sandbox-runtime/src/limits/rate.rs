@@ -22,7 +22,7 @@ struct Entries {
     entries: VecDeque<Entry>,
     /// Those of all entries.
     attempts: u64,
-    /// How far the latest rate looks back.
+    /// How far back the rate looks that looks back farthest: a rate may give way to another, and come back.
     per: Duration,
 }
 
@@ -46,7 +46,7 @@ impl Log {
         entries.try_take(rate, Instant::now())
     }
 
-    /// Tells whether all that have begun were longer ago than the latest rate looks back.
+    /// Tells whether all that have begun were longer ago than any rate looks back.
     #[cfg(feature = "keyed")]
     pub(super) fn is_over(&self) -> bool {
         let entries = self.locked();
@@ -85,53 +85,80 @@ impl Entries {
         match self.wait(rate, now) {
             Some(left) => Err(left),
             None => {
-                self.note(rate, now);
+                self.note(now, rate);
                 Ok(())
             }
         }
     }
 
-    /// Forgets what was longer ago than the rate looks back, and tells how long one more attempt has to wait.
+    /// Forgets what was longer ago than every rate looks back, and tells how long one more attempt has to wait.
     fn wait(&mut self, rate: Rate, now: Instant) -> Option<Duration> {
+        // A policy that was never checked: no attempt may ever begin.
+        if rate.calls == 0 {
+            return Some(Duration::MAX);
+        }
         // Another clock has written that, such as the one of another test: it says nothing here.
         if self.entries.back().is_some_and(|latest| latest.last > now) {
             *self = Entries::new();
         }
-        while let Some(oldest) = self.entries.front().filter(|oldest| now - oldest.last >= rate.per) {
+        self.per = self.per.max(rate.per);
+        while let Some(oldest) = self.entries.front().filter(|oldest| now - oldest.last >= self.per) {
             self.attempts -= u64::from(oldest.attempts);
             self.entries.pop_front();
         }
         let mut attempts = self.attempts;
         let mut left = None;
-        // A rate may have become lower: then more than one has to be longer ago.
         for entry in &self.entries {
-            if attempts < u64::from(rate.calls) {
+            let ago = now - entry.last;
+            // A rate may have become lower: then more than one has to be longer ago.
+            if ago < rate.per && attempts < u64::from(rate.calls) {
                 break;
             }
             attempts -= u64::from(entry.attempts);
-            left = Some(rate.per - (now - entry.last));
+            left = rate.per.checked_sub(ago).filter(|left| !left.is_zero());
         }
         left
     }
 
-    fn note(&mut self, rate: Rate, now: Instant) {
+    fn note(&mut self, now: Instant, rate: Rate) {
         let resolution = match rate.calls {
             ..=MOST => Duration::ZERO,
             _ => rate.per / MOST,
         };
         self.attempts += 1;
-        self.per = rate.per;
         match self.entries.back_mut() {
-            Some(latest) if now - latest.first < resolution => {
-                latest.last = now;
-                latest.attempts = latest.attempts.saturating_add(1);
-            }
+            Some(latest) if now - latest.first < resolution => latest.add(now, 1),
             _ => self.entries.push_back(Entry {
                 first: now,
                 last: now,
                 attempts: 1,
             }),
         }
+        if self.entries.len() > 2 * MOST as usize {
+            self.condense(now, rate);
+        }
+    }
+
+    /// Has those share entries that are kept for a longer rate than this one.
+    fn condense(&mut self, now: Instant, rate: Rate) {
+        let resolution = self.per / MOST;
+        let mut condensed: VecDeque<Entry> = VecDeque::new();
+        for entry in self.entries.drain(..) {
+            match condensed.back_mut() {
+                Some(before) if now - entry.last >= rate.per && entry.last - before.first < resolution => {
+                    before.add(entry.last, entry.attempts);
+                }
+                _ => condensed.push_back(entry),
+            }
+        }
+        self.entries = condensed;
+    }
+}
+
+impl Entry {
+    fn add(&mut self, last: Instant, attempts: u32) {
+        self.last = last;
+        self.attempts = self.attempts.saturating_add(attempts);
     }
 }
 
@@ -203,6 +230,67 @@ mod tests {
                 prop_assert!(log.entries.len() <= MOST as usize + 1, "the log grows");
             }
         }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// Two rates in turns: each is obeyed by all attempts, whichever rate they began by.
+        #[test]
+        fn rates_that_take_turns_are_both_obeyed(
+            pauses in proptest::collection::vec((0_u64..20, any::<bool>()), 1..200),
+        ) {
+            let rates = [Rate { calls: 2, per: millis(60) }, Rate { calls: 3, per: millis(10) }];
+            let (mut log, mut now, mut begun) = (Entries::new(), Instant::now(), Vec::new());
+            // How far it looks back has to be known from the beginning.
+            prop_assert_eq!(log.wait(rates[0], now), None);
+            for (pause, which) in pauses {
+                now += millis(pause);
+                let rate = rates[usize::from(which)];
+                let recent = begun.iter().filter(|at| now.duration_since(**at) < rate.per).count();
+                let is_taken = log.try_take(rate, now).is_ok();
+                prop_assert_eq!(is_taken, recent < rate.calls as usize, "{} of {:?} had begun", recent, rate);
+                if is_taken {
+                    begun.push(now);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn none_is_none() {
+        let (mut log, none) = (
+            Entries::new(),
+            Rate {
+                calls: 0,
+                per: millis(1),
+            },
+        );
+        assert_eq!(log.try_take(none, Instant::now()), Err(Duration::MAX));
+    }
+
+    #[test]
+    fn a_short_rate_beside_a_long_one_does_not_make_the_log_grow() {
+        let (mut log, mut now) = (Entries::new(), Instant::now());
+        let long = Rate {
+            calls: 1,
+            per: Duration::from_secs(3_600),
+        };
+        assert_eq!(log.try_take(long, now), Ok(()));
+        for _ in 0..20_000 {
+            now += millis(10);
+            assert_eq!(
+                log.try_take(
+                    Rate {
+                        calls: 100,
+                        per: Duration::from_secs(1)
+                    },
+                    now
+                ),
+                Ok(())
+            );
+        }
+        assert!(log.entries.len() <= 3 * MOST as usize, "{} entries", log.entries.len());
     }
 
     #[test]

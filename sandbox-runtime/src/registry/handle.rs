@@ -136,6 +136,7 @@ impl ToolHandle {
             reason => reason,
         };
         self.0.steering.switch_off(&sanitized(reason), lasts);
+        self.0.breaker.wake_those_who_wait();
         operator_acted(*self, Action::Disabled, Some(reason));
     }
 
@@ -189,7 +190,13 @@ impl ToolHandle {
 
     /// Puts the settings of an operator in force, or those of the attribute again. Tells whether that changes anything.
     pub(crate) fn set_policy(&self, policy: Option<Override>) -> bool {
-        self.0.steering.set_policy(policy)
+        let other = policy.as_ref().map_or(self.policy(), |set| set.policy);
+        let is_changed = self.0.steering.set_policy(policy);
+        // With a policy that each call brings, the next one says how many.
+        if let Some(calls) = other.max_concurrent.filter(|_| is_changed && !self.is_policy_given()) {
+            self.0.breaker.resize(calls);
+        }
+        is_changed
     }
 
     pub(crate) const fn is_served(&self) -> bool {
