@@ -3,6 +3,7 @@
 mod check;
 mod document;
 mod error;
+mod read;
 mod schema;
 
 use std::fmt;

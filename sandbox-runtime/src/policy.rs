@@ -3,6 +3,8 @@
 mod data;
 mod error;
 mod nearest;
+mod rate;
+mod unique;
 
 use std::time::Duration;
 
@@ -11,9 +13,10 @@ use serde::{Deserialize, Serialize};
 use crate::config::SandboxConfig;
 use crate::rules::{BACKOFF_BASE_OVER_MAX, DEADLINE_WITHIN_TIMEOUT};
 
-pub(crate) use data::{mistyped, unknown_setting};
+pub(crate) use data::{described, mistyped, unknown_setting};
 pub use error::PolicyError;
-pub(crate) use nearest::nearest;
+pub(crate) use nearest::{nearest, unknown};
+pub(crate) use unique::{Unique, UniqueValue, given_twice};
 
 /// How a tool is run, in full. Built by `const fn`s, so that a policy can be a constant.
 ///

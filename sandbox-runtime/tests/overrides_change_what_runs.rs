@@ -287,23 +287,147 @@ fn rules_between_tables_name_the_tool() {
 
 #[test]
 fn what_is_not_of_the_shape_is_not_even_read() {
+    let known = "(there are `version`, `defaults`, `group`, `tool`, `$schema`)";
     for (document, fact) in [
         ("", "EOF while parsing"),
-        ("{}", "missing field `version`"),
+        ("{}", "missing field `version`; write `version = 1` at the top"),
         (r#"{"version": 2}"#, "`version` is 2, and this program reads version 1"),
-        (r#"{"version": 1, "tools": {}}"#, "unknown field `tools`"),
-        (r#"{"version": 1, "tool": {"a": 5}}"#, "expected a table"),
         (
-            r#"{"version": 1, "tool": {"a": {"x": 1, "x": 1}}}"#,
-            "`x` is given twice",
+            r#"{"version": 5000000000}"#,
+            "`version` is 5000000000, and this program",
         ),
-        (r#"{"version": 1, "tool": {"a": {}, "a": {}}}"#, "`a` is given twice"),
+        (
+            r#"{"version": "1"}"#,
+            r#"`version` is "1"; it takes a whole number: write `version = 1`"#,
+        ),
+        (r#"{"version": [1]}"#, "`version` is a list; it takes a whole number"),
+        (
+            r#"{"version": 1, "tools": {}}"#,
+            &format!("unknown key `tools`; did you mean `tool`? {known}"),
+        ),
+        (
+            r#"{"version": 1, "default": {}}"#,
+            &format!("unknown key `default`; did you mean `defaults`? {known}"),
+        ),
+        (
+            r#"{"version": 1, "timeout_ms": 5}"#,
+            "unknown key `timeout_ms`; there are `version`, `defaults`, `group`, `tool`, `$schema`",
+        ),
+        (r#"{"version": 1, "tool": {"a": 5}}"#, "expected a table"),
+        (r#"{"version": 1, "tool": {"a": [{}]}}"#, "expected a table"),
+        (
+            r#"[1, {}, {}, {"a": {"timeout_ms": 5}}]"#,
+            "invalid type: sequence, expected a table with `version` and the tables `defaults`, `group` and `tool`",
+        ),
+        (
+            r#"{"version": 1, "$schema": 5}"#,
+            "`$schema` is 5; it takes a text, the address of the schema",
+        ),
         (r#"{"version": 1, "defaults": {"timeout_ms": 5}"#, "EOF while parsing"),
     ] {
         let error = serde_json::from_str::<Overrides>(document)
             .expect_err(document)
             .to_string();
-        assert!(error.contains(fact), "{document}: {error}");
+        assert!(error.contains(fact), "{document} is refused with another fact: {error}");
+    }
+}
+
+#[test]
+fn no_key_is_given_twice_anywhere() {
+    for (document, key) in [
+        (r#"{"version": 1, "version": 1}"#, "version"),
+        (r#"{"version": 1, "$schema": "a", "$schema": "a"}"#, "$schema"),
+        (r#"{"version": 1, "tool": {}, "tool": {}}"#, "tool"),
+        (r#"{"version": 1, "tool": {"a": {}, "a": {}}}"#, "a"),
+        (r#"{"version": 1, "tool": {"a": {"x": 1, "x": 1}}}"#, "x"),
+        (
+            r#"{"version": 1, "tool": {"a": {"rate": {"calls": 1, "calls": 9, "per_ms": 5}}}}"#,
+            "calls",
+        ),
+        (r#"{"version": 1, "defaults": {"x": [{"y": 1, "y": 2}]}}"#, "y"),
+    ] {
+        let error = serde_json::from_str::<Overrides>(document)
+            .expect_err(document)
+            .to_string();
+        let fact = format!("`{key}` is given twice; keep one of them");
+        assert!(
+            error.contains(&fact),
+            "{document} is refused with another fact: {error}"
+        );
+    }
+}
+
+#[test]
+fn an_editors_key_changes_nothing() {
+    let document = |schema: Value| json!({ "$schema": schema, "version": 1, "defaults": { "timeout_ms": 5, "rate": { "calls": 1, "per_ms": 9 } } });
+    let mut plain = document(Value::Null);
+    plain.as_object_mut().unwrap().remove("$schema");
+    let read = overrides(document(json!("./overrides.schema.json")));
+    assert_eq!(read, overrides(plain.clone()), "`$schema` has changed what is read");
+    assert_eq!(
+        serde_json::to_value(&read).unwrap(),
+        plain,
+        "what is read is not what is written"
+    );
+    let properties = &Overrides::json_schema()["properties"];
+    assert_eq!(
+        properties["$schema"],
+        json!({ "type": "string" }),
+        "an editor marks its own key"
+    );
+}
+
+#[test]
+fn a_mistake_in_a_rate_is_named() {
+    let _alone = alone();
+    const CALLS: &str = "it takes a whole number of attempts, from 1 to 4294967295";
+    const PER_MS: &str = "it takes a whole number of milliseconds, at least 1";
+    for (rate, message) in [
+        (
+            json!({ "calls": 1 }),
+            "`rate` has no `per_ms`; add `per_ms = 1_000`".to_owned(),
+        ),
+        (json!({ "per_ms": 1 }), "`rate` has no `calls`; add `calls = 10`".into()),
+        (
+            json!({}),
+            "`rate` has no `calls`; add `calls = 10`. `rate` has no `per_ms`; add `per_ms = 1_000`".into(),
+        ),
+        (
+            json!({ "calls": 1, "per_s": 1 }),
+            "`rate` has no key `per_s`; did you mean `per_ms`?".into(),
+        ),
+        (
+            json!({ "calls": 1, "per_ms": 1, "burst": 5 }),
+            "`rate` has no key `burst`; it takes `calls` and `per_ms`".into(),
+        ),
+        (
+            json!({ "calls": -3, "per_ms": 1 }),
+            format!("`calls` of `rate` is -3; {CALLS}"),
+        ),
+        (
+            json!({ "calls": 4_294_967_296_u64, "per_ms": 1 }),
+            format!("`calls` of `rate` is 4294967296; {CALLS}"),
+        ),
+        (
+            json!({ "calls": 1, "per_ms": "1s" }),
+            format!("`per_ms` of `rate` is \"1s\"; {PER_MS}"),
+        ),
+        (
+            json!({ "calls": 0, "per_ms": 1 }),
+            "`calls` is 0, so that no attempt would ever be made; set at least 1".into(),
+        ),
+        (
+            json!([3, 100]),
+            "`rate` is a list; it takes a table with both `calls` and `per_ms`, whole numbers that are at least 1"
+                .into(),
+        ),
+    ] {
+        let told = mistakes(json!({ "version": 1, "tool": { "retried": { "rate": rate } } }));
+        assert_eq!(
+            told,
+            [format!("[tool.\"retried\"]: {message}")],
+            "about `rate = {rate}`"
+        );
     }
 }
 

@@ -284,6 +284,34 @@ mod policy {
     }
 
     #[test]
+    fn a_rate_is_a_table_with_both_numbers_once() {
+        for (data, fact) in [
+            (
+                r#"{"rate": [3, 100]}"#,
+                "`rate` is a list; it takes a table with both `calls` and `per_ms`",
+            ),
+            (
+                r#"{"rate": {"calls": 1}}"#,
+                "`rate` has no `per_ms`; add `per_ms = 1_000`",
+            ),
+            (
+                r#"{"rate": {"calls": 1, "per_s": 1}}"#,
+                "`rate` has no key `per_s`; did you mean `per_ms`?",
+            ),
+            (
+                r#"{"rate": {"calls": 1, "calls": 9, "per_ms": 5}}"#,
+                "`calls` is given twice; keep one of them",
+            ),
+        ] {
+            let message = serde_json::from_str::<Policy>(data).expect_err(data).to_string();
+            assert!(
+                message.starts_with(fact),
+                "{data} is refused with another fact: {message}"
+            );
+        }
+    }
+
+    #[test]
     fn only_settings_are_a_policy() {
         for data in [json!(null), json!(5_000), json!("off"), json!([5_000, 2])] {
             let message = refusal::<Policy>(data);

@@ -1,11 +1,8 @@
 //! [`Overrides`] as data.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::marker::PhantomData;
 
-use serde::de::{Error, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 /// Settings for the tools of a running program, as an operator writes them: the attribute's arguments are the defaults, and the same
@@ -59,25 +56,15 @@ use serde_json::Value;
 ///
 /// Deserializing refuses what is not of this shape; keys, values and names are checked when it is [applied](Overrides::apply), all of
 /// them. The tools are those of the attribute; a breaker's own settings are compiled in. The format has a [JSON
-/// Schema](Overrides::json_schema).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// Schema](Overrides::json_schema), which a document may name under `$schema`, for editors.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Overrides {
-    #[serde(deserialize_with = "version")]
-    version: u32,
-    #[serde(default, deserialize_with = "unique", skip_serializing_if = "BTreeMap::is_empty")]
+    version: u64,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) defaults: Table,
-    #[serde(
-        default,
-        deserialize_with = "unique_tables",
-        skip_serializing_if = "BTreeMap::is_empty"
-    )]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) group: BTreeMap<String, Table>,
-    #[serde(
-        default,
-        deserialize_with = "unique_tables",
-        skip_serializing_if = "BTreeMap::is_empty"
-    )]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) tool: BTreeMap<String, Table>,
 }
 
@@ -86,7 +73,7 @@ pub(super) type Table = BTreeMap<String, Value>;
 
 impl Overrides {
     /// The version of the format.
-    pub(super) const VERSION: u32 = 1;
+    pub(super) const VERSION: u64 = 1;
 }
 
 /// None.
@@ -98,56 +85,5 @@ impl Default for Overrides {
             group: BTreeMap::new(),
             tool: BTreeMap::new(),
         }
-    }
-}
-
-fn version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
-    match u32::deserialize(deserializer)? {
-        Overrides::VERSION => Ok(Overrides::VERSION),
-        other => Err(D::Error::custom(format_args!(
-            "`version` is {other}, and this program reads version {}",
-            Overrides::VERSION
-        ))),
-    }
-}
-
-fn unique<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Table, D::Error> {
-    Ok(Unique::deserialize(deserializer)?.0)
-}
-
-fn unique_tables<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, Table>, D::Error> {
-    let tables: Unique<Unique<Value>> = Unique::deserialize(deserializer)?;
-    Ok(tables.0.into_iter().map(|(name, table)| (name, table.0)).collect())
-}
-
-/// A map of which no key is given twice: serde takes the last one, and an operator would not know which holds.
-struct Unique<T>(BTreeMap<String, T>);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Unique<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(UniqueVisitor(PhantomData))
-    }
-}
-
-struct UniqueVisitor<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for UniqueVisitor<T> {
-    type Value = Unique<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a table")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Unique<T>, A::Error> {
-        let mut unique = BTreeMap::new();
-        while let Some((key, value)) = entries.next_entry::<String, T>()? {
-            if unique.contains_key(&key) {
-                return Err(A::Error::custom(format_args!(
-                    "`{key}` is given twice; keep one of them"
-                )));
-            }
-            unique.insert(key, value);
-        }
-        Ok(Unique(unique))
     }
 }

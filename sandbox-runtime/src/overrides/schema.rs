@@ -17,6 +17,7 @@ impl Overrides {
             "title": "Overrides of sandboxed tools",
             "type": "object",
             "properties": {
+                "$schema": { "type": "string" },
                 "version": { "const": Overrides::VERSION },
                 "defaults": { "$ref": "#/$defs/settings" },
                 "group": tables,

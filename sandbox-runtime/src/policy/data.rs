@@ -9,7 +9,9 @@ use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use super::nearest::nearest;
+use super::nearest::{nearest, unknown};
+use super::rate::{RateInData, mistyped_rate};
+use super::unique::{UniqueValue, given_twice};
 use super::{Jitter, Policy, Rate};
 use crate::rules::{OTHER_KEY_TEXTS, POLICY_KEY_TEXTS, POLICY_KEYS, PolicyKey, PolicyKeySpec};
 
@@ -62,34 +64,8 @@ where
 
 /// The milliseconds of a length of time, rounded up as tokio's timers round: no time that is set becomes zero. Half a billion
 /// years and more are written as the largest number.
-fn millis(duration: Duration) -> u64 {
+pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
-}
-
-/// A rate, as it is spelt in files.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RateInData {
-    calls: u32,
-    per_ms: u64,
-}
-
-impl From<Rate> for RateInData {
-    fn from(rate: Rate) -> Self {
-        RateInData {
-            calls: rate.calls,
-            per_ms: millis(rate.per),
-        }
-    }
-}
-
-impl From<RateInData> for Rate {
-    fn from(rate: RateInData) -> Self {
-        Rate {
-            calls: rate.calls,
-            per: Duration::from_millis(rate.per_ms),
-        }
-    }
 }
 
 impl<'de> Deserialize<'de> for Policy {
@@ -112,8 +88,7 @@ impl<'de> Visitor<'de> for PolicyVisitor {
         let mut given = Vec::new();
         while let Some(spec) = settings.next_key::<&'static PolicyKeySpec>()? {
             if given.contains(&spec.key) {
-                let message = format_args!("`{}` is given twice; keep one of them", spec.text);
-                return Err(A::Error::custom(message));
+                return Err(given_twice(spec.text));
             }
             given.push(spec.key);
             let policy = &mut policy;
@@ -148,13 +123,10 @@ impl PolicyKeySpec {
 
 /// The message about a key that no policy has.
 pub(crate) fn unknown_setting(text: &str) -> String {
-    let known = POLICY_KEY_TEXTS.join("`, `");
     // An argument of the attribute is no misspelt setting.
     let misspelt = Some(text).filter(|text| !OTHER_KEY_TEXTS.contains(text));
-    match misspelt.and_then(|text| nearest(text, POLICY_KEY_TEXTS.iter().copied())) {
-        Some(nearest) => format!("unknown setting `{text}`; did you mean `{nearest}`? (there are `{known}`)"),
-        None => format!("unknown setting `{text}`; there are `{known}`"),
-    }
+    let nearest = misspelt.and_then(|text| nearest(text, POLICY_KEY_TEXTS.iter().copied()));
+    unknown("setting", text, nearest, POLICY_KEY_TEXTS)
 }
 
 /// The place in a policy for the value that comes next.
@@ -167,7 +139,7 @@ impl<'de> DeserializeSeed<'de> for Setting<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        let value = Value::deserialize(deserializer)?;
+        let UniqueValue(value) = UniqueValue::deserialize(deserializer)?;
         let is_taken = self.policy.set(self.spec.key, &value).is_some();
         is_taken
             .then_some(())
@@ -190,7 +162,7 @@ impl Policy {
             PolicyKey::Idempotent => self.idempotent = value.as_bool()?,
             PolicyKey::MaxConcurrent => self.max_concurrent = Some(value.as_u64()?.try_into().ok()?),
             PolicyKey::QueueMs => self.queue = Some(millis()?),
-            PolicyKey::Rate => self.rate = Some(RateInData::deserialize(value).ok()?.into()),
+            PolicyKey::Rate => self.rate = Some(Rate::read(value)?),
             PolicyKey::JitterSeed => self.jitter_seed = Some(value.as_u64()?),
         }
         Some(())
@@ -205,17 +177,22 @@ fn jitter(word: &str) -> Option<Jitter> {
 /// The message about a value that a key does not take.
 pub(crate) fn mistyped(spec: &PolicyKeySpec, value: &Value) -> String {
     let &PolicyKeySpec { key, text, takes } = spec;
-    let value = match value {
+    let is = described(value);
+    match (key, value) {
+        (PolicyKey::Rate, Value::Object(table)) => mistyped_rate(table),
+        (PolicyKey::Rate, _) => format!("`{text}` is {is}; it takes a table with {takes}"),
+        (PolicyKey::TimeoutMs, _) => format!("`{text}` is {is}; it takes {takes}, or \"{OFF}\""),
+        _ => format!("`{text}` is {is}; it takes {takes}"),
+    }
+}
+
+/// A value, for a message that says what it is.
+pub(crate) fn described(value: &Value) -> String {
+    match value {
         Value::Array(_) => "a list".to_owned(),
         Value::Object(_) => "a table".to_owned(),
         other => other.to_string(),
-    };
-    let or_off = if key == PolicyKey::TimeoutMs {
-        ", or \"off\""
-    } else {
-        ""
-    };
-    format!("`{text}` is {value}; it takes {takes}{or_off}")
+    }
 }
 
 #[cfg(test)]

@@ -1,11 +1,20 @@
 //! The known name that a misspelt one is nearest to.
 
 /// The name among `known` that was probably meant by `text`, if one is similar enough.
-pub(crate) fn nearest(text: &str, known: impl IntoIterator<Item = &'static str>) -> Option<&'static str> {
+pub(crate) fn nearest<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let distances = known.into_iter().map(|name| (edit_distance(text, name), name));
     let (distance, name) = distances.min()?;
     // What differs in more than a third of its letters is another word. The attribute draws the line at the same place.
     (distance <= name.len().div_ceil(3)).then_some(name)
+}
+
+/// The message about a word that is none of those that are known.
+pub(crate) fn unknown(what: &str, text: &str, nearest: Option<&str>, known: &[&str]) -> String {
+    let known = known.join("`, `");
+    match nearest {
+        Some(nearest) => format!("unknown {what} `{text}`; did you mean `{nearest}`? (there are `{known}`)"),
+        None => format!("unknown {what} `{text}`; there are `{known}`"),
+    }
 }
 
 /// How many characters must be inserted, removed or replaced to turn one word into the other (Levenshtein).
