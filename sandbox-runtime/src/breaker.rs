@@ -196,6 +196,13 @@ impl CircuitBreaker {
         self.machine.settings().has_slow_calls()
     }
 
+    /// Returns the longest that a success may take that counts as one, if there is such a length.
+    pub(crate) fn longest_success(&self) -> Option<Duration> {
+        let settings = self.machine.settings();
+        let longest = || Duration::from_millis(settings.slow_call.number().into());
+        settings.has_slow_calls().then(longest)
+    }
+
     /// Takes the success of an admitted attempt that took so long, which is for a breaker that [has slow calls](Self::has_slow_calls).
     #[cold]
     pub(crate) fn succeed_after(&self, admission: Admission, took: Duration) {

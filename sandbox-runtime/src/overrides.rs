@@ -1,8 +1,10 @@
 //! [`Overrides`]: settings that an operator gives to the tools of a running program.
 
 mod check;
+mod conflict;
 mod document;
 mod error;
+mod names;
 mod read;
 mod schema;
 
@@ -46,6 +48,10 @@ impl Override {
         Override { settings, policy }
     }
 
+    fn sets(&self, key: PolicyKey) -> bool {
+        self.settings.iter().any(|(set, _)| *set == key)
+    }
+
     /// The same settings on top of another policy.
     pub(crate) fn on_top_of(&self, policy: Policy) -> Override {
         Override::new(self.settings.clone(), policy)
@@ -84,8 +90,8 @@ impl Overrides {
     /// # Errors
     ///
     /// Every mistake at once: an unknown tool, module or key, a value that a key does not take, one that breaks a rule of
-    /// [`Policy::validate`], also beside what the attribute or another table says, and retries for a tool that cannot be run again.
-    /// Nothing has changed then, for any tool.
+    /// [`Policy::validate`], also beside what the attribute or another table says, a timeout within which no success would be slow
+    /// for the attribute's breaker, and retries for a tool that cannot be run again. Nothing has changed then, for any tool.
     pub fn apply(&self) -> Result<(), OverridesError> {
         match self.check() {
             Ok(settings) => {

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sandbox_runtime::observe::{Event, Happened, Observer, observe};
-use sandbox_runtime::{Overrides, Policy, SandboxError, sandboxed, tool};
+use sandbox_runtime::{Overrides, Policy, SandboxError, sandboxed, tool, tools};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -248,9 +248,11 @@ fn every_mistake_is_told_at_once_and_nothing_changes() {
     let expected = [
         format!("[defaults]: unknown setting `colour`; there are {keys}"),
         "[defaults]: `timeout_ms` is 0, so that every attempt would time out; set at least 1".into(),
-        "[group.\"shop::indx\"]: there is no tool in `shop::indx`; `tools()` lists those of the program".into(),
+        format!("[group.\"shop::indx\"]: there is no tool in `shop::indx`; did you mean `{HERE}::shop::index`?"),
         "[group.\"shop::indx\"]: `max_retries` is -1; it takes a whole number of retries, from 0 to 4294967295".into(),
-        "[tool.\"lent\"]: `backoff_max_ms` (3) is shorter than `backoff_base_ms` (7); raise it or lower the base".into(),
+        "[tool.\"lent\"]: `backoff_max_ms` (3) is shorter than `backoff_base_ms` (7, in the attribute); raise it or lower the \
+         base"
+            .into(),
         format!(
             "[tool.\"listed\"]: several tools have this name; write the path of one: {} or {}",
             listed("index"),
@@ -276,13 +278,220 @@ fn every_mistake_is_told_at_once_and_nothing_changes() {
 fn rules_between_tables_name_the_tool() {
     let _alone = alone();
     let told = mistakes(json!({ "version": 1, "defaults": { "deadline_ms": 50_000, "max_retries": 3 } }));
-    let searched = format!("[defaults], for `{HERE}::shop::index::searched`: `max_retries` cannot be raised");
-    assert!(told.iter().any(|line| line.starts_with(&searched)), "{told:#?}");
+    let searched = format!(
+        "[defaults], for `{HERE}::shop::index::searched`: `max_retries` cannot be raised: `searched` hands its arguments to its only \
+         attempt, because its attribute has `max_retries = 0`; add `max_retries = 0` under \
+         `[tool.\"{HERE}::shop::index::searched\"]`, or set at least 1 in the attribute"
+    );
+    assert!(told.contains(&searched), "{told:#?}");
     let retried = format!(
-        "[defaults], for `{HERE}::retried`: `deadline_ms` (50000) is not longer than `timeout_ms` (50000), which is for one attempt \
-         alone; raise it or lower the timeout"
+        "[defaults], for `{HERE}::retried`: `deadline_ms` (50000) is not longer than `timeout_ms` (50000, in the attribute), which is \
+         for one attempt alone; raise it or lower the timeout"
     );
     assert!(told.contains(&retried), "{told:#?}");
+}
+
+#[test]
+fn a_remedy_for_one_tool_leaves_the_others_their_retries() {
+    let _alone = alone();
+    let remedy = |document| {
+        let told = mistakes(document);
+        let about: Vec<_> = told.iter().filter(|line| line.contains("`overtaken` hands")).collect();
+        assert_eq!(about.len(), 1, "about `overtaken`: {told:#?}");
+        about[0].rsplit_once("; ").unwrap().1.to_owned()
+    };
+    assert_eq!(
+        remedy(
+            json!({ "version": 1, "group": { (HERE): { "max_retries": 3 } }, "tool": { "overtaken": { "queue_ms": 5 } } })
+        ),
+        "add `max_retries = 0` under `[tool.\"overtaken\"]`, or set at least 1 in the attribute",
+        "a second table for the tool would be refused"
+    );
+    assert_eq!(
+        remedy(json!({ "version": 1, "tool": { "overtaken": { "max_retries": 3 } } })),
+        "write 0 here, or set at least 1 there",
+        "the table is that of the tool alone"
+    );
+    let none = |path: String| (path, json!({ "max_retries": 0 }));
+    let tools = [
+        "overtaken",
+        "shop::index::searched",
+        "shop::index::listed",
+        "shop::till::listed",
+    ];
+    let tools: serde_json::Map<_, _> = tools.map(|tool| none(format!("{HERE}::{tool}"))).into_iter().collect();
+    apply(json!({ "version": 1, "defaults": { "max_retries": 3 }, "tool": tools }));
+}
+
+/// Two methods of one name have one path.
+mod dup {
+    use super::*;
+
+    pub(crate) struct Books;
+    pub(crate) struct Pages;
+
+    impl Books {
+        #[sandboxed(timeout_ms = 1_000, max_retries = 1, backoff_base_ms = 0, breaker = off)]
+        pub(crate) async fn find() -> Result<(), SandboxError> {
+            pending().await
+        }
+    }
+
+    impl Pages {
+        #[sandboxed(timeout_ms = 1_000, max_retries = 1, backoff_base_ms = 0, breaker = off)]
+        pub(crate) async fn find() -> Result<(), SandboxError> {
+            pending().await
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+#[expect(clippy::await_holding_lock, reason = "each test has a runtime of its own")]
+async fn tools_of_one_path_are_told_apart_by_their_places() {
+    let _alone = alone();
+    let mut lines: Vec<_> = tools()
+        .within(&format!("{HERE}::dup"))
+        .iter()
+        .map(|tool| tool.location().line())
+        .collect();
+    lines.sort_unstable();
+    assert_eq!(lines.len(), 2, "the tools in `dup`");
+    let places = format!("{0}:{1}, {0}:{2}", file!(), lines[0], lines[1]);
+    for name in [format!("{HERE}::dup::find"), "find".to_owned()] {
+        let message = format!(
+            "[tool.\"{name}\"]: several tools have the path `{HERE}::dup::find`: {places}; give each a `name = \"..\"` in its attribute"
+        );
+        assert_eq!(
+            mistakes(json!({ "version": 1, "tool": { (&name): {} } })),
+            [message],
+            "a remedy that does not lead back here"
+        );
+    }
+    let group = format!("{HERE}::dup");
+    let told = mistakes(
+        json!({ "version": 1, "group": { (&group): { "deadline_ms": 7, "backoff_base_ms": 9, "backoff_max_ms": 8 } } }),
+    );
+    assert_eq!(told.len(), 2, "a mistake is told once for both: {told:#?}");
+    apply(json!({ "version": 1, "group": { (group): { "timeout_ms": 7 } } }));
+    assert_eq!(
+        (millis(dup::Books::find()).await, millis(dup::Pages::find()).await),
+        (14, 14),
+        "tables that are not for one tool reach both"
+    );
+}
+
+#[test]
+fn the_name_that_was_meant_is_one_that_can_be_written() {
+    let _alone = alone();
+    let shop = format!("{HERE}::shop");
+    let (index, till) = (format!("`{shop}::index::listed`"), format!("`{shop}::till::listed`"));
+    for (name, meant) in [
+        ("index::listed", index.clone()),
+        ("shop::index::listed", index.clone()),
+        ("shop::indx::listed", index.clone()),
+        ("listd", format!("{index} or {till}")),
+        ("elsewhere::and::far::away::listed", format!("{index} or {till}")),
+        ("elsewhere::and::far::away::retired", "`retried`".to_owned()),
+    ] {
+        assert_eq!(
+            mistakes(json!({ "version": 1, "tool": { (name): {} } })),
+            [format!(
+                "[tool.\"{name}\"]: there is no tool `{name}`; did you mean {meant}?"
+            )],
+            "the hint for a tool"
+        );
+    }
+    for (module, meant) in [
+        ("index", "index"),
+        ("shop::index", "index"),
+        ("shop::tell", "till"),
+        ("tills", "till"),
+    ] {
+        assert_eq!(
+            mistakes(json!({ "version": 1, "group": { (module): {} } })),
+            [format!(
+                "[group.\"{module}\"]: there is no tool in `{module}`; did you mean `{shop}::{meant}`?"
+            )],
+            "the hint for a module"
+        );
+    }
+}
+
+#[sandboxed(timeout_ms = 30_000, deadline_ms = 60_000, breaker(slow_call_ms = 50))]
+#[expect(dead_code, reason = "its settings are what matters")]
+async fn slowed() -> Result<(), SandboxError> {
+    pending().await
+}
+
+/// Its calls have their own time limits; its breaker does not.
+#[sandboxed(policy = given, breaker(slow_call_ms = 50))]
+#[expect(dead_code, reason = "its settings are what matters")]
+async fn slowed_each_time(given: Policy) -> Result<(), SandboxError> {
+    pending().await
+}
+
+#[test]
+fn a_time_limit_leaves_room_for_slow_successes() {
+    let _alone = alone();
+    for tool in ["slowed", "slowed_each_time"] {
+        apply(json!({ "version": 1, "tool": { (tool): { "timeout_ms": 51 } } }));
+        apply(json!({ "version": 1, "tool": { (tool): { "timeout_ms": "off" } } }));
+        apply(json!({ "version": 1, "tool": { (tool): { "queue_ms": 5 } } }));
+        for timeout in [50, 40] {
+            assert_eq!(
+                mistakes(json!({ "version": 1, "tool": { (tool): { "timeout_ms": timeout } } })),
+                [format!(
+                    "[tool.\"{tool}\"]: `slow_call_ms` (50, in the attribute) is not shorter than `timeout_ms` ({timeout}), so that no \
+                     success would be slow; lower it or raise the timeout"
+                )],
+                "the attribute refuses this pair, too"
+            );
+        }
+    }
+}
+
+#[test]
+fn numbers_that_are_not_in_the_document_are_marked() {
+    let _alone = alone();
+    let deadline = |settings: Value, numbers: [&str; 2]| {
+        let told = mistakes(json!({ "version": 1, "tool": { "slowed": settings } }));
+        let [deadline, timeout] = numbers;
+        assert_eq!(
+            told,
+            [format!(
+                "[tool.\"slowed\"]: `deadline_ms` ({deadline}) is not longer than `timeout_ms` ({timeout}), which is for one attempt \
+                 alone; raise it or lower the timeout"
+            )],
+            "where each number is from"
+        );
+    };
+    deadline(json!({ "timeout_ms": 70_000 }), ["60000, in the attribute", "70000"]);
+    deadline(json!({ "deadline_ms": 9 }), ["9", "30000, the default"]);
+    deadline(json!({ "deadline_ms": 9, "timeout_ms": 30_000 }), ["9", "30000"]);
+}
+
+#[test]
+fn what_is_known_of_given_policies_is_checked() {
+    let _alone = alone();
+    let name = "given_each_time";
+    apply(json!({ "version": 1, "tool": { (name): { "deadline_ms": 4, "backoff_max_ms": 1 } } }));
+    apply(json!({ "version": 1, "tool": { (name): { "timeout_ms": 50_000, "max_retries": 9 } } }));
+    let deadline = "`deadline_ms` (4) is not longer than `timeout_ms` (5), which is for one attempt alone; raise it or lower the timeout";
+    let backoff = "`backoff_max_ms` (1) is shorter than `backoff_base_ms` (2); raise it or lower the base";
+    assert_eq!(
+        mistakes(json!({ "version": 1, "tool": { (name): {
+            "timeout_ms": 5, "deadline_ms": 4, "backoff_max_ms": 1, "backoff_base_ms": 2,
+        } } })),
+        [backoff, deadline].map(|message| format!("[tool.\"{name}\"]: {message}")),
+        "both halves of each pair are in one table"
+    );
+    let told =
+        mistakes(json!({ "version": 1, "defaults": { "deadline_ms": 4 }, "tool": { (name): { "timeout_ms": 5 } } }));
+    let line = format!("[defaults], for `{HERE}::{name}`: {deadline}");
+    assert!(
+        told.contains(&line),
+        "both halves of a pair are in two tables: {told:#?}"
+    );
 }
 
 #[test]

@@ -1,11 +1,15 @@
 //! The check of overrides: which tools they are for, and whether what results makes sense for each.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
+use super::conflict::{Conflict, conflicts};
 use super::document::Table;
+use super::names::{check_module, tool_named};
 use super::{Mistake, Override, Overrides, OverridesError};
-use crate::policy::{Policy, PolicyError, mistyped, nearest, unknown_setting};
-use crate::registry::{self, Named, ToolHandle};
+use crate::policy::{Policy, mistyped, unknown_setting};
+use crate::registry::{self, ToolHandle};
 use crate::rules::{OTHER_KEY_TEXTS, PolicyKey, PolicyKeySpec};
 use crate::text::sanitized;
 
@@ -51,6 +55,9 @@ impl Overrides {
             false => {
                 // In the order of the tables, and within one as they were found.
                 mistakes.sort_by_key(|mistake| layers.iter().position(|layer| layer.table == mistake.table));
+                // Of two tools with one path, a table for both has the same to say.
+                let mut told = HashSet::new();
+                mistakes.retain(|mistake| told.insert(mistake.to_string()));
                 Err(OverridesError::new(mistakes))
             }
         }
@@ -64,7 +71,9 @@ impl Overrides {
         groups.sort_by_key(|(module, _)| module.len());
         for (module, table) in groups {
             let name = table_name("group", module);
-            check_module(&name, module, mistakes);
+            if let Err(message) = check_module(module) {
+                mistakes.push(Mistake::in_table(&name, message));
+            }
             layers.push(layer(name, Scope::Within(module.clone()), table, mistakes));
         }
         for (tool, table) in &self.tool {
@@ -80,50 +89,22 @@ fn table_name(kind: &str, name: &str) -> String {
     format!("[{kind}.\"{}\"]", sanitized(name))
 }
 
-fn check_module(table: &str, module: &str, mistakes: &mut Vec<Mistake>) {
-    if registry::all_tools().any(|tool| tool.is_within(module)) {
-        return;
-    }
-    let fact = format!("there is no tool in `{}`", sanitized(module));
-    let known = registry::all_tools().map(|tool| tool.module());
-    mistakes.push(Mistake::in_table(table, with_nearest(&fact, module, known)));
-}
-
 fn scope_of_tool(table: &str, name: &str, layers: &[Layer], mistakes: &mut Vec<Mistake>) -> Scope {
-    let message = match registry::named(name) {
-        Named::One(tool) => match layers
-            .iter()
-            .find(|layer| matches!(&layer.scope, Scope::One(one) if *one == tool))
-        {
+    let message = match tool_named(name) {
+        Ok(tool) => match table_of(tool, layers) {
             None => return Scope::One(tool),
             Some(other) => format!("this is the tool of {}; keep one of the tables", other.table),
         },
-        Named::Several(tools) => {
-            let mut paths: Vec<_> = tools.iter().map(|tool| format!("`{}`", tool.path())).collect();
-            paths.sort();
-            format!(
-                "several tools have this name; write the path of one: {}",
-                paths.join(" or ")
-            )
-        }
-        Named::Nobody => {
-            let fact = format!("there is no tool `{}`", sanitized(name));
-            let names = registry::all_tools().map(|tool| tool.name());
-            match name.rsplit_once("::") {
-                None => with_nearest(&fact, name, names),
-                Some((_, last)) => with_nearest(&fact, last, names),
-            }
-        }
+        Err(message) => message,
     };
     mistakes.push(Mistake::in_table(table, message));
     Scope::Unknown
 }
 
-fn with_nearest(fact: &str, text: &str, known: impl Iterator<Item = &'static str>) -> String {
-    match nearest(text, known) {
-        Some(nearest) => format!("{fact}; did you mean `{nearest}`?"),
-        None => format!("{fact}; `tools()` lists those of the program"),
-    }
+/// The table that is for this tool alone.
+fn table_of(tool: ToolHandle, layers: &[Layer]) -> Option<&Layer> {
+    let is_for_it = |layer: &&Layer| matches!(layer.scope, Scope::One(one) if one == tool);
+    layers.iter().find(is_for_it)
 }
 
 /// Checks each setting of a table by itself.
@@ -164,6 +145,32 @@ fn check_setting(key: &str, value: &Value) -> Result<&'static PolicyKeySpec, Str
 
 /// What a tool gets by these tables; nothing if none of them sets anything for it.
 fn override_of(tool: ToolHandle, layers: &[Layer], mistakes: &mut Vec<Mistake>) -> Option<Override> {
+    let merged = merged(tool, layers);
+    let (first, ..) = merged.first()?;
+    let settings = merged
+        .iter()
+        .map(|(_, key, value)| (*key, Value::clone(value)))
+        .collect();
+    let set = Override::new(settings, tool.policy());
+    let layer_of = |key| {
+        merged
+            .iter()
+            .find(|(_, set, _)| *set == key)
+            .map_or(*first, |(layer, ..)| *layer)
+    };
+    for Conflict { at_fault, key, message } in conflicts(tool, &set) {
+        mistakes.push(mistake_for(tool, layer_of(at_fault), key, message));
+    }
+    if !tool.is_policy_given() && tool.policy().max_retries == 0 && set.policy.max_retries > 0 {
+        let layer = layer_of(PolicyKey::MaxRetries);
+        let message = raised_retries(tool, layer, table_of(tool, layers));
+        mistakes.push(mistake_for(tool, layer, "max_retries", message));
+    }
+    Some(set)
+}
+
+/// The settings for a tool, each from the most specific table that has it.
+fn merged(tool: ToolHandle, layers: &[Layer]) -> Vec<(&Layer, PolicyKey, &Value)> {
     let mut merged: Vec<(&Layer, PolicyKey, &Value)> = Vec::new();
     for layer in layers.iter().filter(|layer| layer.scope.has(&tool)) {
         for (spec, value) in &layer.settings {
@@ -171,57 +178,30 @@ fn override_of(tool: ToolHandle, layers: &[Layer], mistakes: &mut Vec<Mistake>) 
             merged.push((layer, spec.key, value));
         }
     }
-    if merged.is_empty() {
-        return None;
-    }
-    let settings = merged
-        .iter()
-        .map(|(_, key, value)| (*key, Value::clone(value)))
-        .collect();
-    let set = Override::new(settings, tool.policy());
-    for (key, text, message) in broken(tool, &set) {
-        let layer = merged.iter().find(|(_, set, _)| *set == key).or(merged.first());
-        let (table, is_for_one) = layer.map_or(("", false), |(layer, ..)| {
-            (layer.table.as_str(), matches!(layer.scope, Scope::One(_)))
-        });
-        mistakes.push(Mistake {
-            tool: (!is_for_one).then(|| tool.path()),
-            ..Mistake::at(table, text, message)
-        });
-    }
-    Some(set)
+    merged
 }
 
-/// The rules that a tool's settings break together.
-fn broken(tool: ToolHandle, set: &Override) -> Vec<(PolicyKey, &'static str, String)> {
-    let mut broken = Vec::new();
-    // Of a policy that each call brings with it, the other half of a pair is not known.
-    if !tool.is_policy_given() {
-        for error in set.policy.broken_rules().into_iter().flatten() {
-            broken.push((key_at_fault(&error, set), error.key(), error.to_string()));
-        }
-        if tool.policy().max_retries == 0 && set.policy.max_retries > 0 {
-            let message = format!(
-                "`max_retries` cannot be raised: `{}` hands its arguments to its only attempt, because its attribute has \
-                 `max_retries = 0`; write 0 here, or set at least 1 there",
-                tool.name()
-            );
-            broken.push((PolicyKey::MaxRetries, "max_retries", message));
-        }
+fn mistake_for(tool: ToolHandle, layer: &Layer, key: &str, message: String) -> Mistake {
+    let is_for_one = matches!(layer.scope, Scope::One(_));
+    Mistake {
+        tool: (!is_for_one).then(|| tool.path()),
+        ..Mistake::at(&layer.table, key, message)
     }
-    broken
 }
 
-/// The key of an override that breaks a rule: of a pair, the one that is set here.
-fn key_at_fault(error: &PolicyError, set: &Override) -> PolicyKey {
-    let keys: [PolicyKey; 2] = match error {
-        PolicyError::DeadlineWithinTimeout { .. } => [PolicyKey::DeadlineMs, PolicyKey::TimeoutMs],
-        PolicyError::BackoffBaseOverMax { .. } => [PolicyKey::BackoffMaxMs, PolicyKey::BackoffBaseMs],
-        PolicyError::ZeroTimeout => [PolicyKey::TimeoutMs; 2],
-        PolicyError::ZeroDeadline => [PolicyKey::DeadlineMs; 2],
-        PolicyError::ZeroConcurrency => [PolicyKey::MaxConcurrent; 2],
-        PolicyError::ZeroCalls | PolicyError::ZeroPeriod => [PolicyKey::Rate; 2],
+/// The message about retries for a tool that has none; `own` is the table for it alone.
+fn raised_retries(tool: ToolHandle, layer: &Layer, own: Option<&Layer>) -> String {
+    let remedy = match layer.scope {
+        Scope::One(_) => "write 0 here, or set at least 1 there".to_owned(),
+        // What stands here is also for tools that can be run again.
+        _ => {
+            let own = own.map_or_else(|| table_name("tool", &tool.path()), |own| own.table.clone());
+            format!("add `max_retries = 0` under `{own}`, or set at least 1 in the attribute")
+        }
     };
-    let is_set = |key: &PolicyKey| set.settings.iter().any(|(other, _)| other == key);
-    keys.into_iter().find(is_set).unwrap_or(keys[0])
+    format!(
+        "`max_retries` cannot be raised: `{}` hands its arguments to its only attempt, because its attribute has \
+         `max_retries = 0`; {remedy}",
+        tool.name()
+    )
 }
