@@ -233,11 +233,9 @@ impl Policy {
 
     /// Sets how many attempts, retries included, begin in any length of time that is as long as `per`. Default: no limit.
     ///
-    /// Further ones wait in the order in which they came, as with [`max_concurrent`](Policy::max_concurrent). A call that is not
-    /// made because of that ends with [`SandboxError::RateLimited`](crate::SandboxError::RateLimited).
-    ///
-    /// It is shared as [`max_concurrent`](Policy::max_concurrent) is. Calls that differ in it obey each their own, beside all attempts
-    /// that have begun.
+    /// Further ones wait in the order in which they came, as with [`max_concurrent`](Policy::max_concurrent), and it is shared as that.
+    /// A call that is not made because of it ends with [`SandboxError::RateLimited`](crate::SandboxError::RateLimited). Calls that differ
+    /// in it obey each their own, beside all attempts that have begun.
     ///
     /// Of a number above 1,024, attempts that begin within a 1,024th of `per` are counted as one moment, the latest of them.
     #[must_use]

@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use sandbox_runtime::observe::{Event, Happened, Observer, observe_in};
 use sandbox_runtime::{
-    Budget, CircuitBreaker, Failure, FailureKind, FromFailure, Policy, SandboxError, Tool, Verdict,
+    Budget, CircuitBreaker, Failure, FailureKind, FromFailure, Policy, SandboxError, Tool, ToolHandle, Verdict,
     execute_with_controls, sandboxed, tool,
 };
 use tokio::time::{Instant, advance, sleep};
@@ -578,11 +578,10 @@ async fn one_for_ten_seconds() -> Result<(), Error> {
 #[tokio::test(start_paused = true)]
 async fn who_waits_learns_that_the_tool_is_off_or_refused() {
     let handle = tool("one_for_ten_seconds").unwrap();
-    let act: [(fn(&sandbox_runtime::ToolHandle), &str); 2] = [
-        (|handle| handle.disable("it is being moved", None), "disabled"),
-        (|handle| assert!(handle.force_open()), "circuit_breaker_open"),
-    ];
-    for (act, kind) in act {
+    let disable = |handle: ToolHandle| handle.disable("it is being moved", None);
+    let force_open = |handle: ToolHandle| assert!(handle.force_open());
+    let acts: [(fn(ToolHandle), _); 2] = [(disable, "disabled"), (force_open, "circuit_breaker_open")];
+    for (act, kind) in acts {
         let begin = Instant::now();
         let (first, (waited, ended), ()) = tokio::join!(
             one_for_ten_seconds(),
@@ -592,7 +591,7 @@ async fn who_waits_learns_that_the_tool_is_off_or_refused() {
             },
             async {
                 sleep(SECOND).await;
-                act(&handle);
+                act(handle);
             }
         );
         assert_eq!(first, Ok(()), "what runs, runs on");
