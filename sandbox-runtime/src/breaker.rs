@@ -245,6 +245,8 @@ impl CircuitBreaker {
     #[cold]
     fn report(&self, transition: Transition, fault: Option<Fault>) {
         self.wake_those_who_wait();
+        #[cfg(feature = "rmcp")]
+        crate::registry::availability::changed();
         if gate::is_open() {
             observe::breaker_changed(self, transition, fault);
         }

@@ -202,9 +202,11 @@ mod answer;
 mod connection;
 mod name;
 mod observer;
+mod offer;
 pub(crate) mod outcome;
 mod outgoing;
 mod progress;
+mod repeats;
 mod request;
 mod server;
 #[cfg(feature = "rmcp-http")]

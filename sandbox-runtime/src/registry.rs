@@ -1,5 +1,7 @@
 //! [`tools`]: every annotated function of the program, and what can be known of it.
 
+#[cfg(feature = "rmcp")]
+pub(crate) mod availability;
 mod handle;
 #[cfg(feature = "keyed")]
 mod keyed;

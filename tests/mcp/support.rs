@@ -21,7 +21,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    fn new() -> Arc<State> {
+    pub(crate) fn new() -> Arc<State> {
         Arc::new(State {
             attempts: AtomicU32::new(0),
             breaker: CircuitBreaker::new(3),

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::error::Error;
 use std::future::{Future, poll_fn};
+use std::num::NonZeroU32;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
@@ -16,9 +17,12 @@ use tokio::sync::mpsc;
 
 use super::connection::{Connection, WatchedTransport};
 use super::name::Names;
+use super::offer::Offer;
 use super::outgoing::sending;
+use super::repeats::Repeats;
 use super::request::{Limits, Request};
 use super::trace::TraceOfClient;
+use crate::registry::tools_in_order;
 use crate::surroundings;
 
 /// Wraps a server, so that its answers report all failures in the same way, whatever its tools return: `isError: true`, the text
@@ -72,10 +76,24 @@ use crate::surroundings;
 /// manager there is [`task`](super::task()).
 ///
 /// After the first call of a tool, every sandboxed call of the process takes a little longer, as with [`Budget`](crate::Budget).
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Sandboxed<S> {
     server: S,
     limits: Limits,
+    offer: Option<Offer>,
+    repeats: Option<Repeats>,
+}
+
+/// The same server for another connection.
+impl<S: Clone> Clone for Sandboxed<S> {
+    fn clone(&self) -> Self {
+        Sandboxed {
+            server: self.server.clone(),
+            limits: self.limits,
+            offer: self.offer.as_ref().map(Offer::another),
+            repeats: self.repeats.as_ref().map(Repeats::another),
+        }
+    }
 }
 
 impl<S> Sandboxed<S> {
@@ -88,6 +106,8 @@ impl<S> Sandboxed<S> {
                 total: Some(Duration::from_secs(55)),
                 is_extended_by_progress: false,
             },
+            offer: None,
+            repeats: None,
         }
     }
 
@@ -115,6 +135,34 @@ impl<S> Sandboxed<S> {
         self
     }
 
+    /// Leaves tools out of the list that cannot be had: those that an operator has switched off, and those whose own breaker is open
+    /// or forced open, until it lets a call try whether the tool is well again. Default: all tools are listed.
+    ///
+    /// A model does not call what it does not see, and a call that is made all the same is refused as ever. The list of one connection
+    /// changes at most once in a time as long as `apart`, so that a tool that comes and goes does not take the list with it. If the
+    /// server declares `tools.listChanged` among its capabilities, its client is told of each change, once.
+    ///
+    /// A tool is found by its name: one whose name the attribute [does not see](super#parameters-of-further-attempts) stays in the list,
+    /// and of several functions of one name all have to be gone.
+    #[must_use]
+    pub fn withdraw_unavailable(mut self, apart: Duration) -> Self {
+        self.offer = Some(Offer::new(apart));
+        self
+    }
+
+    /// Answers a call that has failed so many times in a row, with the same arguments, without making it: the model reads that, and that
+    /// it should change them. Default: every call is made.
+    ///
+    /// A call of the same tool with other arguments, or a success, starts anew. So do ten minutes without a failure: otherwise a tool
+    /// without arguments could not be called again. The order of keys in the arguments does not matter; nothing of them is kept but a
+    /// hash. Calls that were refused, or cancelled by their client, are no failures. It counts within a connection: over HTTP, within
+    /// a session.
+    #[must_use]
+    pub fn refuse_repeated_failures(mut self, times: NonZeroU32) -> Self {
+        self.repeats = Some(Repeats::new(times));
+        self
+    }
+
     /// The server inside.
     #[must_use]
     pub fn into_inner(self) -> S {
@@ -123,6 +171,40 @@ impl<S> Sandboxed<S> {
 }
 
 impl<S: ServerHandler> Sandboxed<S> {
+    async fn make_call(
+        &self,
+        request: model::CallToolRequestParams,
+        context: Context,
+    ) -> Result<model::CallToolResponse, ErrorData> {
+        let (outgoing, messages) = mpsc::unbounded_channel();
+        let observed = Request::starting_now(&request, &context, self.limits, outgoing);
+        let connection = context.extensions.get::<Connection>();
+        let _answering = connection.map(|connection| connection.begin(context.id.clone(), observed.clone()));
+        let peer = context.peer.clone();
+        let tool = request.name.clone();
+        let trace = TraceOfClient::of(&context);
+        let call = answered(&tool, self.server.call_tool(request, context));
+        let call = trace.around(surroundings::attach(observed.clone(), call));
+        let names = Names {
+            called: &tool,
+            is_tool: &|name| self.server.get_tool(name).is_some(),
+        };
+        let answer = sending(call, messages, peer, &names).await;
+        observed.observation(&names).complete(answer, Some(&names))
+    }
+
+    /// What its client is shown, if it is told of changes: also of tools that it has not been shown yet, or on another connection.
+    fn announced(&self) -> Option<&Offer> {
+        let offer = self.offer.as_ref()?;
+        let tools = self.server.get_info().capabilities.tools;
+        let is_declared = tools.is_some_and(|tools| tools.list_changed == Some(true));
+        if is_declared {
+            let names = tools_in_order().into_iter().map(|tool| tool.name());
+            offer.know(names.filter(|name| self.server.get_tool(name).is_some()));
+        }
+        is_declared.then_some(offer)
+    }
+
     /// Starts the server on a transport, as rmcp's `serve` does, and watches what its tools send over it by themselves: their
     /// progress, and their questions to the user. See [the module](super) for what follows from that.
     ///
@@ -161,21 +243,50 @@ impl<S: ServerHandler> ServerHandler for Sandboxed<S> {
         request: model::CallToolRequestParams,
         context: Context,
     ) -> Result<model::CallToolResponse, ErrorData> {
-        let (outgoing, messages) = mpsc::unbounded_channel();
-        let observed = Request::starting_now(&request, &context, self.limits, outgoing);
-        let connection = context.extensions.get::<Connection>();
-        let _answering = connection.map(|connection| connection.begin(context.id.clone(), observed.clone()));
-        let peer = context.peer.clone();
-        let tool = request.name.clone();
-        let trace = TraceOfClient::of(&context);
-        let call = answered(&tool, self.server.call_tool(request, context));
-        let call = trace.around(surroundings::attach(observed.clone(), call));
-        let names = Names {
-            called: &tool,
-            is_tool: &|name| self.server.get_tool(name).is_some(),
+        let Some(repeats) = &self.repeats else {
+            return self.make_call(request, context).await;
         };
-        let answer = sending(call, messages, peer, &names).await;
-        observed.observation(&names).complete(answer, Some(&names))
+        let repeated = repeats.look_at(&request);
+        if let Some(answer) = repeated.answer() {
+            return Ok(answer);
+        }
+        let answer = self.make_call(request, context).await;
+        repeated.ended(&answer);
+        answer
+    }
+
+    async fn list_tools(&self, page: Page, context: Context) -> Result<model::ListToolsResult, ErrorData> {
+        let mut listed = self.server.list_tools(page, context).await?;
+        if let Some(offer) = &self.offer {
+            offer.show(&mut listed.tools);
+        }
+        Ok(listed)
+    }
+
+    /// Before the protocol of 2026-07-28, a client that has begun its session is told of changes by itself.
+    async fn on_initialized(&self, context: Notification) {
+        if let Some(offer) = self.announced() {
+            let peer = context.peer.clone();
+            tokio::spawn(offer.announce(move || {
+                let peer = peer.clone();
+                async move { peer.notify_tool_list_changed().await.is_ok() }
+            }));
+        }
+        self.server.on_initialized(context).await;
+    }
+
+    /// Since then, it asks for them.
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        let is_asked = context.accepted().tools_list_changed == Some(true);
+        let Some(offer) = self.announced().filter(|_| is_asked) else {
+            return self.server.listen(context).await;
+        };
+        let sink = context.sink().clone();
+        let announcing = offer.announce(move || {
+            let sink = sink.clone();
+            async move { sink.notify_tool_list_changed().await.is_ok() }
+        });
+        beside(self.server.listen(context), announcing).await
     }
 
     forward! {
@@ -190,10 +301,8 @@ impl<S: ServerHandler> ServerHandler for Sandboxed<S> {
         list_resource_templates(page: Page, context: Context) -> model::ListResourceTemplatesResult;
         read_resource(request: model::ReadResourceRequestParams, context: Context) -> model::ReadResourceResponse;
         read_resource_directory(request: model::ReadResourceDirectoryRequestParams, context: Context) -> model::ReadResourceDirectoryResult;
-        listen(context: SubscriptionContext) -> ();
         subscribe(request: model::SubscribeRequestParams, context: Context) -> ();
         unsubscribe(request: model::UnsubscribeRequestParams, context: Context) -> ();
-        list_tools(page: Page, context: Context) -> model::ListToolsResult;
         get_task(request: model::GetTaskParams, context: Context) -> model::GetTaskResult;
         update_task(request: model::UpdateTaskParams, context: Context) -> ();
         cancel_task(request: model::CancelTaskParams, context: Context) -> ();
@@ -202,7 +311,6 @@ impl<S: ServerHandler> ServerHandler for Sandboxed<S> {
         on_custom_request(request: model::CustomRequest, context: Context) -> model::CustomResult;
         on_cancelled(notification: model::CancelledNotificationParam, context: Notification);
         on_progress(notification: model::ProgressNotificationParam, context: Notification);
-        on_initialized(context: Notification);
         on_roots_list_changed(context: Notification);
         on_custom_notification(notification: model::CustomNotification, context: Notification);
     }
@@ -219,7 +327,11 @@ impl<S: ServerHandler> ServerHandler for Sandboxed<S> {
     }
 
     fn accepted_subscription_filter(&self, requested: &model::SubscriptionFilter) -> Option<model::SubscriptionFilter> {
-        self.server.accepted_subscription_filter(requested)
+        let mut accepted = self.server.accepted_subscription_filter(requested);
+        if requested.tools_list_changed == Some(true) && self.announced().is_some() {
+            accepted.get_or_insert_default().tools_list_changed = Some(true);
+        }
+        accepted
     }
 
     fn get_tool(&self, name: &str) -> Option<model::Tool> {
@@ -250,4 +362,16 @@ async fn answered(
             Ok(model::CallToolResult::error(vec![model::ContentBlock::text(text)]).into())
         }
     }
+}
+
+/// Runs `other` until `main` has ended.
+async fn beside<F: Future>(main: F, other: impl Future<Output = ()>) -> F::Output {
+    let (mut main, mut other, mut is_over) = (pin!(main), pin!(other), false);
+    poll_fn(|cx| {
+        if !is_over {
+            is_over = other.as_mut().poll(cx).is_ready();
+        }
+        main.as_mut().poll(cx)
+    })
+    .await
 }

@@ -199,6 +199,18 @@ impl ToolHandle {
         is_changed
     }
 
+    /// How long an operator has switched it off, if one has; `None` in it until somebody switches it on.
+    #[cfg(feature = "rmcp")]
+    pub(super) fn off_for(&self) -> Option<Option<Duration>> {
+        let off = self.0.steering.off()?;
+        Some(off.left_ms().map(Duration::from_millis))
+    }
+
+    #[cfg(feature = "rmcp")]
+    pub(super) fn is_shadow(&self) -> bool {
+        self.0.steering.is_shadow()
+    }
+
     pub(crate) const fn is_served(&self) -> bool {
         self.0.info.is_served
     }
