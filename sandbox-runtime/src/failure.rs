@@ -75,6 +75,17 @@ pub(crate) enum Detail {
     PanicMessage(String),
     /// Why an operator has switched the tool off.
     Reason(Box<str>),
+    /// What its run has used up; set in the first failure that says so.
+    UsedUp(UsedUp),
+}
+
+/// What a run of an agent can use up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UsedUp {
+    /// Its calls, or its time: no tool is called any more.
+    Calls,
+    /// Its retries.
+    Retries,
 }
 
 impl Detail {
@@ -89,6 +100,8 @@ impl Serialize for Detail {
             Detail::Reason(reason) => serializer.serialize_str(reason),
             // It was written for programmers.
             Detail::PanicMessage(_) => serializer.serialize_none(),
+            // The kind of the failure says it.
+            Detail::UsedUp(_) => serializer.serialize_none(),
         }
     }
 }
@@ -167,7 +180,7 @@ impl Failure {
     pub fn panic_message(&self) -> Option<&str> {
         match self.detail.as_deref()? {
             Detail::PanicMessage(message) => Some(message),
-            Detail::Reason(_) => None,
+            Detail::Reason(_) | Detail::UsedUp(_) => None,
         }
     }
 
@@ -176,7 +189,15 @@ impl Failure {
     pub fn reason(&self) -> Option<&str> {
         match self.detail.as_deref()? {
             Detail::Reason(reason) => Some(reason),
-            Detail::PanicMessage(_) => None,
+            Detail::PanicMessage(_) | Detail::UsedUp(_) => None,
+        }
+    }
+
+    /// What its run has used up, in the first failure that says so.
+    fn used_up(&self) -> Option<UsedUp> {
+        match self.detail.as_deref()? {
+            Detail::UsedUp(used_up) => Some(*used_up),
+            Detail::PanicMessage(_) | Detail::Reason(_) => None,
         }
     }
 

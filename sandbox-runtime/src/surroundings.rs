@@ -24,7 +24,7 @@ use crate::breaker::CircuitBreaker;
 use crate::call::current::CallId;
 #[cfg(feature = "rmcp")]
 use crate::failure::Failure;
-use crate::failure::{AttemptEnd, Decision, Stop};
+use crate::failure::{AttemptEnd, Decision, Stop, UsedUp};
 #[cfg(feature = "faults")]
 use crate::faults::{self, Fault};
 use crate::gate;
@@ -167,6 +167,14 @@ impl Surroundings {
     #[cfg(feature = "faults")]
     pub(crate) fn fault(&self) -> Option<Fault> {
         self.fault
+    }
+
+    /// What a run around the call has used up by which the call has ended, if no failure has said so before.
+    pub(crate) fn tell_used_up(&self, stop: Stop) -> Option<UsedUp> {
+        // All of them, each of which tells it once.
+        self.attachments()
+            .filter_map(|attachment| attachment.tell_used_up(stop))
+            .fold(None, |first, next| first.or(Some(next)))
     }
 
     #[cold]

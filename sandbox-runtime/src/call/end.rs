@@ -137,7 +137,7 @@ impl<S: Controls> CallState<S> {
             nested::note_end();
         }
         if let Err(failure) = &mut last {
-            self.as_mut().complete(failure);
+            self.as_mut().complete(stop, failure);
         }
         self.as_mut().record_end(stop, last.as_ref());
         self.as_mut().leave_limits();
@@ -181,13 +181,19 @@ impl<S: Controls> CallState<S> {
 
     /// Adds to a failure of the engine what has happened to the call and to its breaker.
     #[cold]
-    fn complete(self: Pin<&mut Self>, failure: &mut Failure) {
+    fn complete(self: Pin<&mut Self>, stop: Stop, failure: &mut Failure) {
         match failure.kind {
             FailureKind::Disabled => return steering::tell_why(self.site(), failure),
             FailureKind::Overloaded { .. } | FailureKind::RateLimited { .. } => {
                 return self.tell_what_holds_back(failure);
             }
             _ => {}
+        }
+        if let Some(used_up) = self
+            .surroundings()
+            .and_then(|surroundings| surroundings.tell_used_up(stop))
+        {
+            failure.detail = Some(Box::new(Detail::UsedUp(used_up)));
         }
         // A breaker that was open before would have refused the attempt.
         if self.attempts > 0 && failure.kind != FailureKind::Cancelled {

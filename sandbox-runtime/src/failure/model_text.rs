@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Failure, FailureKind};
+use super::{Failure, FailureKind, UsedUp};
 
 impl Failure {
     /// What the model that called the tool should read: what happened, whether it may have taken effect, and what to do now.
@@ -31,7 +31,13 @@ impl Failure {
             None => String::new(),
         };
         let advice = self.advice();
-        format!("{happened}{earlier} {advice}")
+        // In the same words for every tool, and once: whoever is told again of a run that is over is only told that.
+        let run = match self.used_up() {
+            Some(UsedUp::Calls) => " No tool will be called any more in this run.",
+            Some(UsedUp::Retries) => " No call that fails will be tried again in this run.",
+            None => "",
+        };
+        format!("{happened}{earlier}{run} {advice}")
     }
 
     fn happened(&self) -> String {
@@ -122,6 +128,9 @@ impl Failure {
                 }
             }
             (FailureKind::DeadlineExceeded, None) if self.attempts == 0 => "Finish with what you have.".to_owned(),
+            _ if self.used_up() == Some(UsedUp::Calls) => {
+                format!("{check} Finish with what you have.").trim_start().to_owned()
+            }
             _ if may_have_taken_effect => check.to_owned(),
             (FailureKind::Timeout, None) => {
                 "Calling it again does no harm, but the same request is unlikely to be answered: ask for \

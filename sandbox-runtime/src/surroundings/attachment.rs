@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::failure::{AttemptEnd, DelaySource, Failure, Refusal, Stop};
+use crate::failure::{AttemptEnd, DelaySource, Failure, Refusal, Stop, UsedUp};
 #[cfg(feature = "faults")]
 use crate::faults::Fault;
 #[cfg(feature = "faults")]
@@ -95,6 +95,11 @@ pub(crate) trait Attachment: Debug + Send + Sync {
 
     /// Takes back a retry that was granted and not made.
     fn return_retry(&self) {}
+
+    /// What its run has used up, if that has ended a call; once, because its model has to read it once.
+    fn tell_used_up(&self, _stop: Stop) -> Option<UsedUp> {
+        None
+    }
 
     /// A retry has been granted by everything around the call, and its delay begins.
     fn retry_scheduled(&self, _retry: &Retry<'_>) {}

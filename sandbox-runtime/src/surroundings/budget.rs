@@ -2,14 +2,14 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::{Attachment, CallEnd, InScope};
 use crate::clock::saturating_add;
-use crate::failure::Stop;
+use crate::failure::{Stop, UsedUp};
 use crate::surroundings;
 
 /// Limits for a whole run of an agent, shared by every sandboxed call inside it: a time by which all calls are over, how many calls
@@ -122,6 +122,8 @@ struct RunLimits {
     retries: Option<RetryTokens>,
     /// Calls that may still be made.
     calls: Option<AtomicU32>,
+    /// Whether a failure has said that no tool is called any more, and that no retry is left.
+    is_told: [AtomicBool; 2],
 }
 
 impl RunLimits {
@@ -133,6 +135,7 @@ impl RunLimits {
                 .retries
                 .map(|retries| RetryTokens::new(retries, successes_per_retry)),
             calls: budget.calls.map(AtomicU32::new),
+            is_told: Default::default(),
         }
     }
 }
@@ -166,6 +169,23 @@ impl Attachment for RunLimits {
         if let Some(retries) = &self.retries {
             retries.put_back();
         }
+    }
+
+    fn tell_used_up(&self, stop: Stop) -> Option<UsedUp> {
+        let is_over = || self.ends.is_some_and(|ends| ends <= Instant::now());
+        let has_none = || {
+            self.calls
+                .as_ref()
+                .is_some_and(|calls| calls.load(Ordering::Relaxed) == 0)
+        };
+        let (used_up, is_told) = match stop {
+            Stop::DeadlineExceeded if is_over() => (UsedUp::Calls, &self.is_told[0]),
+            Stop::CallBudgetSpent if has_none() => (UsedUp::Calls, &self.is_told[0]),
+            Stop::RetryBudgetSpent => (UsedUp::Retries, &self.is_told[1]),
+            _ => return None,
+        };
+        // Relaxed: it orders nothing else.
+        (!is_told.swap(true, Ordering::Relaxed)).then_some(used_up)
     }
 
     fn call_ended(&self, end: &CallEnd<'_>, is_reported: bool) -> bool {

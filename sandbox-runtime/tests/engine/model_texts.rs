@@ -45,7 +45,7 @@ async fn the_failure_that_opens_the_breaker() {
     let run = Budget::new().deadline(Duration::ZERO);
     assert_eq!(
         run.scope(text(POLICY, &breaker, pending)).await,
-        "`search` was not called: there is no time left. Finish with what you have.",
+        "`search` was not called: there is no time left. No tool will be called any more in this run. Finish with what you have.",
         "no attempt was made, so nothing is known of the tool"
     );
     let breaker = CircuitBreaker::new(3);

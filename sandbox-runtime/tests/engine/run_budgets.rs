@@ -83,6 +83,59 @@ async fn a_call_has_what_the_calls_before_it_have_left() {
     );
 }
 
+/// Whichever tool ends first by what is used up.
+#[tokio::test(start_paused = true)]
+async fn a_model_is_told_once_that_a_run_is_over() {
+    const OVER: &str = "No tool will be called any more in this run. ";
+    let texts = async |budget: Budget, tools: [&'static str; 3]| {
+        let call = async |name| {
+            // Its error is the text.
+            let tool = Tool::new(name, pending::<Result<(), String>>);
+            let breaker = CircuitBreaker::disabled();
+            execute_with_controls(POLICY.max_retries(0), &breaker, tool)
+                .await
+                .unwrap_err()
+        };
+        budget
+            .scope(async { [call(tools[0]).await, call(tools[1]).await, call(tools[2]).await] })
+            .await
+    };
+    let timed_out = "timed out after 1 s. Calling it again does no harm, but the same request is unlikely to be answered: ask for less, \
+                     or go on without it.";
+    let [first, second, third] = texts(Budget::new().calls(1), ["fetch", "search", "find"]).await;
+    assert_eq!(first, format!("`fetch` {timed_out}"));
+    assert_eq!(
+        second,
+        format!("`search` was not called: there are no calls of tools left. {OVER}Finish with what you have.")
+    );
+    assert_eq!(
+        third,
+        "`find` was not called: there are no calls of tools left. Finish with what you have."
+    );
+    let time = Budget::new().deadline(Duration::from_millis(500));
+    let [first, second, _] = texts(time, ["fetch", "search", "find"]).await;
+    assert_eq!(
+        first,
+        format!("`fetch` did not finish in the 500 ms that it had. {OVER}Finish with what you have.")
+    );
+    assert_eq!(
+        second,
+        "`search` was not called: there is no time left. Finish with what you have."
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_is_told_once_that_there_are_no_retries_left() {
+    let [first, second] = Budget::new()
+        .retries(0)
+        .scope(async { [hang(POLICY).await, hang(POLICY).await].map(|failure| failure.for_model()) })
+        .await;
+    let advice = "Calling it again does no harm, but the same request is unlikely to be answered: ask for less, or go on without it.";
+    let told = "No call that fails will be tried again in this run.";
+    assert_eq!(first, format!("`search` timed out after 1 s. {told} {advice}"));
+    assert_eq!(second, format!("`search` timed out after 1 s. {advice}"));
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_nearer_of_two_deadlines_counts() {
     let own = POLICY.deadline(SECOND * 2);
