@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use rmcp::model::{
-    ListToolsResult, PaginatedRequestParams, ProtocolVersion, ServerCapabilities, ServerConfig, ServerNotification,
-    SubscriptionFilter,
+    CallToolRequestParams, ListToolsResult, PaginatedRequestParams, ProtocolVersion, ServerCapabilities, ServerConfig,
+    ServerNotification, SubscriptionFilter,
 };
 use rmcp::service::{ClientLifecycleMode, ClientServiceExt, RequestContext};
-use rmcp::{ErrorData, RoleServer, ServerHandler, tool, tool_handler, tool_router};
+use rmcp::{ErrorData, RoleServer, ServerHandler, ServiceExt, tool, tool_handler, tool_router};
 use sandbox_runtime::mcp::Sandboxed;
 use sandbox_runtime::{sandboxed, tool as sandboxed_tool};
 use serde_json::{Value, json};
@@ -256,4 +256,51 @@ async fn pages_of_the_server_stay_as_they_are() {
         .unwrap()
         .disable("it is being moved", None);
     client.is_told(SECOND * 60, &[]).await;
+}
+
+server!(Soaked, soaked);
+
+/// A client that lists all the time and calls what it sees, on several threads, while an operator does what they like.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn the_list_is_right_whatever_happens_beside_it() {
+    let (near, far) = tokio::io::duplex(65_536);
+    let server = Sandboxed::new(Soaked).withdraw_unavailable(Duration::ZERO);
+    tokio::spawn(async { server.serve(far).await.unwrap().waiting().await });
+    let client = std::sync::Arc::new(().serve(near).await.unwrap());
+    let tool = sandboxed_tool("soaked").unwrap();
+    let operator = tokio::task::spawn_blocking(move || {
+        for change in 0..2_000 {
+            match change % 4 {
+                0 => tool.disable("it flaps", None),
+                1 => drop(tool.enable()),
+                2 => drop(tool.force_open()),
+                _ => drop(tool.reset()),
+            }
+            std::thread::yield_now();
+        }
+        tool.disable("it is down", None);
+    });
+    let clients = [(); 3].map(|()| {
+        let client = client.clone();
+        tokio::spawn(async move {
+            for _ in 0..300 {
+                let listed = client.list_all_tools().await.unwrap();
+                let names: Vec<_> = listed.iter().map(|tool| &*tool.name).collect();
+                assert!(names == ["soaked", "well"] || names == ["well"], "{names:?}");
+                let call = CallToolRequestParams::new(names[0].to_owned());
+                let answer = serde_json::to_value(client.call_tool(call).await.unwrap()).unwrap();
+                assert_eq!(answer["isError"], names[0] == "soaked", "{answer}");
+            }
+        })
+    });
+    operator.await.unwrap();
+    for client in clients {
+        client.await.unwrap();
+    }
+    let listed = client.list_all_tools().await.unwrap();
+    assert_eq!(
+        listed.len(),
+        1,
+        "in the end it is as the operator has left it: {listed:?}"
+    );
 }

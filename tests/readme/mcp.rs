@@ -1,6 +1,8 @@
 //! The README's tool of an MCP server, as a whole program.
 
 use std::error::Error;
+use std::num::NonZeroU32;
+use std::time::Duration;
 
 use rmcp::handler::server::wrapper::Parameters;
 use rmcp::{tool, tool_router, transport};
@@ -21,6 +23,14 @@ impl Post {
     async fn send(&self, Parameters(Letter { to }): Parameters<Letter>) -> String {
         format!("sent to {to}")
     }
+}
+
+/// A server whose clients are not sent in circles.
+#[expect(dead_code, reason = "the README has it beside the program")]
+fn careful() -> Sandboxed<Post> {
+    Sandboxed::new(Post)
+        .withdraw_unavailable(Duration::from_secs(5)) // the shortest time between two changes of the list
+        .refuse_repeated_failures(NonZeroU32::new(3).unwrap())
 }
 
 #[tokio::main(flavor = "current_thread")]
