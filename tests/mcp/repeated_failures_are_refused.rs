@@ -1,6 +1,5 @@
 //! A call that has failed again and again with the same arguments is answered without being made, if its server was asked to.
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -48,7 +47,7 @@ impl Files {
 }
 
 fn three_times(state: Arc<State>) -> Sandboxed<Files> {
-    Sandboxed::new(Files(state)).refuse_repeated_failures(NonZeroU32::new(3).unwrap())
+    Sandboxed::new(Files(state)).refuse_repeated_failures(3)
 }
 
 /// The text of the answer.

@@ -1,7 +1,6 @@
 //! The README's tool of an MCP server, as a whole program.
 
 use std::error::Error;
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 use rmcp::handler::server::wrapper::Parameters;
@@ -30,7 +29,7 @@ impl Post {
 fn careful() -> Sandboxed<Post> {
     Sandboxed::new(Post)
         .withdraw_unavailable(Duration::from_secs(5)) // the shortest time between two changes of the list
-        .refuse_repeated_failures(NonZeroU32::new(3).unwrap())
+        .refuse_repeated_failures(3)
 }
 
 #[tokio::main(flavor = "current_thread")]

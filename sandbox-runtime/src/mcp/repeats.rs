@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
-use std::num::NonZeroU32;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -24,7 +23,7 @@ const MOST_TOOLS: usize = 1_024;
 #[derive(Debug)]
 pub(super) struct Repeats {
     /// After so many failures a call is not made again.
-    most: NonZeroU32,
+    most: u32,
     /// The last call of each tool, if it has failed. Of its arguments, nothing is kept but a hash by a key of this process.
     failed: Mutex<HashMap<String, Failed>>,
     key: RandomState,
@@ -46,9 +45,9 @@ pub(super) struct Repeated<'a> {
 }
 
 impl Repeats {
-    pub(super) fn new(most: NonZeroU32) -> Repeats {
+    pub(super) fn new(most: u32) -> Repeats {
         Repeats {
-            most,
+            most: most.max(1),
             failed: Mutex::default(),
             key: RandomState::new(),
         }
@@ -77,7 +76,7 @@ impl Repeated<'_> {
     /// The answer to a call that has failed too often to be made again.
     pub(super) fn answer(&self) -> Option<CallToolResponse> {
         let failed = *locked(&self.repeats.failed).get(&self.tool)?;
-        let is_too_often = failed.is_of(self.arguments) && failed.times >= self.repeats.most.get();
+        let is_too_often = failed.is_of(self.arguments) && failed.times >= self.repeats.most;
         is_too_often.then(|| {
             let (tool, times) = (&self.tool, failed.times);
             let text = match times {
@@ -181,10 +180,6 @@ mod tests {
         CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments)
     }
 
-    fn repeats(most: u32) -> Repeats {
-        Repeats::new(NonZeroU32::new(most).unwrap())
-    }
-
     fn failure() -> Result<CallToolResponse, ErrorData> {
         Err(ErrorData::internal_error("down", None))
     }
@@ -200,7 +195,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_order_of_keys_is_of_no_matter_and_everything_else_is() {
-        let repeats = repeats(1);
+        let repeats = Repeats::new(1);
         let first: Value = serde_json::from_str(r#"{ "a": { "x": 1, "y": [1, 2] }, "b": "2" }"#).unwrap();
         let same: Value = serde_json::from_str(r#"{ "b": "2", "a": { "y": [1, 2], "x": 1 } }"#).unwrap();
         assert!(make(&repeats, &call("t", first.clone()), &failure()));
@@ -223,7 +218,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn failures_are_forgotten_after_a_success_and_in_time() {
-        let repeats = repeats(2);
+        let repeats = Repeats::new(2);
         let call = call("t", json!({}));
         let success = Ok(CallToolResult::success(Vec::new()).into());
         assert!(make(&repeats, &call, &failure()));
@@ -239,7 +234,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn so_many_tools_are_remembered_and_no_more() {
-        let repeats = repeats(1);
+        let repeats = Repeats::new(1);
         for number in 0..3 * MOST_TOOLS {
             assert!(make(&repeats, &call(&number.to_string(), json!({})), &failure()));
             tokio::time::advance(Duration::from_millis(1)).await;

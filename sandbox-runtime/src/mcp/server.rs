@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::error::Error;
 use std::future::{Future, poll_fn};
-use std::num::NonZeroU32;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
@@ -156,9 +155,9 @@ impl<S> Sandboxed<S> {
     /// A call of the same tool with other arguments, or a success, starts anew. So do ten minutes without a failure: otherwise a tool
     /// without arguments could not be called again. The order of keys in the arguments does not matter; nothing of them is kept but a
     /// hash. Calls that were refused, or cancelled by their client, are no failures. It counts within a connection: over HTTP, within
-    /// a session.
+    /// a session. 0 is taken for 1.
     #[must_use]
-    pub fn refuse_repeated_failures(mut self, times: NonZeroU32) -> Self {
+    pub fn refuse_repeated_failures(mut self, times: u32) -> Self {
         self.repeats = Some(Repeats::new(times));
         self
     }
