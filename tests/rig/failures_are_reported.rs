@@ -186,7 +186,7 @@ async fn a_run_that_is_over() {
         Some(false),
         "deadline_exceeded",
         "`search` was not called: no time was left",
-        "`search` was not called: there is no time left. Finish with what you have.",
+        "`search` was not called: there is no time left. No tool will be called any more in this run. Finish with what you have.",
     );
     assert_eq!(read(&answer), expected);
 }

@@ -140,6 +140,10 @@ impl Attachment for Request {
         Some(Box::pin(self.token.clone().cancelled_owned()))
     }
 
+    fn is_around_answers(&self) -> bool {
+        true
+    }
+
     fn attempt_began(&self, _attempt: u32) {
         self.attempts_under_way.fetch_add(1, Ordering::SeqCst);
     }

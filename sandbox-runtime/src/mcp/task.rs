@@ -118,6 +118,10 @@ impl Attachment for TaskCalls {
         Some(Box::pin(async move { context.cancelled().await }))
     }
 
+    fn is_around_answers(&self) -> bool {
+        true
+    }
+
     fn call_ended(&self, end: &CallEnd<'_>, is_reported: bool) -> bool {
         self.observer.call_ended(end, is_reported)
     }

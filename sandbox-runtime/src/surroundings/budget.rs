@@ -171,6 +171,10 @@ impl Attachment for RunLimits {
         }
     }
 
+    fn is_around_answers(&self) -> bool {
+        true
+    }
+
     fn tell_used_up(&self, stop: Stop) -> Option<UsedUp> {
         let is_over = || self.ends.is_some_and(|ends| ends <= Instant::now());
         let has_none = || {

@@ -112,6 +112,12 @@ async fn a_model_is_told_once_that_a_run_is_over() {
         third,
         "`find` was not called: there are no calls of tools left. Finish with what you have."
     );
+    let inner = async || texts(Budget::new().calls(0), ["fetch", "search", "find"]).await;
+    let [first, ..] = Budget::new().scope(inner()).await;
+    assert_eq!(
+        first, "`fetch` was not called: there are no calls of tools left. Finish with what you have.",
+        "of a run within the run, the model knows nothing"
+    );
     let time = Budget::new().deadline(Duration::from_millis(500));
     let [first, second, _] = texts(time, ["fetch", "search", "find"]).await;
     assert_eq!(
