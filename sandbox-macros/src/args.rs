@@ -192,8 +192,8 @@ impl Args {
             return Err(syn::Error::new(given.span(), unknown_key(&given.to_string(), section)));
         };
         if self.setting(spec.key).is_some() {
-            let message = match self.value(spec.key) {
-                Some(_) if spec.key == Key::Breaker && input.peek(token::Paren) => {
+            let message = match self.breaker() {
+                Breaker::Given(_) if spec.key == Key::Breaker && input.peek(token::Paren) => {
                     "`breaker = ..` is a breaker of your own, and has the settings that it was made with; remove `breaker(..)`".to_owned()
                 }
                 _ => format!("{} is given twice; keep one of them", spec.key),

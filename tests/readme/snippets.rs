@@ -24,7 +24,7 @@ fn stand_in_a_program_word_for_word() {
         .collect();
     assert_eq!(
         snippets.len(),
-        4,
+        5,
         "the README's snippets without a context of their own"
     );
     for snippet in snippets {
