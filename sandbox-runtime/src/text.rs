@@ -66,6 +66,15 @@ pub(crate) fn sanitized(text: impl Display) -> String {
     line.text
 }
 
+/// A name as [`sanitized`] has it, with its control characters in view: by them it may differ from one that looks the same.
+pub(crate) fn shown(name: &str) -> String {
+    let visible = name.chars().map(|character| match character.is_control() {
+        true => character.escape_debug().to_string(),
+        false => character.to_string(),
+    });
+    sanitized(visible.collect::<String>())
+}
+
 fn has_redactor() -> bool {
     REDACTOR.read().unwrap_or_else(PoisonError::into_inner).is_some()
 }

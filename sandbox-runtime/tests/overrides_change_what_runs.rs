@@ -259,7 +259,7 @@ fn every_mistake_is_told_at_once_and_nothing_changes() {
             listed("till")
         ),
         "[tool.\"listed\"]: `jitter` is \"some\"; it takes one of `none`, `full`, `equal`".into(),
-        "[tool.\"nul\"]: there is no tool `nul`; `tools()` lists those of the program".into(),
+        "[tool.\"nul\\0\"]: there is no tool `nul\\0`; `tools()` lists those of the program".into(),
         "[tool.\"retried\"]: `deadline_ms` (1000) is not longer than `timeout_ms` (2000), which is for one attempt alone; raise it \
          or lower the timeout"
             .into(),

@@ -52,7 +52,7 @@ use crate::surroundings;
 /// [The module](super) has what it does for requests beside that: their cancellation, their time, their parameters and their
 /// progress.
 ///
-/// Only answers to calls of tools change, and only if a sandboxed call ended with a failure of the engine during the request. (An
+/// Unless it is asked for more, only answers to calls of tools change, and only if a sandboxed call ended with a failure of the engine during the request. (An
 /// error that the tool itself returned last is its own, and stays as it is.)
 ///
 /// - If the last call to end was that of the tool itself, and failed, an answer that is an

@@ -11,7 +11,7 @@ use super::{Mistake, Override, Overrides, OverridesError};
 use crate::policy::{Policy, mistyped, unknown_setting};
 use crate::registry::{self, ToolHandle};
 use crate::rules::{OTHER_KEY_TEXTS, PolicyKey, PolicyKeySpec};
-use crate::text::sanitized;
+use crate::text::shown;
 
 /// A table, with those of its settings that make sense by themselves.
 struct Layer {
@@ -86,7 +86,7 @@ impl Overrides {
 }
 
 fn table_name(kind: &str, name: &str) -> String {
-    format!("[{kind}.\"{}\"]", sanitized(name))
+    format!("[{kind}.\"{}\"]", shown(name))
 }
 
 fn scope_of_tool(table: &str, name: &str, layers: &[Layer], mistakes: &mut Vec<Mistake>) -> Scope {
@@ -127,7 +127,7 @@ fn check_setting(key: &str, value: &Value) -> Result<&'static PolicyKeySpec, Str
     let Some(spec) = PolicyKeySpec::find(key) else {
         return Err(match OTHER_KEY_TEXTS.contains(&key) {
             true => format!("`{key}` is compiled in: only the attribute sets it"),
-            false => unknown_setting(&sanitized(key)),
+            false => unknown_setting(&shown(key)),
         });
     };
     // Without limits that it could be compared with.

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use crate::text::sanitized;
+use crate::text::shown;
 
 /// Everything that is wrong with [`Overrides`](super::Overrides). Displays with a line for each mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,7 +62,7 @@ impl Mistake {
 
     pub(super) fn at(table: &str, key: &str, message: String) -> Mistake {
         Mistake {
-            key: Some(sanitized(key)),
+            key: Some(shown(key)),
             ..Mistake::in_table(table, message)
         }
     }

@@ -5,7 +5,7 @@ use std::iter::successors;
 
 use crate::policy::nearest;
 use crate::registry::{Named, ToolHandle, all_tools, named};
-use crate::text::sanitized;
+use crate::text::shown;
 
 /// The tool of this name or path, or the message about a name that is not that of one tool.
 pub(super) fn tool_named(name: &str) -> Result<ToolHandle, String> {
@@ -49,7 +49,7 @@ fn no_tool(name: &str) -> String {
         let (_, last) = name.rsplit_once("::")?;
         meant(last, &paths, is_name)
     });
-    with_hint(format!("there is no tool `{}`", sanitized(name)), meant)
+    with_hint(format!("there is no tool `{}`", shown(name)), meant)
 }
 
 /// Returns the message about a module without tools.
@@ -61,7 +61,7 @@ pub(super) fn check_module(module: &str) -> Result<(), String> {
     let within = |inner| successors(Some(inner), |inner: &&'static str| Some(inner.rsplit_once("::")?.0));
     let modules = all_tools().flat_map(|tool| within(tool.module()));
     let meant = meant(module, &modules.map(str::to_owned).collect(), is_module);
-    Err(with_hint(format!("there is no tool in `{}`", sanitized(module)), meant))
+    Err(with_hint(format!("there is no tool in `{}`", shown(module)), meant))
 }
 
 fn with_hint(fact: String, meant: Option<String>) -> String {

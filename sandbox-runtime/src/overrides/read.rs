@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::Overrides;
 use super::document::Table;
 use crate::policy::{Unique, UniqueValue, described, given_twice, nearest, unknown};
-use crate::text::sanitized;
+use crate::text::shown;
 
 const KEYS: &[&str] = &["version", "defaults", "group", "tool", "$schema"];
 
@@ -29,7 +29,7 @@ impl<'de> Deserialize<'de> for Key {
         let found = KEYS.iter().find(|key| **key == text);
         found.map(|key| Key(key)).ok_or_else(|| {
             let nearest = nearest(&text, KEYS.iter().copied());
-            D::Error::custom(unknown("key", &sanitized(&text), nearest, KEYS))
+            D::Error::custom(unknown("key", &shown(&text), nearest, KEYS))
         })
     }
 }
