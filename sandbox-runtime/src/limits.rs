@@ -75,6 +75,7 @@ pub(crate) struct Terms {
 
 impl Terms {
     /// Those of a call to which so much time is `left`, if it is limited.
+    #[inline]
     pub(crate) fn of(policy: &Policy, left: Option<Duration>) -> Terms {
         let longest = policy.queue.unwrap_or(policy.timeout);
         Terms {
@@ -234,12 +235,12 @@ fn own(site: Option<SiteRef>, breaker: &CircuitBreaker) -> &Arc<Limits> {
 /// Lets the first attempt of a call begin by its limits if it has to wait for nothing, and tells whether it has taken a place:
 /// then the poll of its tool begins. `None` if it may have to wait.
 #[cold]
-pub(crate) fn begin_at_once(site: Option<SiteRef>, breaker: &CircuitBreaker, policy: &Policy) -> Option<bool> {
+pub(crate) fn begin_at_once(site: Option<SiteRef>, breaker: &CircuitBreaker, terms: Terms) -> Option<bool> {
     if breaker.is_held() {
         return None;
     }
     let limits = own(site, breaker);
-    let takes_place = limits.begin(Terms::of(policy, None), &limits.hold).ok()?;
+    let takes_place = limits.begin(terms, &limits.hold).ok()?;
     if takes_place {
         nesting::enter(limits);
     }

@@ -170,14 +170,11 @@ impl Surroundings {
     }
 
     /// What the run around the call has used up by which the call has ended, if no failure has said so before.
-    #[cold]
     pub(crate) fn tell_used_up(&self, stop: Stop) -> Option<UsedUp> {
         // The outermost: of a run within a run, or within a tool that a client has called, its model knows nothing.
-        let around_all = self
-            .attachments()
-            .filter(|attachment| attachment.is_around_answers())
-            .last();
-        around_all?.tell_used_up(stop)
+        self.attachments()
+            .filter_map(|attachment| attachment.tell_used_up(stop))
+            .fold(None, |_, outer| outer)
     }
 
     #[cold]

@@ -74,21 +74,21 @@ impl<S: Controls> CallState<S> {
     #[cold]
     #[inline(never)]
     fn admit_recorded(self: Pin<&mut Self>) -> Option<Owed> {
-        let policy = self.controls.policy();
-        self.admit_by(&policy)
+        self.admit_by(|state| state.controls.policy())
     }
 
     /// Admits a call that nothing surrounds and that is expected to succeed at once.
     #[inline(always)]
-    fn admit_by(mut self: Pin<&mut Self>, policy: &Policy) -> Option<Owed> {
+    fn admit_by(mut self: Pin<&mut Self>, policy: impl Fn(&Self) -> Policy) -> Option<Owed> {
         let admission = self.controls.breaker().request_if_closed()?;
-        let Some(owed) = self.begin_at_once(Owed::of(admission), policy) else {
+        let Some(owed) = self.begin_at_once(Owed::of(admission), &policy(&self)) else {
             // Before the poll goes on, which has to know of a place that the call takes in it.
             self.as_mut().obey_limits();
             return None;
         };
-        let owed = self.record_ready(owed, policy);
-        self.start_clock_by(policy);
+        let owed = self.record_ready(owed, &policy);
+        let policy = policy(&self);
+        self.start_clock_by(&policy);
         Some(owed)
     }
 
@@ -147,7 +147,7 @@ impl<S: Controls> CallState<S> {
             return None;
         };
         let is_off = steering::is_off(self.controls.site());
-        let owed = (!is_off).then(|| self.as_mut().admit_by(&set.policy)).flatten();
+        let owed = (!is_off).then(|| self.as_mut().admit_by(|_| set.policy)).flatten();
         if owed.is_none() {
             self.keep_overridden(Arc::clone(&set));
         }

@@ -24,7 +24,8 @@ impl<S: Controls> CallState<S> {
         if !policy.is_limited() {
             return Some(owed);
         }
-        let takes_place = limits::begin_at_once(self.controls.site(), self.controls.breaker(), policy)?;
+        let terms = Terms::of(policy, None);
+        let takes_place = limits::begin_at_once(self.controls.site(), self.controls.breaker(), terms)?;
         Some(if takes_place { owed.in_place() } else { owed })
     }
 

@@ -24,7 +24,7 @@ impl<S: Controls> CallState<S> {
         #[cfg(feature = "keyed")]
         self.record_map(site);
         if let Some(site) = site.filter(|site| site.0.info.is_policy_given) {
-            site.0.record.policy_given(&policy());
+            record_policy(site, policy);
         }
     }
 
@@ -48,13 +48,13 @@ impl<S: Controls> CallState<S> {
 
     /// Records a call that nothing surrounds and that is expected to succeed at once.
     #[inline]
-    pub(super) fn record_ready(&self, owed: Owed, policy: &Policy) -> Owed {
+    pub(super) fn record_ready(&self, owed: Owed, policy: impl Fn(&Self) -> Policy) -> Owed {
         let site = self.controls.site();
         match record_of(site) {
             None => owed,
             Some(record) => {
                 record.shard().ready();
-                self.record_given(site, || *policy);
+                self.record_given(site, || policy(self));
                 owed.recorded()
             }
         }
@@ -121,6 +121,13 @@ impl<S: Controls> CallState<S> {
         self.as_mut().release();
         self.end_owing(Stop::Dropped);
     }
+}
+
+/// Out of line, and with the policy still to be made: few functions have one in each call.
+#[cold]
+#[inline(never)]
+fn record_policy(site: SiteRef, policy: impl FnOnce() -> Policy) {
+    site.0.record.policy_given(&policy());
 }
 
 /// The record of a function, if somebody wants to know.

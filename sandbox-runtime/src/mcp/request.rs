@@ -19,7 +19,7 @@ use super::outgoing::Outgoing;
 use super::progress::{self, Progression};
 use super::trace;
 use crate::clock::saturating_add;
-use crate::failure::{AttemptEnd, Failure};
+use crate::failure::{AttemptEnd, Failure, Stop, UsedUp};
 use crate::observe::ServedRequest;
 use crate::surroundings::{Attachment, CallEnd, Cancelled, Retry};
 
@@ -140,8 +140,9 @@ impl Attachment for Request {
         Some(Box::pin(self.token.clone().cancelled_owned()))
     }
 
-    fn is_around_answers(&self) -> bool {
-        true
+    /// What the calls in it have used up among themselves, its model does not know of.
+    fn tell_used_up(&self, _stop: Stop) -> Option<Option<UsedUp>> {
+        Some(None)
     }
 
     fn attempt_began(&self, _attempt: u32) {

@@ -11,7 +11,7 @@ use rmcp::model::{CallToolResponse, CallToolResult};
 use rmcp::task_manager::{TaskContext, TaskExit, TaskFuture};
 
 use super::observer::Observer;
-use crate::failure::Failure;
+use crate::failure::{Failure, Stop, UsedUp};
 use crate::surroundings::{self, Attachment, CallEnd, Cancelled};
 
 /// Makes the operation of a task of rmcp's task manager, so that the task ends and reports like a request to a
@@ -118,8 +118,9 @@ impl Attachment for TaskCalls {
         Some(Box::pin(async move { context.cancelled().await }))
     }
 
-    fn is_around_answers(&self) -> bool {
-        true
+    /// What the calls in it have used up among themselves, its model does not know of.
+    fn tell_used_up(&self, _stop: Stop) -> Option<Option<UsedUp>> {
+        Some(None)
     }
 
     fn call_ended(&self, end: &CallEnd<'_>, is_reported: bool) -> bool {

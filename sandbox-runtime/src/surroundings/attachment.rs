@@ -96,13 +96,9 @@ pub(crate) trait Attachment: Debug + Send + Sync {
     /// Takes back a retry that was granted and not made.
     fn return_retry(&self) {}
 
-    /// Tells whether it is around all that one model is answered: a run of an agent, or a request of a client.
-    fn is_around_answers(&self) -> bool {
-        false
-    }
-
-    /// What its run has used up, if that has ended a call; once, because its model has to read it once.
-    fn tell_used_up(&self, _stop: Stop) -> Option<UsedUp> {
+    /// What its run has used up, if that has ended a call; once, because its model has to read it once. `None` if it is not around all
+    /// that one model is answered, as a run of an agent and a request of a client are.
+    fn tell_used_up(&self, _stop: Stop) -> Option<Option<UsedUp>> {
         None
     }
 

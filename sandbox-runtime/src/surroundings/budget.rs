@@ -171,11 +171,7 @@ impl Attachment for RunLimits {
         }
     }
 
-    fn is_around_answers(&self) -> bool {
-        true
-    }
-
-    fn tell_used_up(&self, stop: Stop) -> Option<UsedUp> {
+    fn tell_used_up(&self, stop: Stop) -> Option<Option<UsedUp>> {
         let is_over = || self.ends.is_some_and(|ends| ends <= Instant::now());
         let has_none = || {
             self.calls
@@ -186,10 +182,10 @@ impl Attachment for RunLimits {
             Stop::DeadlineExceeded if is_over() => (UsedUp::Calls, &self.is_told[0]),
             Stop::CallBudgetSpent if has_none() => (UsedUp::Calls, &self.is_told[0]),
             Stop::RetryBudgetSpent => (UsedUp::Retries, &self.is_told[1]),
-            _ => return None,
+            _ => return Some(None),
         };
         // Relaxed: it orders nothing else.
-        (!is_told.swap(true, Ordering::Relaxed)).then_some(used_up)
+        Some((!is_told.swap(true, Ordering::Relaxed)).then_some(used_up))
     }
 
     fn call_ended(&self, end: &CallEnd<'_>, is_reported: bool) -> bool {
