@@ -75,7 +75,7 @@ impl Offer {
         self.shown.changed.notify_waiters();
     }
 
-    /// Has the server's tools in view, of which its client may know. What they are when they come into view is no change.
+    /// Notes tools of the server that its client may know. Whether they are withdrawn by then does not count as a change.
     pub(super) fn know<'n>(&self, names: impl Iterator<Item = &'n str>) {
         let mut tools = locked(&self.shown.tools);
         let new: Vec<_> = names

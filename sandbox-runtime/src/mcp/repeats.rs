@@ -211,7 +211,7 @@ mod tests {
             assert!(make(&repeats, &call("t", other.clone()), &failure()), "{other}");
             assert!(
                 make(&repeats, &call("t", first.clone()), &failure()),
-                "{other} starts anew"
+                "{other} begins a new count"
             );
         }
     }

@@ -52,8 +52,8 @@ use crate::surroundings;
 /// [The module](super) has what it does for requests beside that: their cancellation, their time, their parameters and their
 /// progress.
 ///
-/// Unless it is asked for more, only answers to calls of tools change, and only if a sandboxed call ended with a failure of the engine during the request. (An
-/// error that the tool itself returned last is its own, and stays as it is.)
+/// Unless it is asked for more, only answers to calls of tools change, and only if a sandboxed call ended with a failure of the
+/// engine during the request. (An error that the tool itself returned last is its own, and stays as it is.)
 ///
 /// - If the last call to end was that of the tool itself, and failed, an answer that is an
 ///   error gets the text and the data. The text of its own error type stays, in front. The empty answer of a tool that returns
@@ -152,8 +152,8 @@ impl<S> Sandboxed<S> {
     /// Answers a call that has failed so many times in a row, with the same arguments, without making it: the model reads that, and that
     /// it should change them. Default: every call is made.
     ///
-    /// A call of the same tool with other arguments, or a success, starts anew. So do ten minutes without a failure: otherwise a tool
-    /// without arguments could not be called again. The order of keys in the arguments does not matter; nothing of them is kept but a
+    /// A call of the same tool with other arguments, or a success, begins a new count. So do ten minutes without a failure:
+    /// otherwise a tool without arguments could not be called again. The order of keys in the arguments does not matter; nothing of them is kept but a
     /// hash. Calls that were refused, or cancelled by their client, are no failures. It counts within a connection: over HTTP, within
     /// a session. 0 is taken for 1.
     #[must_use]

@@ -26,7 +26,7 @@ enum Scope {
     All,
     Within(String),
     One(ToolHandle),
-    /// A name that is no tool's.
+    /// A name that no tool has.
     Unknown,
 }
 

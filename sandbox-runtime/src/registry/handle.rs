@@ -111,7 +111,7 @@ impl ToolHandle {
     /// when its delay is over. The breaker learns nothing of it.
     ///
     /// It is over when `lasts` is over, by tokio's clock, or when somebody calls [`enable`](Self::enable); without a time, only then.
-    /// That its time is over is no event. A tool that is off gets the new reason and time.
+    /// No event tells that its time is over. A tool that is off gets the new reason and time.
     ///
     /// ```
     /// # use sandbox_runtime::{sandboxed, tool};
