@@ -21,7 +21,8 @@
 //!   With [`ErrorVerdict`](trait@ErrorVerdict), an error type states once what its values mean.
 //! - [`Budget`] limits all calls of an agent's run together. [`ToolExecutionResult::of`] reports on any sandboxed call.
 //! - [`tools`] lists every annotated function of the program and how it is now, and has the [switches](ToolHandle::disable) of an
-//!   operator; [`observe`](mod@observe) tells what happens to calls and breakers. [`testing`] has fresh ones for a test. [`Attempt`] is what a tool can know of the attempt that it runs in.
+//!   operator; [`observe`](mod@observe) tells what happens to calls and breakers. [`testing`] has fresh ones for a test.
+//!   [`Attempt`] is what a tool can know of the attempt that it runs in.
 //! - [`text::redact`] takes out of texts what a model, a client or data must not have.
 //! - [`mod@tool`] has the types that a [`Tool`] is made of.
 //!

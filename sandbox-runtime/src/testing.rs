@@ -48,8 +48,8 @@ pub(crate) use pool::stand_ins;
 ///   in the scope. So it is with [`Overrides`](crate::Overrides).
 /// - A breaker that calls are given by hand, or by `breaker = ..`, is replaced too, by one of the same settings: the same one for
 ///   all calls in the scope. [`breaker`] finds it. A `KeyedBreakers` keeps and forgets keys by its own breakers, which nothing happens to
-///   in the scope: give a map that is tested there room for all keys of the test. What a program does by itself to a breaker that it has made, such as to
-///   [`admit`](CircuitBreaker::admit) something, it does to that breaker.
+///   in the scope: give a map that is tested there room for all keys of the test. What a program does by itself to a
+///   breaker that it has made, such as to [`admit`](CircuitBreaker::admit) something, it does to that breaker.
 /// - Observers of the process, such as those of [`observe`](crate::observe::observe), see the calls of all scopes.
 ///   [`observe_in`](crate::observe::observe_in) is for the calls of one. What an observer itself calls or looks up is outside.
 ///

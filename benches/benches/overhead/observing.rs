@@ -1,5 +1,5 @@
-//! What observing and steering cost: contestants in processes of their own, `benches/observing`, because what is attached concerns the whole
-//! process.
+//! What observing and steering cost: contestants in processes of their own, `benches/observing`, because what is attached concerns
+//! the whole process.
 
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Write as _};

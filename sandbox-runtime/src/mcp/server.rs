@@ -153,9 +153,9 @@ impl<S> Sandboxed<S> {
     /// it should change them. Default: every call is made.
     ///
     /// A call of the same tool with other arguments, or a success, begins a new count. So do ten minutes without a failure:
-    /// otherwise a tool without arguments could not be called again. The order of keys in the arguments does not matter; nothing of them is kept but a
-    /// hash. Calls that were refused, or cancelled by their client, are no failures. It counts within a connection: over HTTP, within
-    /// a session. 0 is taken for 1.
+    /// otherwise a tool without arguments could not be called again. The order of keys in the arguments does not matter; nothing of
+    /// them is kept but a hash. Calls that were refused, or cancelled by their client, are no failures. It counts within a
+    /// connection: over HTTP, within a session. 0 is taken for 1.
     #[must_use]
     pub fn refuse_repeated_failures(mut self, times: u32) -> Self {
         self.repeats = Some(Repeats::new(times));
