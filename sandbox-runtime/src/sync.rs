@@ -22,32 +22,39 @@ pub(crate) trait Lock<T> {
     fn change<R>(&self, change: impl FnOnce(&mut T) -> R) -> R;
 }
 
-impl Word for AtomicU64 {
-    #[inline]
-    fn load(&self, ordering: Ordering) -> u64 {
-        self.load(ordering)
-    }
-    #[inline]
-    fn compare_exchange(&self, current: u64, new: u64) -> Result<u64, u64> {
-        self.compare_exchange(current, new, Ordering::SeqCst, Ordering::SeqCst)
-    }
+/// The same for the atomics of the standard library and for those of a model checker.
+macro_rules! implement_by {
+    ($word:ty, $flags:ty) => {
+        impl Word for $word {
+            #[inline]
+            fn load(&self, ordering: Ordering) -> u64 {
+                self.load(ordering)
+            }
+            #[inline]
+            fn compare_exchange(&self, current: u64, new: u64) -> Result<u64, u64> {
+                self.compare_exchange(current, new, Ordering::SeqCst, Ordering::SeqCst)
+            }
+        }
+
+        impl Flags for $flags {
+            #[inline]
+            fn all(&self) -> u32 {
+                self.load(Ordering::Relaxed)
+            }
+            fn put(&self, all: u32) {
+                self.store(all, Ordering::Relaxed);
+            }
+            fn set(&self, some: u32) {
+                self.fetch_or(some, Ordering::Relaxed);
+            }
+            fn clear(&self, some: u32) {
+                self.fetch_and(!some, Ordering::Relaxed);
+            }
+        }
+    };
 }
 
-impl Flags for AtomicU32 {
-    #[inline]
-    fn all(&self) -> u32 {
-        self.load(Ordering::Relaxed)
-    }
-    fn put(&self, all: u32) {
-        self.store(all, Ordering::Relaxed);
-    }
-    fn set(&self, some: u32) {
-        self.fetch_or(some, Ordering::Relaxed);
-    }
-    fn clear(&self, some: u32) {
-        self.fetch_and(!some, Ordering::Relaxed);
-    }
-}
+implement_by!(AtomicU64, AtomicU32);
 
 impl<T> Lock<T> for Mutex<T> {
     fn change<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
@@ -58,33 +65,11 @@ impl<T> Lock<T> for Mutex<T> {
 
 #[cfg(test)]
 mod modelled {
-    use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+    use std::sync::atomic::Ordering;
 
     use super::{Flags, Lock, Word};
 
-    impl Word for AtomicU64 {
-        fn load(&self, ordering: Ordering) -> u64 {
-            self.load(ordering)
-        }
-        fn compare_exchange(&self, current: u64, new: u64) -> Result<u64, u64> {
-            self.compare_exchange(current, new, Ordering::SeqCst, Ordering::SeqCst)
-        }
-    }
-
-    impl Flags for AtomicU32 {
-        fn all(&self) -> u32 {
-            self.load(Ordering::Relaxed)
-        }
-        fn put(&self, all: u32) {
-            self.store(all, Ordering::Relaxed);
-        }
-        fn set(&self, some: u32) {
-            self.fetch_or(some, Ordering::Relaxed);
-        }
-        fn clear(&self, some: u32) {
-            self.fetch_and(!some, Ordering::Relaxed);
-        }
-    }
+    implement_by!(loom::sync::atomic::AtomicU64, loom::sync::atomic::AtomicU32);
 
     impl<T> Lock<T> for loom::sync::Mutex<T> {
         fn change<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {

@@ -123,7 +123,7 @@ impl PolicyKeySpec {
 
 /// The message about a key that no policy has.
 pub(crate) fn unknown_setting(text: &str) -> String {
-    // An argument of the attribute is no misspelt setting.
+    // Whoever writes another argument of the attribute has not misspelt a setting.
     let misspelt = Some(text).filter(|text| !OTHER_KEY_TEXTS.contains(text));
     let nearest = misspelt.and_then(|text| nearest(text, POLICY_KEY_TEXTS.iter().copied()));
     unknown("setting", text, nearest, POLICY_KEY_TEXTS)

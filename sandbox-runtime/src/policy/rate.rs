@@ -77,7 +77,7 @@ impl Rate {
     }
 }
 
-/// The message about a table that is no rate.
+/// What is wrong with a table that stands where a rate should.
 pub(super) fn mistyped_rate(table: &Map<String, Value>) -> String {
     let mut mistakes: Vec<_> = table.keys().filter_map(|key| unknown_key(key)).collect();
     let has_unknown = !mistakes.is_empty();

@@ -54,7 +54,7 @@ impl<'de> Deserialize<'de> for UniqueValue {
 
 struct UniqueValueVisitor;
 
-/// What is no map is what `serde_json` makes of it.
+/// Any value but a map is read as `serde_json` reads it.
 macro_rules! visit_scalars {
     ($($visit:ident: $scalar:ty,)*) => {
         $(fn $visit<E: Error>(self, value: $scalar) -> Result<UniqueValue, E> {

@@ -83,7 +83,7 @@ impl Isolation {
         self.locked().site(site)
     }
 
-    /// What stands for a breaker, be it one that was made by hand or that of a site. One that stands for another is the one that is meant.
+    /// What stands for a breaker that was made by hand, or for that of a site; a breaker that stands for another already, itself.
     pub(crate) fn breaker(&self, breaker: &CircuitBreaker) -> &'static CircuitBreaker {
         let mut fresh = self.locked();
         if let Some(known) = fresh.all_breakers().find(|own| ptr::eq(*own, breaker)) {
