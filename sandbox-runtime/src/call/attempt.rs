@@ -94,10 +94,6 @@ impl<T: Future, S: Controls> AttemptState<T, S> {
         matches!(self, AttemptState::New)
     }
 
-    pub(crate) fn is_admitted(&self) -> bool {
-        matches!(self, AttemptState::Admitted)
-    }
-
     /// Starts the tool of the attempt that has been admitted, and polls it for the first time, within `scope`.
     #[inline(always)]
     pub(crate) fn start(
@@ -185,6 +181,7 @@ impl<T: Future, S: Controls> AttemptState<T, S> {
             None if state.as_mut().poll_cancelled(cx).is_ready() => PollEnd::Cancelled,
             None => match self.as_mut().project() {
                 AttemptProjection::New | AttemptProjection::HeldBack => PollEnd::NotAdmitted,
+                AttemptProjection::Admitted => return Poll::Ready(ControlFlow::Continue(())),
                 AttemptProjection::Running { .. } => {
                     let (scope, polled) = (state.probe_scope(), state.polled());
                     match self.as_mut().poll_tool(state.as_mut(), scope, polled, |_| (), cx) {

@@ -7,11 +7,12 @@ use std::fmt;
 use std::future::Future;
 use std::ops::ControlFlow;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
 use super::attempt::AttemptState;
+use super::paths::{self, Attempting, Begin, Parts};
 use super::{CallState, Controls, Returned};
 use crate::tool::Handler;
 
@@ -27,7 +28,7 @@ impl<S: Controls> CallState<S> {
         LentAttempt {
             attempt: AttemptState::new(self.is_admitted()),
             state: self,
-            begin: Some(begin),
+            begin: BeginOnce(Some(begin)),
         }
     }
 }
@@ -37,7 +38,7 @@ pin_project! {
     #[must_use = "futures do nothing unless polled"]
     pub struct LentAttempt<'c, S, F, T: Future> where S: Controls {
         state: Pin<&'c mut CallState<S>>,
-        begin: Option<F>,
+        begin: BeginOnce<F>,
         #[pin]
         attempt: AttemptState<T, S>,
     }
@@ -59,49 +60,58 @@ where
     type Output = ControlFlow<Returned<S, T::Output>>;
 
     #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.as_mut().project();
-        if this.attempt.is_new() {
-            this.state.as_mut().look_around();
-        } else if this.state.as_mut().enters_surroundings() {
-            this.attempt.tighten_limit(this.state.as_mut());
-        }
-        this.state.as_mut().poll_began();
-        let poll = self.as_mut().poll_attempt(cx);
-        self.project().state.as_mut().poll_ended();
-        poll
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        paths::poll(self, cx)
     }
 }
 
-impl<S, F, T> LentAttempt<'_, S, F, T>
+impl<S, F, T> Attempting for LentAttempt<'_, S, F, T>
 where
     S: Controls,
     S::Handler: Handler<T::Output>,
     F: FnOnce(bool) -> T,
     T: Future,
 {
-    fn poll_attempt(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<<Self as Future>::Output> {
-        let mut this = self.project();
-        let mut end = None;
-        loop {
-            if this.attempt.is_admitted()
-                && let Some(begin) = this.begin.take()
-            {
-                let retry_possible = this.state.retry_possible();
-                let begin = || begin(retry_possible);
-                let next = (this.state.probe_scope(), this.state.polled());
-                match this.attempt.as_mut().start(this.state.as_mut(), next, begin, cx) {
-                    Ok(outcome) => {
-                        let returned = this.state.as_mut().finish_successfully(outcome);
-                        return Poll::Ready(ControlFlow::Break(returned));
-                    }
-                    Err(other) => end = Some(other),
-                }
-            }
-            let next = ready!(this.attempt.as_mut().poll(this.state.as_mut(), end.take(), cx));
-            if next.is_break() || this.begin.is_none() {
-                return Poll::Ready(next);
-            }
+    type Controls = S;
+    type Begin = BeginOnce<F>;
+    type Output = ControlFlow<Returned<S, T::Output>>;
+
+    #[inline(always)]
+    fn parts(self: Pin<&mut Self>) -> Parts<'_, S, BeginOnce<F>> {
+        let this = self.project();
+        Parts {
+            attempt: this.attempt,
+            begin: this.begin,
+            state: this.state.as_mut(),
+        }
+    }
+
+    #[inline(always)]
+    fn returned(returned: Returned<S, T::Output>) -> Self::Output {
+        ControlFlow::Break(returned)
+    }
+
+    #[inline(always)]
+    fn left_to_others(begin: &BeginOnce<F>) -> Option<Self::Output> {
+        begin.0.is_none().then_some(ControlFlow::Continue(()))
+    }
+}
+
+/// Begins one attempt.
+pub(super) struct BeginOnce<F>(Option<F>);
+
+impl<F, T> Begin for BeginOnce<F>
+where
+    F: FnOnce(bool) -> T,
+    T: Future,
+{
+    type Attempt = T;
+
+    #[inline(always)]
+    fn begin(&mut self, retry_possible: bool) -> T {
+        match self.0.take() {
+            Some(begin) => begin(retry_possible),
+            None => unreachable!("the loop of the function begins the next one"),
         }
     }
 }
