@@ -27,7 +27,7 @@ use crate::site::SiteRef;
 
 pub(crate) use call::CallLimits;
 use hold::Hold;
-use places::Places;
+use places::{Place, Places};
 use rate::Log;
 
 /// The limits of the calls with one breaker.
@@ -35,9 +35,12 @@ pub(crate) struct Limits {
     places: Places,
     log: Log,
     hold: Hold,
-    /// Who has it is the next to begin an attempt. A fair queue: callers get it in the order in which they came.
+    /// Who has it is the next to begin an attempt by a rate. A fair queue: callers get it in the order in which they came.
     turn: Semaphore,
-    /// How many wait for their turn, or have it.
+    /// Who has it is the next to take a place and then its turn: in between, nobody who came later is to overtake. Who has a place
+    /// already does not stand in this line, in which somebody may wait for that very place.
+    line: Semaphore,
+    /// How many stand in the line, wait for their turn or have it.
     in_turn: AtomicU32,
     /// Wakes everybody who waits, to look whether they still have to.
     woken: Arc<Notify>,
@@ -93,6 +96,7 @@ impl Limits {
             log: Log::new(),
             hold: Hold::new(),
             turn: Semaphore::new(1),
+            line: Semaphore::new(1),
             in_turn: AtomicU32::new(0),
             woken: Arc::default(),
         }
@@ -153,15 +157,22 @@ impl Limits {
     }
 
     /// Lets an attempt begin if nobody has to be waited for, and tells whether it has taken a place.
+    #[inline]
     fn begin(self: &Arc<Self>, terms: Terms, hold: &Hold) -> Result<bool, Held> {
         if let Some(number) = terms.max_concurrent {
             self.places.resize(number);
         }
         let takes_place = self.needs_place(terms);
+        // Relaxed: of two that come at the same time, either may be the first.
+        if let Some(rate) = terms.rate
+            && self.in_turn.load(Ordering::Relaxed) > 0
+        {
+            return Err(self.held_in_turn(rate, takes_place, hold));
+        }
         if takes_place && !self.places.try_take() {
             return Err(Held::Others);
         }
-        let passes = self.try_pass_first(terms.rate, hold);
+        let passes = self.try_pass(terms.rate, hold);
         if takes_place && passes.is_err() {
             self.places.leave();
         }
@@ -169,6 +180,7 @@ impl Limits {
     }
 
     /// Lets an attempt pass if nothing holds it back, and counts it.
+    #[inline]
     fn try_pass(&self, rate: Option<Rate>, hold: &Hold) -> Result<(), Held> {
         if let Some(left) = hold.left() {
             return Err(Held::Dependency(left));
@@ -179,28 +191,34 @@ impl Limits {
         }
     }
 
-    /// The same, unless others wait for their turn.
-    fn try_pass_first(&self, rate: Option<Rate>, hold: &Hold) -> Result<(), Held> {
-        // Relaxed: of two that come at the same time, either may be the first.
-        match rate.filter(|_| self.in_turn.load(Ordering::Relaxed) > 0) {
-            Some(rate) => Err(self.held_in_turn(rate, hold)),
-            None => self.try_pass(rate, hold),
-        }
-    }
-
-    /// Waits until an attempt may pass, until this moment at most.
-    async fn pass(&self, rate: Option<Rate>, hold: &Hold, until: Instant) -> Result<(), Held> {
+    /// Waits until an attempt may begin, until this moment at most. Has taken a place for it, if it needs one.
+    async fn wait(&self, rate: Option<Rate>, needs_place: bool, hold: &Hold, until: Instant) -> Result<(), Held> {
         let Some(rate) = rate else {
-            return self.pass_in_turn(None, hold, until).await;
+            let place = self.place(needs_place, until).await?;
+            return self.pass(None, hold, until).await.map(|()| keep(place));
         };
         let _in_turn = InTurn::of(&self.in_turn);
-        match timeout_at(until, self.turn.acquire()).await {
-            Ok(_turn) => self.pass_in_turn(Some(rate), hold, until).await,
-            Err(_) => Err(self.held_in_turn(rate, hold)),
-        }
+        let held = |_| self.held_in_turn(rate, needs_place, hold);
+        let _line = match needs_place {
+            true => Some(timeout_at(until, self.line.acquire()).await.map_err(held)?),
+            false => None,
+        };
+        let place = self.place(needs_place, until).await?;
+        let _turn = timeout_at(until, self.turn.acquire()).await.map_err(held)?;
+        self.pass(Some(rate), hold, until).await.map(|()| keep(place))
     }
 
-    async fn pass_in_turn(&self, rate: Option<Rate>, hold: &Hold, until: Instant) -> Result<(), Held> {
+    /// Waits for a place, if one is needed.
+    async fn place(&self, is_needed: bool, until: Instant) -> Result<Option<Place<'_>>, Held> {
+        if !is_needed {
+            return Ok(None);
+        }
+        let place = timeout_at(until, self.places.take()).await;
+        place.ok().flatten().map(Some).ok_or(Held::Others)
+    }
+
+    /// Waits until nothing holds back an attempt whose turn it is, until this moment at most, and counts it.
+    async fn pass(&self, rate: Option<Rate>, hold: &Hold, until: Instant) -> Result<(), Held> {
         loop {
             // Before it is asked for: it may end in between.
             let ended = hold.ended();
@@ -219,10 +237,12 @@ impl Limits {
     }
 
     /// What holds back an attempt that waits behind others.
-    fn held_in_turn(&self, rate: Rate, hold: &Hold) -> Held {
-        match hold.left() {
-            Some(left) => Held::Dependency(left),
-            None => Held::Rate(self.log.next(rate)),
+    fn held_in_turn(&self, rate: Rate, needs_place: bool, hold: &Hold) -> Held {
+        match (hold.left(), self.log.next(rate)) {
+            (Some(left), _) => Held::Dependency(left),
+            // The first in the line waits for a place.
+            (None, Duration::ZERO) if needs_place => Held::Others,
+            (None, left) => Held::Rate(left),
         }
     }
 }
@@ -259,6 +279,13 @@ pub(crate) fn leave_place(site: Option<SiteRef>, breaker: &CircuitBreaker) {
     let limits = own(site, breaker);
     nesting::leave(limits);
     limits.places.leave();
+}
+
+/// Keeps a place that has been taken: whoever waited for it leaves it.
+fn keep(place: Option<Place<'_>>) {
+    if let Some(place) = place {
+        place.keep();
+    }
 }
 
 /// One that waits for its turn, or has it.

@@ -9,10 +9,9 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::sync::futures::OwnedNotified;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::hold::Hold;
-use super::places::Place;
 use super::{Held, Limits, Terms, nesting};
 use crate::breaker::CircuitBreaker;
 use crate::clock::saturating_add;
@@ -222,14 +221,7 @@ impl CallLimits {
         let until = saturating_add(began, terms.longest);
         let admitted = async move {
             let hold = &of_breaker.as_ref().unwrap_or(&limits).hold;
-            let place = match needs_place {
-                true => Some(place_in(&limits, until).await?),
-                false => None,
-            };
-            limits.pass(rate, hold, until).await?;
-            if let Some(place) = place {
-                place.keep();
-            }
+            limits.wait(rate, needs_place, hold, until).await?;
             Ok(needs_place)
         };
         Waiting {
@@ -251,11 +243,6 @@ impl CallLimits {
             nesting::leave(&self.limits);
         }
     }
-}
-
-async fn place_in(limits: &Limits, until: Instant) -> Result<Place<'_>, Held> {
-    let place = timeout_at(until, limits.places.take()).await;
-    place.ok().flatten().ok_or(Held::Others)
 }
 
 impl Drop for CallLimits {

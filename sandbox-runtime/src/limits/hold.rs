@@ -89,10 +89,13 @@ impl Hold {
     }
 
     /// How much longer it lasts.
+    #[inline]
     pub(super) fn left(&self) -> Option<Duration> {
-        if !self.may_last() {
-            return None;
-        }
+        self.may_last().then(|| self.left_if_it_lasts())?
+    }
+
+    #[cold]
+    fn left_if_it_lasts(&self) -> Option<Duration> {
         let mut lasting = self.locked();
         let left = lasting.and_then(|lasting| lasting.left());
         if left.is_none() {

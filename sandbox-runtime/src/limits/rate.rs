@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::clock::saturating_add;
 use crate::policy::Rate;
 
 /// The most entries that are kept. Of a greater number of attempts, several share one.
@@ -16,6 +17,8 @@ const MOST: u32 = 1_024;
 #[derive(Debug)]
 pub(super) struct Log(Mutex<Entries>);
 
+// Moments are compared far more often than they are counted with, which takes several times as long: so two are kept that follow from
+// the others.
 #[derive(Debug)]
 struct Entries {
     /// From the oldest to the latest.
@@ -24,6 +27,10 @@ struct Entries {
     attempts: u64,
     /// How far back the rate looks that looks back farthest: a rate may give way to another, and come back.
     per: Duration,
+    /// When the oldest entry is to be forgotten, or earlier.
+    oldest_until: Option<Instant>,
+    /// Until when attempts share the latest entry, those of a rate that looks back as far as this.
+    shared_until: Option<(Duration, Instant)>,
 }
 
 /// Attempts that have begun at about the same time.
@@ -40,6 +47,7 @@ impl Log {
     }
 
     /// Counts an attempt that begins now, unless as many as may have begun; then tells how long it takes until one more may.
+    #[inline]
     pub(super) fn try_take(&self, rate: Rate) -> Result<(), Duration> {
         let mut entries = self.locked();
         // Read under the lock, so that entries are in order.
@@ -51,13 +59,14 @@ impl Log {
     pub(super) fn is_over(&self) -> bool {
         let entries = self.locked();
         let since = |latest: &Entry| Instant::now().checked_duration_since(latest.last);
+        // By a clock that is behind, everything is.
         let is_over = |latest| since(latest).is_none_or(|since| since >= entries.per);
         entries.entries.back().is_none_or(is_over)
     }
 
     /// Forgets all attempts.
     pub(super) fn forget(&self) {
-        *self.locked() = Entries::new();
+        self.locked().forget();
     }
 
     /// How long it takes until one more attempt may begin.
@@ -78,9 +87,12 @@ impl Entries {
             entries: VecDeque::new(),
             attempts: 0,
             per: Duration::ZERO,
+            oldest_until: None,
+            shared_until: None,
         }
     }
 
+    #[inline]
     fn try_take(&mut self, rate: Rate, now: Instant) -> Result<(), Duration> {
         match self.wait(rate, now) {
             Some(left) => Err(left),
@@ -92,6 +104,7 @@ impl Entries {
     }
 
     /// Forgets what was longer ago than every rate looks back, and tells how long one more attempt has to wait.
+    #[inline]
     fn wait(&mut self, rate: Rate, now: Instant) -> Option<Duration> {
         // A policy that was never checked: no attempt may ever begin.
         if rate.calls == 0 {
@@ -99,13 +112,36 @@ impl Entries {
         }
         // Another clock has written that, such as the one of another test: it says nothing here.
         if self.entries.back().is_some_and(|latest| latest.last > now) {
-            *self = Entries::new();
+            self.forget();
         }
-        self.per = self.per.max(rate.per);
-        while let Some(oldest) = self.entries.front().filter(|oldest| now - oldest.last >= self.per) {
+        if self.per < rate.per {
+            self.per = rate.per;
+            self.forget_until(now);
+        } else if self.oldest_until.is_some_and(|until| until <= now) {
+            self.forget_until(now);
+        }
+        // Mostly nothing is kept for the sake of another rate, and then all that is kept counts.
+        if self.per == rate.per && self.attempts < u64::from(rate.calls) {
+            return None;
+        }
+        self.wait_for_fewer(rate, now)
+    }
+
+    fn forget_until(&mut self, now: Instant) {
+        while let Some(oldest) = self.entries.front() {
+            let until = saturating_add(oldest.last, self.per);
+            if now < until {
+                self.oldest_until = Some(until);
+                return;
+            }
             self.attempts -= u64::from(oldest.attempts);
             self.entries.pop_front();
         }
+        self.oldest_until = None;
+    }
+
+    #[cold]
+    fn wait_for_fewer(&self, rate: Rate, now: Instant) -> Option<Duration> {
         let mut attempts = self.attempts;
         let mut left = None;
         for entry in &self.entries {
@@ -120,19 +156,30 @@ impl Entries {
         left
     }
 
+    #[cold]
+    fn forget(&mut self) {
+        *self = Entries::new();
+    }
+
+    #[inline]
     fn note(&mut self, now: Instant, rate: Rate) {
-        let resolution = match rate.calls {
-            ..=MOST => Duration::ZERO,
-            _ => rate.per / MOST,
-        };
         self.attempts += 1;
+        let is_shared = |(per, until)| rate.calls > MOST && per == rate.per && now < until;
         match self.entries.back_mut() {
-            Some(latest) if now - latest.first < resolution => latest.add(now, 1),
-            _ => self.entries.push_back(Entry {
-                first: now,
-                last: now,
-                attempts: 1,
-            }),
+            Some(latest) if self.shared_until.is_some_and(is_shared) => latest.add(now, 1),
+            _ => self.add(now, rate),
+        }
+    }
+
+    fn add(&mut self, now: Instant, rate: Rate) {
+        self.entries.push_back(Entry {
+            first: now,
+            last: now,
+            attempts: 1,
+        });
+        self.shared_until = (rate.calls > MOST).then(|| (rate.per, saturating_add(now, rate.per / MOST)));
+        if self.oldest_until.is_none() {
+            self.oldest_until = Some(saturating_add(now, self.per));
         }
         if self.entries.len() > 2 * MOST as usize {
             self.condense(now, rate);
@@ -140,6 +187,7 @@ impl Entries {
     }
 
     /// Has those share entries that are kept for a longer rate than this one.
+    #[cold]
     fn condense(&mut self, now: Instant, rate: Rate) {
         let resolution = self.per / MOST;
         let mut condensed: VecDeque<Entry> = VecDeque::new();
@@ -222,7 +270,7 @@ mod tests {
                         prop_assert!(begun.len() <= 2_048, "more than the rate");
                     }
                     Err(_) => {
-                        let slack = now + rate.per / MOST;
+                        let slack = now + rate.per / 1_024;
                         let later = begun.iter().filter(|at| slack.duration_since(**at) < rate.per).count();
                         prop_assert!(later + 64 >= 2_048, "one was refused beside {later}");
                     }
