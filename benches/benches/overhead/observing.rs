@@ -12,7 +12,7 @@ use sandbox_benches::tools;
 
 /// What is attached to whom, and how many spans, events and measurements arrive of a call. The first of each is what its others are
 /// compared with.
-const ATTACHED: [(&str, &str, u64); 21] = [
+const ATTACHED: [(&str, &str, u64); 26] = [
     ("ours", "nothing", 0),
     ("ours", "recorded", 0),
     ("ours", "an observer that wants no tool", 0),
@@ -26,6 +26,19 @@ const ATTACHED: [(&str, &str, u64); 21] = [
     ("ours", "settings of an operator", 0),
     ("ours", "eight at a time, by an operator", 0),
     ("ours", "eight at a time, by the attribute", 0),
+    ("ours", "a rate, by an operator", 0),
+    ("ours", "a rate, by the attribute", 0),
+    ("ours, arguments lent", LENT, 0),
+    (
+        "ours, arguments lent",
+        "eight at a time, by an operator, arguments lent",
+        0,
+    ),
+    (
+        "ours, arguments lent",
+        "eight at a time, by the attribute, arguments lent",
+        0,
+    ),
     ("seatbelt", PLAIN_PEER, 0),
     ("seatbelt", "nothing, built with metrics and logs", 0),
     ("seatbelt", "metrics and logs, a meter and a subscriber that drop", 0),
@@ -35,6 +48,9 @@ const ATTACHED: [(&str, &str, u64); 21] = [
     ("tower-resilience", "tracing, a subscriber that drops, at INFO", 0),
     ("tower-resilience", "tracing, a subscriber that drops, at DEBUG", 3),
 ];
+
+/// What the two below it are compared with: a function that takes `&mut`.
+const LENT: &str = "nothing, arguments lent";
 
 /// In this process, whose peers are built without what tells of calls.
 const PLAIN_PEER: &str = "nothing, built without";
@@ -135,9 +151,14 @@ impl Process {
 }
 
 impl Observing {
-    /// What has been measured of what is attached to ours, and without anything.
+    /// What has been measured of what is attached to ours, over the same tool without anything.
     pub(crate) fn over_nothing(&self, attached: &str) -> f64 {
-        find(&self.attached, attached).min - self.attached[0].min
+        let nothing = if attached.ends_with("arguments lent") {
+            find(&self.attached, LENT)
+        } else {
+            &self.attached[0]
+        };
+        find(&self.attached, attached).min - nothing.min
     }
 
     pub(crate) fn two_threads_to_one(&self) -> f64 {

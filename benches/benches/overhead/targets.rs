@@ -94,6 +94,9 @@ impl Targets {
             ("steering", "settings of an operator", 40.0),
             ("steering", "eight at a time, by an operator", 40.0),
             ("steering", "eight at a time, by the attribute", 40.0),
+            ("steering", "a rate, by the attribute", 40.0),
+            ("steering", "eight at a time, by an operator, arguments lent", 40.0),
+            ("steering", "eight at a time, by the attribute, arguments lent", 40.0),
         ] {
             let aim = format!("{part}: {attached}, at most {most} ns over nothing");
             self.at_most_nanos(&aim, observing.over_nothing(attached), most);

@@ -24,9 +24,25 @@ async fn among_eight(argument: u64) -> Result<u64, String> {
     tools::ready(argument).await
 }
 
+/// More than can be made.
+#[sandboxed(rate(calls = 1_000_000, per_ms = 1))]
+async fn at_a_rate(argument: u64) -> Result<u64, String> {
+    tools::ready(argument).await
+}
+
+#[sandboxed]
+async fn lent(argument: &mut u64) -> Result<u64, String> {
+    tools::ready(*argument).await
+}
+
+#[sandboxed(max_concurrent = 8)]
+async fn lent_among_eight(argument: &mut u64) -> Result<u64, String> {
+    tools::ready(*argument).await
+}
+
 /// Settings of an operator for a tool.
-fn set(module: &str, settings: &str) {
-    let tool = format!("observed::contestants::{module}::by_attribute");
+fn set(tool: &str, settings: &str) {
+    let tool = format!("observed::contestants::{tool}");
     let overrides = format!(r#"{{ "version": 1, "tool": {{ "{tool}": {settings} }} }}"#);
     let overrides: Overrides = serde_json::from_str(&overrides).expect("these are settings");
     overrides.apply().expect("they make sense");
@@ -62,13 +78,31 @@ pub(crate) fn ours(attached: &str) -> Turn {
         }
         "`instruments()`, the no-op meter" => observe(instruments(&listeners::no_meter())).forever(),
         "`instruments()`, a meter that drops" => observe(instruments(&listeners::meter())).forever(),
-        "settings of an operator for another tool" => set("other", r#"{ "timeout_ms": 20000 }"#),
-        "settings of an operator" => set("ready", r#"{ "timeout_ms": 20000 }"#),
-        "eight at a time, by an operator" => set("ready", r#"{ "max_concurrent": 8 }"#),
+        "settings of an operator for another tool" => set("other::by_attribute", r#"{ "timeout_ms": 20000 }"#),
+        "settings of an operator" => set("ready::by_attribute", r#"{ "timeout_ms": 20000 }"#),
+        "eight at a time, by an operator" => set("ready::by_attribute", r#"{ "max_concurrent": 8 }"#),
         "eight at a time, by the attribute" => return turn(|| among_eight),
+        "a rate, by an operator" => set(
+            "ready::by_attribute",
+            r#"{ "rate": { "calls": 1000000, "per_ms": 1 } }"#,
+        ),
+        "a rate, by the attribute" => return turn(|| at_a_rate),
         _ => panic!("ours has no {attached}"),
     }
     ready_turn()
+}
+
+/// The same where attempts borrow what they work with.
+pub(crate) fn ours_lent(attached: &str) -> Turn {
+    match attached {
+        "nothing, arguments lent" => {}
+        "eight at a time, by an operator, arguments lent" => set("lent", r#"{ "max_concurrent": 8 }"#),
+        "eight at a time, by the attribute, arguments lent" => {
+            return turn(|| async |mut argument| lent_among_eight(&mut argument).await);
+        }
+        _ => panic!("ours has no {attached}"),
+    }
+    turn(|| async |mut argument| lent(&mut argument).await)
 }
 
 /// One for all that may be attached, so that the code of the calls is the same.

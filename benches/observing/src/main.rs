@@ -13,6 +13,7 @@ fn main() {
     let mut turn = match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => return println!("{}", std::env::current_exe().expect("it runs").display()),
         ["ours", attached] => contestants::ours(attached),
+        ["ours, arguments lent", attached] => contestants::ours_lent(attached),
         ["ours, recorded", threads] => contestants::recorded_by(threads),
         ["seatbelt", attached] => contestants::seatbelt(attached),
         ["tower-resilience", attached] => contestants::tower(attached),

@@ -106,7 +106,8 @@ impl ToolHandle {
         }
     }
 
-    /// Switches the tool off: no attempt is admitted from when this has returned, on any thread, and what runs, runs on. Calls end with
+    /// Switches the tool off: no attempt begins from when this has returned, on any thread, and what runs, runs on. An attempt begins
+    /// when it is admitted: one that has been, in the same moment on another thread, takes its first step after it. Calls end with
     /// [`SandboxError::Disabled`](crate::SandboxError::Disabled), and models read `reason`; a call that waits for its next attempt ends
     /// when its delay is over. The breaker learns nothing of it.
     ///
