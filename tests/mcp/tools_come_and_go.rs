@@ -171,6 +171,12 @@ async fn a_tool_that_comes_and_goes_does_not_take_the_list_with_it() {
     assert_eq!(client.listed(2).await.1, ["well"], "in the end it is as the tool is");
 }
 
+fn today() -> ClientLifecycleMode {
+    ClientLifecycleMode::Discover {
+        preferred_versions: vec![ProtocolVersion::V_2026_07_28],
+    }
+}
+
 server!(Heard, heard);
 
 #[tokio::test(start_paused = true)]
@@ -185,10 +191,7 @@ async fn a_client_of_today_listens_for_changes() {
             .waiting()
             .await
     });
-    let today = ClientLifecycleMode::Discover {
-        preferred_versions: vec![ProtocolVersion::V_2026_07_28],
-    };
-    let client = ().serve_with_lifecycle(near, today).await.unwrap();
+    let client = ().serve_with_lifecycle(near, today()).await.unwrap();
     let mut changes = client
         .listen(SubscriptionFilter::builder().tools_list_changed().build())
         .await
@@ -201,6 +204,27 @@ async fn a_client_of_today_listens_for_changes() {
         "{change:?}"
     );
     assert_eq!(client.list_all_tools().await.unwrap().len(), 1);
+}
+
+server!(Left, left);
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_has_gone_does_not_listen() {
+    let (near, far) = tokio::io::duplex(65_536);
+    let server = Sandboxed::new(Left).withdraw_unavailable(SECOND);
+    let serving = tokio::spawn(async { server.serve(far).await.unwrap().waiting().await });
+    let client = ().serve_with_lifecycle(near, today()).await.unwrap();
+    let filter = SubscriptionFilter::builder().tools_list_changed().build();
+    let _changes = client.listen(filter).await.unwrap();
+    assert_eq!(client.list_all_tools().await.unwrap().len(), 2);
+    let left = Instant::now();
+    client.cancel().await.unwrap();
+    serving.await.unwrap().unwrap();
+    assert_eq!(
+        left.elapsed(),
+        Duration::ZERO,
+        "the server has waited for a request that nobody waits for"
+    );
 }
 
 /// Lists one tool on each page, and does not declare that the list changes.

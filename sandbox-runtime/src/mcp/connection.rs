@@ -11,13 +11,18 @@ use rmcp::model::{
 };
 use rmcp::service::{OriginatingRequestId, RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
+use tokio_util::sync::CancellationToken;
 
 use super::observer::locked;
 use super::request::Request;
 
 /// The requests of a client that are being answered, and the questions that the server asks in them.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Connection(Arc<Mutex<UnderWay>>);
+pub(super) struct Connection {
+    under_way: Arc<Mutex<UnderWay>>,
+    /// Cancelled when the client sends nothing more.
+    is_over: CancellationToken,
+}
 
 #[derive(Debug, Default)]
 struct UnderWay {
@@ -35,11 +40,15 @@ pub(super) struct Answering {
 
 impl Connection {
     pub(super) fn begin(&self, id: RequestId, request: Arc<Request>) -> Answering {
-        locked(&self.0).requests.insert(id.clone(), request);
+        locked(&self.under_way).requests.insert(id.clone(), request);
         Answering {
             connection: self.clone(),
             id,
         }
+    }
+
+    pub(super) fn is_over(&self) -> CancellationToken {
+        self.is_over.clone()
     }
 
     fn outgoing(&self, message: &mut TxJsonRpcMessage<RoleServer>) {
@@ -47,7 +56,7 @@ impl Connection {
             JsonRpcMessage::Request(question) => self.asking(&question.id, &question.request),
             JsonRpcMessage::Notification(notification) => {
                 if let ServerNotification::ProgressNotification(progress) = &mut notification.notification {
-                    let under_way = locked(&self.0);
+                    let under_way = locked(&self.under_way);
                     let token = &progress.params.progress_token;
                     let mut requests = under_way.requests.values();
                     if let Some(request) = requests.find(|request| request.has_progress_token(token)) {
@@ -60,7 +69,7 @@ impl Connection {
     }
 
     fn asking(&self, id: &RequestId, question: &ServerRequest) {
-        let mut under_way = locked(&self.0);
+        let mut under_way = locked(&self.under_way);
         let origin = question.extensions().get::<OriginatingRequestId>();
         if let Some(request) = origin.and_then(|origin| under_way.requests.get(&origin.0)) {
             let request = Arc::clone(request);
@@ -93,7 +102,7 @@ impl Connection {
     }
 
     fn answered(&self, question: &RequestId, is_declined: bool) {
-        if let Some(request) = locked(&self.0).questions.remove(question) {
+        if let Some(request) = locked(&self.under_way).questions.remove(question) {
             request.answered(question, is_declined);
         }
     }
@@ -101,7 +110,7 @@ impl Connection {
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        let mut under_way = locked(&self.connection.0);
+        let mut under_way = locked(&self.connection.under_way);
         if let Some(ended) = under_way.requests.remove(&self.id) {
             under_way.questions.retain(|_, request| !Arc::ptr_eq(request, &ended));
         }
@@ -155,9 +164,12 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for WatchedTransport<T> {
     }
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
-        let mut message = self.transport.receive().await?;
-        self.connection.incoming(&mut message);
-        Some(message)
+        let mut message = self.transport.receive().await;
+        match &mut message {
+            Some(message) => self.connection.incoming(message),
+            None => self.connection.is_over.cancel(),
+        }
+        message
     }
 
     fn close(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send {

@@ -285,7 +285,14 @@ impl<S: ServerHandler> ServerHandler for Sandboxed<S> {
             let sink = sink.clone();
             async move { sink.notify_tool_list_changed().await.is_ok() }
         });
-        beside(self.server.listen(context), announcing).await
+        let connection = context.request_context().extensions.get::<Connection>();
+        let is_over = connection.map(Connection::is_over).unwrap_or_default();
+        // rmcp gives requests under way some seconds when the connection ends, and this one would take them all.
+        let listening = async {
+            let listening = is_over.run_until_cancelled(self.server.listen(context));
+            listening.await.unwrap_or(Ok(()))
+        };
+        beside(listening, announcing).await
     }
 
     forward! {
