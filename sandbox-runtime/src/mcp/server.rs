@@ -139,7 +139,9 @@ impl<S> Sandboxed<S> {
     ///
     /// A model does not call what it does not see, and a call that is made all the same is refused as ever. The list of one connection
     /// changes at most once in a time as long as `apart`, so that a tool that comes and goes does not take the list with it. If the
-    /// server declares `tools.listChanged` among its capabilities, its client is told of each change, once.
+    /// server declares `tools.listChanged` among its capabilities, its client is told of each change, once. Over HTTP, a request without
+    /// a session, as the protocol of 2026-07-28 has it, is a connection of its own: it lists tools as they are, and `apart` holds for
+    /// what a subscription is told.
     ///
     /// A tool is found by its name: one whose name the attribute [does not see](super#parameters-of-further-attempts) stays in the list,
     /// and of several functions of one name all have to be gone.
@@ -155,7 +157,8 @@ impl<S> Sandboxed<S> {
     /// A call of the same tool with other arguments, or a success, begins a new count. So do ten minutes without a failure:
     /// otherwise a tool without arguments could not be called again. The order of keys in the arguments does not matter; nothing of
     /// them is kept but a hash. Calls that were refused, or cancelled by their client, are no failures. It counts within a
-    /// connection: over HTTP, within a session. 0 is taken for 1.
+    /// connection: over HTTP, within a session. Requests without one, as the protocol of 2026-07-28 has them, are not counted together,
+    /// because nothing tells whose they are. 0 is taken for 1.
     #[must_use]
     pub fn refuse_repeated_failures(mut self, times: u32) -> Self {
         self.repeats = Some(Repeats::new(times));
