@@ -1,7 +1,7 @@
 //! An MCP server whose tools are made safe by one line, and by another each where a tool needs something else.
 //!
-//! It uses MCP over its standard input and output. Its tools use real sockets and real files: it starts an HTTP service on a
-//! free port of this machine, which fails by script, and keeps its files in a folder that it removes at the end.
+//! It uses MCP over its standard input and output, or over HTTP. Its tools use real sockets and real files: it starts an HTTP
+//! service on a free port of this machine, which fails by script, and keeps its files in a folder that it removes at the end.
 //!
 //! - `weather`: the service answers 503 twice to every call, then works. The call is retried and succeeds. All its attempts send
 //!   one key, by which the service knows them, and their parameters are read again from the request.
@@ -18,42 +18,51 @@
 //!   in time is withdrawn, and asked once more. Its limit is too short for people: raise it to answer by hand.
 //! - `sign`: has another name in the program. An empty name is the tool's own error, in its answer. The service hangs for a guest
 //!   called Ada; as the tool's hints do not say that signing twice does no harm, it is not run again.
-//! - `status`: reports what the other tools have done.
+//! - `status`: reports how the other tools are, and what they have done.
 //!
 //! ```text
 //! cargo build -p sandbox-examples --example mcp_server --features rmcp
 //! npx @modelcontextprotocol/inspector target/debug/examples/mcp_server    # a page in the browser to call the tools by hand
 //! ```
 //!
+//! Its options, of which each may be left out:
+//!
+//! - `--withdraw-unavailable`: `visitors` is missing from the list while its breaker is open, and clients are told.
+//! - `--refuse-repeated-failures`: a call that has failed three times in a row is not made again with the same arguments. Ask
+//!   `read_line` for a note that does not exist.
+//! - `--http`: serves on a free port until its standard input ends. It prints its address to standard error.
+//!
 //! Watch the texts of the failures, on which a model acts, and the same as data in `_meta`. The README has the configuration that
 //! starts this server from an agent. Without `#[sandboxed]`, clients would never get an answer from `visitors`, `send` and
 //! `ring`, or from `read_line` when it panics.
 
 mod error;
+mod serve;
 mod service;
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use http_body_util::{BodyExt, Empty};
 use hyper::{Request, body::Bytes};
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use rmcp::handler::server::wrapper::{Json, Parameters};
-use rmcp::model::{CallToolResult, ContentBlock};
+use rmcp::model::{CallToolResult, ContentBlock, ServerCapabilities, ServerConfig};
 use rmcp::service::{ElicitationError, Peer};
-use rmcp::{RoleServer, elicit_safe, tool, tool_router, transport};
-use sandbox_runtime::mcp::Sandboxed;
-use sandbox_runtime::{Attempt, CircuitBreaker, sandboxed};
+use rmcp::{RoleServer, ServerHandler, elicit_safe, tool, tool_handler, tool_router};
+use sandbox_runtime::{Attempt, sandboxed, tools};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::fs::{self, File};
 use tokio::io::AsyncWriteExt;
 
 use error::ToolError;
+use serve::Options;
 
+#[derive(Clone)]
 struct Server {
     client: Client<HttpConnector, Empty<Bytes>>,
     service: SocketAddr,
@@ -110,18 +119,21 @@ elicit_safe!(Consent);
 
 #[derive(Serialize, JsonSchema)]
 struct Status {
-    /// The breaker of `visitors`.
-    visitors: String,
+    tools: BTreeMap<&'static str, ToolState>,
     messages_sent: usize,
     bytes_archived: usize,
 }
 
-/// The breaker of `visitors`, outside the tool so that `status` can read it. Every other tool has its breaker inside it.
-static VISITORS: CircuitBreaker = CircuitBreaker::new(2).cooldown(Duration::from_secs(2));
+#[derive(Serialize, JsonSchema)]
+struct ToolState {
+    breaker: String,
+    /// How often it has been run since the server was first asked, retries included.
+    attempts: u64,
+}
 
 // For every tool; those that need something else say so.
 #[sandboxed(timeout_ms = 2_000, backoff_base_ms = 50)]
-#[tool_router(server_handler)]
+#[tool_router]
 impl Server {
     /// The weather in a city.
     #[tool]
@@ -131,7 +143,7 @@ impl Server {
     }
 
     /// How many visitors the site had in a month.
-    #[sandboxed(timeout_ms = 300, max_retries = 1, breaker = &VISITORS)]
+    #[sandboxed(timeout_ms = 300, max_retries = 1, breaker(threshold = 2, cooldown_ms = 2_000))]
     #[tool]
     async fn visitors(&self, Parameters(Month { month }): Parameters<Month>) -> Result<Json<Visitors>, ToolError> {
         let answer = self.get(&format!("/visitors/{month}")).await?;
@@ -219,18 +231,38 @@ impl Server {
         ))]))
     }
 
-    /// What the other tools have done.
+    /// How the other tools are, and what they have done.
     #[tool]
     async fn status(&self) -> Result<Json<Status>, ToolError> {
         // A file that does not exist yet counts as empty.
         let outbox = fs::read_to_string(self.folder.join("outbox")).await.unwrap_or_default();
         let archive = fs::read(self.folder.join("archive")).await.unwrap_or_default();
         Ok(Json(Status {
-            visitors: VISITORS.state().to_string(),
+            tools: tool_states(),
             messages_sent: outbox.lines().count(),
             bytes_archived: archive.len(),
         }))
     }
+}
+
+#[tool_handler]
+impl ServerHandler for Server {
+    fn get_info(&self) -> ServerConfig {
+        // Without the second, clients are not told that a tool is withdrawn.
+        let capabilities = ServerCapabilities::builder().enable_tools().enable_tool_list_changed();
+        ServerConfig::new(capabilities.build())
+    }
+}
+
+fn tool_states() -> BTreeMap<&'static str, ToolState> {
+    let states = tools().into_iter().filter_map(|tool| {
+        let state = ToolState {
+            breaker: tool.breaker()?.state().to_string(),
+            attempts: tool.status().counters.attempts,
+        };
+        Some((tool.name(), state))
+    });
+    states.collect()
 }
 
 impl Server {
@@ -260,15 +292,12 @@ impl Server {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
+    let options = Options::read(std::env::args().skip(1))?;
     let server = Server::start().await?;
     let folder = server.folder.clone();
     // Standard output belongs to the protocol.
     eprintln!("service at {}, files in {}", server.service, folder.display());
-    Sandboxed::new(server)
-        .serve(transport::stdio())
-        .await?
-        .waiting()
-        .await?;
+    options.serve(server).await?;
     fs::remove_dir_all(folder).await?;
     Ok(())
 }
