@@ -16,10 +16,18 @@ DESCRIPTIONS = {
     "ring": "Rings the bell at the door.",
     "send": "Sends a message.",
     "sign": "Signs the guest book.",
-    "status": "What the other tools have done.",
+    "status": "How the other tools are, and what they have done.",
     "visitors": "How many visitors the site had in a month.",
     "weather": "The weather in a city.",
 }
+
+# For models that would go in circles; without them, every tool is listed and every call is made.
+OPTIONS = ["--withdraw-unavailable", "--refuse-repeated-failures"]
+
+LISTED = sorted(DESCRIPTIONS)
+
+# While the breaker of `visitors` is open.
+WITHDRAWN = [name for name in LISTED if name != "visitors"]
 
 LINE_SCHEMA = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -69,7 +77,14 @@ def failure(text, tool, **facts):
 
 WEATHER = structured('{"celsius":21,"city":"Lisbon"}', {"celsius": 21, "city": "Lisbon"})
 
+VISITORS = structured('{"month":"may","visitors":1024}', {"month": "may", "visitors": 1_024})
+
 NO_NOTE = error("there is no note `diary`")
+
+REPEATED = error(
+    "`read_line` has failed 3 times in a row with exactly these arguments, and was not called again. Change them, or go on "
+    "without it."
+)
 
 PANICKED = failure(
     "`read_line` crashed. The same call is likely to crash again: change it, or go on without it.",
@@ -137,6 +152,12 @@ UNANSWERED = failure(
     timeout_ms=800,
     attempts=2,
     max_attempts=2,
+)
+
+
+RING_IS_OFF = (
+    "`ring` is unavailable after repeated failures (circuit breaker open) and was not called. Do not call it again for a "
+    "while; go on without it."
 )
 
 

@@ -1,12 +1,16 @@
-"""Calls the tools of the MCP server that is given as argument, with the Python package of MCP."""
+"""Calls the tools of the MCP server that is given as argument, with the Python package of MCP.
+
+Once as the server is by itself, and with its options in both revisions of the protocol that have their own way to tell of a
+changed list.
+"""
 
 import sys
 import time
 
 import anyio
-from mcp import ClientSession, MCPError, StdioServerParameters
+from mcp import Client, ClientSession, MCPError, StdioServerParameters
 from mcp.client.stdio import stdio_client
-from mcp.types import ElicitResult
+from mcp.types import ElicitResult, ToolListChangedNotification
 
 import expected
 from checks import Checks
@@ -43,15 +47,44 @@ class User:
 user = User()
 
 
+class Changes:
+    """What the client hears of changes of the list."""
+
+    def __init__(self):
+        self.told, self.heard = anyio.create_memory_object_stream(100)
+
+    async def hear(self, message):
+        if isinstance(message, ToolListChangedNotification):
+            self.told.send_nowait(message)
+
+    async def next(self):
+        with anyio.fail_after(10):
+            await self.heard.receive()
+
+    def unheard(self):
+        return self.heard.statistics().current_buffer_used
+
+
 async def call(session, tool, **arguments):
     """The answer as JSON, without its times, and these."""
     result = await session.call_tool(tool, arguments, read_timeout_seconds=10)
-    return expected.without_times(result.model_dump(mode="json", by_alias=True, exclude_unset=True))
+    # The newest revision has the excluded one in every answer.
+    answer = result.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude={"result_type"})
+    return expected.without_times(answer)
 
 
 async def status(session):
     answer, _ = await call(session, "status")
     return answer["structuredContent"]
+
+
+async def attempts(session, tool):
+    return (await status(session))["tools"][tool]["attempts"]
+
+
+async def names(session):
+    """In their order, which is part of what a model's prompt begins with."""
+    return [tool.name for tool in (await session.list_tools()).tools]
 
 
 async def tools_are_listed(session):
@@ -91,14 +124,13 @@ async def a_breaker_opens_and_closes(session):
     checks.equal("an open breaker refuses, and reports for how long", answer, expected.REFUSED)
     checks.true("at once", elapsed < 0.25, f"after {elapsed} s")
     checks.true("the data has the time left", 1_000 < times["retry_after_ms"] <= 2_000, times)
-    breaker = (await status(session))["visitors"]
+    breaker = (await status(session))["tools"]["visitors"]["breaker"]
     checks.true("the server reports that it is open", breaker.startswith("open"), breaker)
 
     await anyio.sleep(2.1)
     answer, _ = await call(session, "visitors", month="may")
-    value = {"month": "may", "visitors": 1_024}
-    checks.equal("after the cooldown a probe works", answer, expected.structured('{"month":"may","visitors":1024}', value))
-    checks.equal("and closes the breaker", (await status(session))["visitors"], "closed")
+    checks.equal("after the cooldown a probe works", answer, expected.VISITORS)
+    checks.equal("and closes the breaker", (await status(session))["tools"]["visitors"]["breaker"], "closed")
 
 
 async def messages_are_sent_once(session):
@@ -188,6 +220,40 @@ async def calls_run_side_by_side(session):
     checks.true("side by side", elapsed < 2, f"after {elapsed} s")
 
 
+async def a_dead_tool_is_withdrawn(client, changes):
+    checks.equal("a tool that works is listed", await names(client), expected.LISTED)
+    answer, _ = await call(client, "visitors", month="may")
+    checks.equal("it fails, and its breaker opens", answer, expected.TIMED_OUT)
+    await changes.next()
+    checks.equal("the client is told, and it is listed no more", await names(client), expected.WITHDRAWN)
+    answer, _ = await call(client, "visitors", month="may")
+    checks.equal("a call all the same is refused, with words for the model", answer, expected.REFUSED)
+    await changes.next()
+    checks.equal("after the cooldown the client is told, and it is listed", await names(client), expected.LISTED)
+    answer, _ = await call(client, "visitors", month="may")
+    checks.equal("and works", answer, expected.VISITORS)
+
+
+async def repeated_failures_are_refused(client, changes):
+    before = await attempts(client, "read_line")
+
+    async def ask(number):
+        answer, _ = await call(client, "read_line", note="diary", number=number)
+        return answer
+
+    answers = [await ask(0) for _ in range(5)]
+    failed_then_refused = [expected.NO_NOTE] * 3 + [expected.REPEATED] * 2
+    checks.equal("a call that has failed three times is refused with the same arguments", answers, failed_then_refused)
+    checks.equal("and not made", await attempts(client, "read_line") - before, 3)
+    checks.equal("with another argument it is made", await ask(1), expected.NO_NOTE)
+    checks.equal("and then with the first again", await ask(0), expected.NO_NOTE)
+    checks.equal("which the tool has seen", await attempts(client, "read_line") - before, 5)
+
+
+async def each_change_is_told_once(client, changes):
+    checks.equal("the client is told of each change once", changes.unheard(), 0)
+
+
 PROMISES = [
     tools_are_listed,
     retries_recover,
@@ -204,15 +270,39 @@ PROMISES = [
 ]
 
 
+# With the options.
+PROMISES_TO_MODELS = [
+    a_dead_tool_is_withdrawn,
+    repeated_failures_are_refused,
+    each_change_is_told_once,
+]
+
+
+async def keep(promises, *given):
+    for promise in promises:
+        try:
+            await promise(*given)
+        except Exception as error:
+            checks.true(promise.__name__, False, repr(error))
+
+
 async def main(server):
     async with stdio_client(StdioServerParameters(command=server)) as streams:
         async with ClientSession(*streams, elicitation_callback=user.asked) as session:
             await session.initialize()
-            for promise in PROMISES:
-                try:
-                    await promise(session)
-                except Exception as error:
-                    checks.true(promise.__name__, False, repr(error))
+            await keep(PROMISES, session)
+
+    with_options = StdioServerParameters(command=server, args=expected.OPTIONS)
+    changes = Changes()
+    async with Client(with_options, mode="legacy", message_handler=changes.hear) as client:
+        print(f"protocol {client.protocol_version}")
+        await keep(PROMISES_TO_MODELS, client, changes)
+    changes = Changes()
+    async with Client(with_options, mode="auto", message_handler=changes.hear) as client:
+        print(f"protocol {client.protocol_version}")
+        # Since this revision, a client is told of what it asks to be told of.
+        async with client.listen(tools_list_changed=True):
+            await keep(PROMISES_TO_MODELS, client, changes)
 
 
 anyio.run(main, sys.argv[1])

@@ -1,13 +1,14 @@
 // Calls the tools of the MCP server that is given as argument, with the TypeScript package of MCP: once as clients have
-// done it for long, and once as the revision of the protocol has it that knows no session.
+// done it for long, and once as the revision of the protocol has it that knows no session. Each by itself, and with options.
 
 import assert from "node:assert/strict";
-import { once } from "node:events";
+import { EventEmitter, once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 
 const [server] = process.argv.slice(2);
+const names = ["archive", "delete_archive", "read_line", "ring", "send", "sign", "status", "visitors", "weather"];
 let passed = 0;
 let failed = 0;
 
@@ -25,8 +26,7 @@ async function promise(what, check) {
 
 async function toolsAreListed(client) {
   const { tools } = await client.listTools();
-  const names = tools.map((tool) => tool.name).sort();
-  assert.deepEqual(names, ["archive", "delete_archive", "read_line", "ring", "send", "sign", "status", "visitors", "weather"]);
+  assert.deepEqual(tools.map((tool) => tool.name).sort(), names);
   const schemas = tools.filter((tool) => tool.outputSchema).map((tool) => tool.name);
   assert.deepEqual(schemas.sort(), ["status", "visitors", "weather"], "tools with an output schema");
 }
@@ -177,6 +177,69 @@ async function unaskedQuestionsAreErrors(client) {
   assert.equal(await archived(client), kept);
 }
 
+/** The lists that the package gets by itself, one for each time that it is told of a change. */
+class Lists extends EventEmitter {
+  got = [];
+
+  /** The option that makes the package do so. */
+  get onChange() {
+    const onChanged = (error, tools) => {
+      this.got.push(error ?? tools.map((tool) => tool.name).sort());
+      this.emit("got");
+    };
+    // Without this, changes within 300 ms are one.
+    return { tools: { onChanged, debounceMs: 0 } };
+  }
+
+  /** The list after so many changes. */
+  async after(changes) {
+    while (this.got.length < changes) {
+      await once(this, "got", { signal: AbortSignal.timeout(10_000) });
+    }
+    return this.got[changes - 1];
+  }
+}
+
+async function deadToolsAreWithdrawn(client, lists) {
+  const withdrawn = names.filter((name) => name !== "visitors");
+  const visitors = () => client.callTool({ name: "visitors", arguments: { month: "may" } });
+  await toolsAreListed(client);
+  assert.equal((await visitors())._meta["sandboxed/failure"].kind, "timeout");
+  assert.deepEqual(await lists.after(1), withdrawn);
+  // The package lets this through, although it knows of no such tool.
+  const refused = await visitors();
+  assert.equal(refused.isError, true);
+  assert.equal(
+    refused.content[0].text,
+    "`visitors` is unavailable after repeated failures (circuit breaker open) and was not called. Do not call it again for " +
+      "2 s; go on without it.",
+  );
+  assert.deepEqual(await lists.after(2), names, "after the cooldown");
+  assert.deepEqual((await visitors()).structuredContent, { month: "may", visitors: 1024 });
+}
+
+async function repeatedFailuresAreRefused(client) {
+  const ask = async (number) => {
+    const answer = await client.callTool({ name: "read_line", arguments: { note: "diary", number } });
+    assert.equal(answer.isError, true);
+    return answer.content[0].text;
+  };
+  const attempts = async () => {
+    const { structuredContent } = await client.callTool({ name: "status", arguments: {} });
+    return structuredContent.tools.read_line.attempts;
+  };
+  const failed = "there is no note `diary`";
+  const refused =
+    "`read_line` has failed 3 times in a row with exactly these arguments, and was not called again. Change them, or go on " +
+    "without it.";
+  const before = await attempts();
+  const answers = [await ask(0), await ask(0), await ask(0), await ask(0), await ask(0)];
+  assert.deepEqual(answers, [failed, failed, failed, refused, refused]);
+  assert.equal((await attempts()) - before, 3, "the last two were not made");
+  assert.deepEqual([await ask(1), await ask(0)], [failed, failed], "another argument begins a new count");
+  assert.equal((await attempts()) - before, 5, "these were made");
+}
+
 for (const mode of ["legacy", { pin: "2026-07-28" }]) {
   const capabilities = { elicitation: { form: {} } };
   const client = new Client({ name: "end-to-end", version: "0" }, { capabilities, versionNegotiation: { mode } });
@@ -200,6 +263,18 @@ for (const mode of ["legacy", { pin: "2026-07-28" }]) {
     await promise("a question that cannot be asked is an error, and leaves no mark", () => unaskedQuestionsAreErrors(client));
   }
   await client.close();
+
+  const lists = new Lists();
+  const withOptions = new Client(
+    { name: "end-to-end", version: "0" },
+    { versionNegotiation: { mode }, listChanged: lists.onChange },
+  );
+  const args = ["--withdraw-unavailable", "--refuse-repeated-failures"];
+  await withOptions.connect(new StdioClientTransport({ command: server, args }));
+  await promise("a dead tool is withdrawn until it may be tried again", () => deadToolsAreWithdrawn(withOptions, lists));
+  await promise("a call that fails again and again is refused", () => repeatedFailuresAreRefused(withOptions));
+  await promise("each change is told once", () => assert.equal(lists.got.length, 2));
+  await withOptions.close();
 }
 console.log(`${passed} passed, ${failed} failed`);
 process.exit(failed ? 1 : 0);
