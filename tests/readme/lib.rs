@@ -7,3 +7,8 @@
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/operating.md")]
 mod operating {}
+
+/// And of this one.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/agents.md")]
+mod agents {}
