@@ -13,7 +13,7 @@ use serde::{Serialize, Serializer};
 use crate::call::current::CallId;
 
 #[cfg(feature = "rmcp")]
-pub(crate) use model_text::HumanMillis;
+pub(crate) use model_text::{HumanMillis, wait};
 pub use refusal::Refusal;
 #[cfg(feature = "faults")]
 use sandbox_error::Plural;

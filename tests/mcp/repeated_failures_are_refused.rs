@@ -38,6 +38,13 @@ impl Files {
         }
     }
 
+    /// Has nothing that could be changed.
+    #[sandboxed(max_retries = 0, breaker = off)]
+    #[tool]
+    async fn free_space(&self) -> Result<String, String> {
+        Err(format!("no disk: attempt {}", self.0.attempt()))
+    }
+
     /// Never makes an attempt.
     #[sandboxed(breaker = &self.0.breaker, on_failure = |failure: Failure| Err(failure.for_model()))]
     #[tool]
@@ -76,6 +83,25 @@ async fn from_the_fourth_time_on() {
     assert_eq!(text, "attempt 4", "other arguments");
     let text = call(&mut client, "read_file", json!({ "path": "gone", "depth": 1 })).await;
     assert_eq!(text, "no such file: attempt 5", "it starts anew");
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_arguments_for_some_time() {
+    let mut client = RawClient::of(three_times).await;
+    for attempt in 1..=3 {
+        let text = call(&mut client, "free_space", json!({})).await;
+        assert_eq!(text, format!("no disk: attempt {attempt}"));
+    }
+    tokio::time::advance(Duration::from_millis(9_500)).await;
+    let refused = "`free_space` has failed 3 times in a row without arguments, and was not called again. \
+                   Do not call it like that for 591 s; go on without it.";
+    for none in [json!({}), Value::Null] {
+        let text = call(&mut client, "free_space", none.clone()).await;
+        assert_eq!(text, refused, "with {none} for its arguments");
+    }
+    tokio::time::advance(Duration::from_millis(590_500)).await;
+    let text = call(&mut client, "free_space", json!({})).await;
+    assert_eq!(text, "no disk: attempt 4", "when that time is over");
 }
 
 /// Also of a server that is copied for each.

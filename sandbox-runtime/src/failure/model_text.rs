@@ -149,7 +149,7 @@ impl Failure {
 }
 
 /// A time to wait, in whole seconds: a model that comes back a moment too early is refused once more.
-fn wait(millis: u64) -> HumanMillis {
+pub(crate) fn wait(millis: u64) -> HumanMillis {
     HumanMillis(millis.div_ceil(1_000).max(1).saturating_mul(1_000))
 }
 

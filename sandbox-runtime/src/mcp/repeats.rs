@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::FAILURE;
 use super::observer::locked;
+use crate::failure::{millis, wait};
 
 /// For how long failures are remembered. Without an end, a tool without arguments could never be called again.
 const REMEMBERED: Duration = Duration::from_secs(10 * 60);
@@ -42,6 +43,7 @@ pub(super) struct Repeated<'a> {
     repeats: &'a Repeats,
     tool: String,
     arguments: u64,
+    has_arguments: bool,
 }
 
 impl Repeats {
@@ -61,13 +63,16 @@ impl Repeats {
     /// Looks at a call that is about to be made.
     pub(super) fn look_at(&self, call: &CallToolRequestParams) -> Repeated<'_> {
         let mut hasher = self.key.build_hasher();
-        if let Some(arguments) = &call.arguments {
+        // None at all, and an object without any, are the same to a tool.
+        let arguments = call.arguments.as_ref().filter(|arguments| !arguments.is_empty());
+        if let Some(arguments) = arguments {
             hash_object(arguments, &mut hasher);
         }
         Repeated {
             repeats: self,
             tool: call.name.clone().into_owned(),
             arguments: hasher.finish(),
+            has_arguments: arguments.is_some(),
         }
     }
 }
@@ -77,15 +82,27 @@ impl Repeated<'_> {
     pub(super) fn answer(&self) -> Option<CallToolResponse> {
         let failed = *locked(&self.repeats.failed).get(&self.tool)?;
         let is_too_often = failed.is_of(self.arguments) && failed.times >= self.repeats.most;
-        is_too_often.then(|| {
-            let (tool, times) = (&self.tool, failed.times);
-            let text = match times {
-                1 => format!("`{tool}` has failed with exactly these arguments"),
-                times => format!("`{tool}` has failed {times} times in a row with exactly these arguments"),
-            };
-            let text = format!("{text}, and was not called again. Change them, or go on without it.");
-            CallToolResult::error(vec![ContentBlock::text(text)]).into()
-        })
+        is_too_often.then(|| CallToolResult::error(vec![ContentBlock::text(self.text(failed))]).into())
+    }
+
+    fn text(&self, failed: Failed) -> String {
+        let tool = &self.tool;
+        let times = match failed.times {
+            1 => String::new(),
+            times => format!(" {times} times in a row"),
+        };
+        if self.has_arguments {
+            format!(
+                "`{tool}` has failed{times} with exactly these arguments, and was not called again. Change them, or go on without it."
+            )
+        } else {
+            // There is nothing to change, and so only time can help.
+            let left = wait(millis(REMEMBERED.saturating_sub(failed.last.elapsed())));
+            format!(
+                "`{tool}` has failed{times} without arguments, and was not called again. Do not call it like that for {left}; \
+                 go on without it."
+            )
+        }
     }
 
     /// Remembers how a call that was made has ended.
