@@ -187,7 +187,7 @@
 //!
 //! | field | value |
 //! |---|---|
-//! | `kind` | `timeout`, `circuit_breaker_open`, `disabled`, `deadline_exceeded`, `panicked` or `cancelled` |
+//! | `kind` | `timeout`, `circuit_breaker_open`, `disabled`, `overloaded`, `rate_limited`, `call_budget_spent`, `deadline_exceeded`, `panicked`, `cancelled`, or with the feature `faults` `execution_failed` |
 //! | `tool` | the tool's name |
 //! | `call_id` | the identity of the call, which the tool had as [`Attempt::call_id`](crate::Attempt::call_id) |
 //! | `attempts`, `max_attempts` | attempts begun, and allowed |
@@ -197,6 +197,9 @@
 //! | `last_error` | the text of an earlier attempt's error, or `null` |
 //! | `reason` | of `disabled`: why the operator has switched the tool off |
 //! | `consecutive_failures`, `threshold`, `is_probing` | of `circuit_breaker_open`: what the breaker has counted, what opens it, and, where it is so, that it is being tried now |
+//!
+//! A call that [has failed too often](Sandboxed::refuse_repeated_failures) to be made again has `kind` `repeated_failure`, and of the
+//! other fields `tool`, `attempts`, `consecutive_failures`, `retry_after_ms` and `may_have_executed`.
 
 mod answer;
 mod connection;

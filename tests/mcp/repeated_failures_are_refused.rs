@@ -79,6 +79,17 @@ async fn from_the_fourth_time_on() {
         assert_eq!(text, REFUSED, "in whatever order the keys are");
     }
     assert_eq!(client.server.attempts.load(Relaxed), 3, "it was not run");
+    client.call(8, "read_file", json!({ "depth": 1, "path": "gone" })).await;
+    let (_, answer) = client.read_until(8).await;
+    let data = json!({
+        "kind": "repeated_failure",
+        "tool": "read_file",
+        "attempts": 0,
+        "consecutive_failures": 3,
+        "retry_after_ms": 600_000,
+        "may_have_executed": false,
+    });
+    assert_eq!(answer["_meta"]["sandboxed/failure"], data, "as data");
     let text = call(&mut client, "read_file", json!({ "path": "there" })).await;
     assert_eq!(text, "attempt 4", "other arguments");
     let text = call(&mut client, "read_file", json!({ "path": "gone", "depth": 1 })).await;

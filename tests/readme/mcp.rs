@@ -28,7 +28,7 @@ impl Post {
 #[expect(dead_code, reason = "the README has it beside the program")]
 fn careful() -> Sandboxed<Post> {
     Sandboxed::new(Post)
-        .withdraw_unavailable(Duration::from_secs(5)) // the shortest time between two changes of the list
+        .withdraw_unavailable(Duration::from_secs(2)) // the shortest time between two changes of the list
         .refuse_repeated_failures(3)
 }
 

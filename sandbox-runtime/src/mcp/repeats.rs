@@ -6,8 +6,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use rmcp::ErrorData;
-use rmcp::model::{CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, JsonObject};
-use serde_json::Value;
+use rmcp::model::{CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, JsonObject, MetaObject};
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::FAILURE;
@@ -82,10 +82,27 @@ impl Repeated<'_> {
     pub(super) fn answer(&self) -> Option<CallToolResponse> {
         let failed = *locked(&self.repeats.failed).get(&self.tool)?;
         let is_too_often = failed.is_of(self.arguments) && failed.times >= self.repeats.most;
-        is_too_often.then(|| CallToolResult::error(vec![ContentBlock::text(self.text(failed))]).into())
+        is_too_often.then(|| self.refusal(failed).into())
     }
 
-    fn text(&self, failed: Failed) -> String {
+    fn refusal(&self, failed: Failed) -> CallToolResult {
+        let left = millis(REMEMBERED.saturating_sub(failed.last.elapsed()));
+        let mut result = CallToolResult::error(vec![ContentBlock::text(self.text(failed, left))]);
+        let mut meta = MetaObject::new();
+        let data = json!({
+            "kind": "repeated_failure",
+            "tool": self.tool,
+            "attempts": 0,
+            "consecutive_failures": failed.times,
+            "retry_after_ms": left,
+            "may_have_executed": false,
+        });
+        meta.0.insert(FAILURE.to_owned(), data);
+        result.meta = Some(meta);
+        result
+    }
+
+    fn text(&self, failed: Failed, left: u64) -> String {
         let tool = &self.tool;
         let times = match failed.times {
             1 => String::new(),
@@ -97,7 +114,7 @@ impl Repeated<'_> {
             )
         } else {
             // There is nothing to change, and so only time can help.
-            let left = wait(millis(REMEMBERED.saturating_sub(failed.last.elapsed())));
+            let left = wait(left);
             format!(
                 "`{tool}` has failed{times} without arguments, and was not called again. Do not call it like that for {left}; \
                  go on without it."
@@ -105,11 +122,18 @@ impl Repeated<'_> {
         }
     }
 
-    /// Remembers how a call that was made has ended.
-    pub(super) fn ended(self, answer: &Result<CallToolResponse, ErrorData>) {
+    /// Remembers how a call that was made has ended, of a tool that `is_read_only` if it says so.
+    pub(super) fn ended(self, answer: &Result<CallToolResponse, ErrorData>, is_read_only: bool) {
         let mut all = locked(&self.repeats.failed);
         match outcome(answer) {
-            Outcome::Success => drop(all.remove(&self.tool)),
+            Outcome::Success => {
+                all.remove(&self.tool);
+                if !is_read_only {
+                    let once_more = self.repeats.most - 1;
+                    all.values_mut()
+                        .for_each(|failed| failed.times = failed.times.min(once_more));
+                }
+            }
             Outcome::NotMade => {}
             Outcome::Failure => {
                 let now = Instant::now();
@@ -205,7 +229,7 @@ mod tests {
         let repeated = repeats.look_at(call);
         let is_made = repeated.answer().is_none();
         if is_made {
-            repeated.ended(answer);
+            repeated.ended(answer, false);
         }
         is_made
     }
@@ -247,6 +271,22 @@ mod tests {
         assert!(make(&repeats, &call, &failure()));
         assert!(make(&repeats, &call, &failure()), "it counts from one again");
         assert!(!make(&repeats, &call, &failure()));
+    }
+
+    /// It may have mended what the others failed at, such as a file that was not there.
+    #[tokio::test(start_paused = true)]
+    async fn after_a_success_of_another_tool_a_call_is_made_once_more() {
+        let repeats = Repeats::new(2);
+        let (read, create) = (call("read", json!({})), call("create", json!({})));
+        let success = Ok(CallToolResult::success(Vec::new()).into());
+        assert!(make(&repeats, &read, &failure()));
+        assert!(make(&repeats, &read, &failure()));
+        assert!(!make(&repeats, &read, &failure()));
+        repeats.look_at(&create).ended(&success, true);
+        assert!(!make(&repeats, &read, &failure()), "the other one changes nothing");
+        repeats.look_at(&create).ended(&success, false);
+        assert!(make(&repeats, &read, &failure()), "once more");
+        assert!(!make(&repeats, &read, &success), "and not twice");
     }
 
     #[tokio::test(start_paused = true)]

@@ -154,8 +154,9 @@ impl<S> Sandboxed<S> {
     /// Answers a call that has failed so many times in a row, with the same arguments, without making it: the model reads that, and that
     /// it should change them. Default: every call is made.
     ///
-    /// A call of the same tool with other arguments, or a success, begins a new count. So do ten minutes without a failure:
-    /// otherwise a tool without arguments could not be called again. The order of keys in the arguments does not matter; nothing of
+    /// A call of the same tool with other arguments, or a success of it, begins a new count. So do ten minutes without a failure:
+    /// otherwise a tool without arguments could not be called again. After a success of another tool, which may have mended what this
+    /// one failed at, the call is made once more, unless the other one's `read_only_hint` says that it changes nothing. The order of keys in the arguments does not matter; nothing of
     /// them is kept but a hash. Calls that were refused, or cancelled by their client, are no failures. It counts within a
     /// connection: over HTTP, within a session. Requests without one, as the protocol of 2026-07-28 has them, are not counted together,
     /// because nothing tells whose they are. 0 is taken for 1.
@@ -252,8 +253,10 @@ impl<S: ServerHandler> ServerHandler for Sandboxed<S> {
         if let Some(answer) = repeated.answer() {
             return Ok(answer);
         }
+        let hints = self.server.get_tool(&request.name).and_then(|tool| tool.annotations);
+        let is_read_only = hints.is_some_and(|hints| hints.read_only_hint == Some(true));
         let answer = self.make_call(request, context).await;
-        repeated.ended(&answer);
+        repeated.ended(&answer, is_read_only);
         answer
     }
 
