@@ -164,8 +164,8 @@ impl Limits {
         }
         let takes_place = self.needs_place(terms);
         // Relaxed: of two that come at the same time, either may be the first.
-        if let Some(rate) = terms.rate
-            && self.in_turn.load(Ordering::Relaxed) > 0
+        if self.in_turn.load(Ordering::Relaxed) > 0
+            && let Some(rate) = terms.rate
         {
             return Err(self.held_in_turn(rate, takes_place, hold));
         }

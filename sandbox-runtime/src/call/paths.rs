@@ -95,26 +95,25 @@ fn poll_first<A: Attempting>(
     )
 }
 
-/// The same by settings that an operator has given to the tool. Returns what the poll has ended with if that was not a success.
+/// The same by settings that an operator has given to the tool. Leaves what the poll has ended with if that was not a success.
 #[cold]
 #[inline(never)]
 fn poll_first_overridden<A: Attempting>(
     mut this: Pin<&mut A>,
+    end: &mut Option<PollEnd<OutputOf<A>>>,
     cx: &mut Context<'_>,
     output: &mut Option<A::Output>,
-) -> Option<PollEnd<OutputOf<A>>> {
+) {
     let Some((owed, set)) = this.as_mut().parts().state.admit_overridden() else {
-        return Some(PollEnd::NotAdmitted);
+        *end = Some(PollEnd::NotAdmitted);
+        return;
     };
     let begin = |begin: &mut A::Begin, retry_possible| begin.begin(retry_possible);
     match start_first(this.as_mut(), owed, &set.policy, begin, cx) {
-        Ok(returned) => {
-            *output = Some(A::returned(returned));
-            None
-        }
-        Err(end) => {
+        Ok(returned) => *output = Some(A::returned(returned)),
+        Err(other) => {
             this.parts().state.keep_overridden(set);
-            Some(end)
+            *end = Some(other);
         }
     }
 }
@@ -172,7 +171,8 @@ fn poll_resumed<A: Attempting>(
     output: &mut Option<A::Output>,
 ) {
     if matches!(end, Some(PollEnd::NotAdmitted)) && this.as_mut().parts().state.may_be_overridden() {
-        end = poll_first_overridden(this.as_mut(), cx, output);
+        // Through a reference: returned in pieces and moved as a whole, it would have to wait for the pieces.
+        poll_first_overridden(this.as_mut(), &mut end, cx, output);
         if output.is_some() {
             return;
         }

@@ -18,11 +18,12 @@ const MOST: u32 = 1_024;
 pub(super) struct Log(Mutex<Entries>);
 
 // Moments are compared far more often than they are counted with, which takes several times as long: so two are kept that follow from
-// the others.
+// the others, and what most attempts look at stands outside of the queue.
 #[derive(Debug)]
 struct Entries {
-    /// From the oldest to the latest.
-    entries: VecDeque<Entry>,
+    /// Those before the latest, from the oldest on.
+    earlier: VecDeque<Entry>,
+    latest: Option<Entry>,
     /// Those of all entries.
     attempts: u64,
     /// How far back the rate looks that looks back farthest: a rate may give way to another, and come back.
@@ -61,7 +62,7 @@ impl Log {
         let since = |latest: &Entry| Instant::now().checked_duration_since(latest.last);
         // By a clock that is behind, everything is.
         let is_over = |latest| since(latest).is_none_or(|since| since >= entries.per);
-        entries.entries.back().is_none_or(is_over)
+        entries.latest.as_ref().is_none_or(is_over)
     }
 
     /// Forgets all attempts.
@@ -84,7 +85,8 @@ impl Log {
 impl Entries {
     const fn new() -> Entries {
         Entries {
-            entries: VecDeque::new(),
+            earlier: VecDeque::new(),
+            latest: None,
             attempts: 0,
             per: Duration::ZERO,
             oldest_until: None,
@@ -104,14 +106,14 @@ impl Entries {
     }
 
     /// Forgets what was longer ago than every rate looks back, and tells how long one more attempt has to wait.
-    #[inline]
+    #[inline(always)]
     fn wait(&mut self, rate: Rate, now: Instant) -> Option<Duration> {
         // A policy that was never checked: no attempt may ever begin.
         if rate.calls == 0 {
             return Some(Duration::MAX);
         }
         // Another clock has written that, such as the one of another test: it says nothing here.
-        if self.entries.back().is_some_and(|latest| latest.last > now) {
+        if self.latest.is_some_and(|latest| latest.last > now) {
             self.forget();
         }
         if self.per < rate.per {
@@ -128,14 +130,16 @@ impl Entries {
     }
 
     fn forget_until(&mut self, now: Instant) {
-        while let Some(oldest) = self.entries.front() {
+        while let Some(oldest) = self.earlier.front().or(self.latest.as_ref()) {
             let until = saturating_add(oldest.last, self.per);
             if now < until {
                 self.oldest_until = Some(until);
                 return;
             }
             self.attempts -= u64::from(oldest.attempts);
-            self.entries.pop_front();
+            if self.earlier.pop_front().is_none() {
+                self.latest = None;
+            }
         }
         self.oldest_until = None;
     }
@@ -144,7 +148,7 @@ impl Entries {
     fn wait_for_fewer(&self, rate: Rate, now: Instant) -> Option<Duration> {
         let mut attempts = self.attempts;
         let mut left = None;
-        for entry in &self.entries {
+        for entry in self.earlier.iter().chain(&self.latest) {
             let ago = now - entry.last;
             // A rate may have become lower: then more than one has to be longer ago.
             if ago < rate.per && attempts < u64::from(rate.calls) {
@@ -165,23 +169,24 @@ impl Entries {
     fn note(&mut self, now: Instant, rate: Rate) {
         self.attempts += 1;
         let is_shared = |(per, until)| rate.calls > MOST && per == rate.per && now < until;
-        match self.entries.back_mut() {
+        match &mut self.latest {
             Some(latest) if self.shared_until.is_some_and(is_shared) => latest.add(now, 1),
             _ => self.add(now, rate),
         }
     }
 
     fn add(&mut self, now: Instant, rate: Rate) {
-        self.entries.push_back(Entry {
+        let latest = Entry {
             first: now,
             last: now,
             attempts: 1,
-        });
+        };
+        self.earlier.extend(self.latest.replace(latest));
         self.shared_until = (rate.calls > MOST).then(|| (rate.per, saturating_add(now, rate.per / MOST)));
         if self.oldest_until.is_none() {
             self.oldest_until = Some(saturating_add(now, self.per));
         }
-        if self.entries.len() > 2 * MOST as usize {
+        if self.earlier.len() > 2 * MOST as usize {
             self.condense(now, rate);
         }
     }
@@ -191,7 +196,7 @@ impl Entries {
     fn condense(&mut self, now: Instant, rate: Rate) {
         let resolution = self.per / MOST;
         let mut condensed: VecDeque<Entry> = VecDeque::new();
-        for entry in self.entries.drain(..) {
+        for entry in self.earlier.drain(..) {
             match condensed.back_mut() {
                 Some(before) if now - entry.last >= rate.per && entry.last - before.first < resolution => {
                     before.add(entry.last, entry.attempts);
@@ -199,7 +204,7 @@ impl Entries {
                 _ => condensed.push_back(entry),
             }
         }
-        self.entries = condensed;
+        self.earlier = condensed;
     }
 }
 
@@ -275,7 +280,7 @@ mod tests {
                         prop_assert!(later + 64 >= 2_048, "one was refused beside {later}");
                     }
                 }
-                prop_assert!(log.entries.len() <= MOST as usize + 1, "the log grows");
+                prop_assert!(log.earlier.len() <= MOST as usize + 1, "the log grows");
             }
         }
     }
@@ -338,7 +343,7 @@ mod tests {
                 Ok(())
             );
         }
-        assert!(log.entries.len() <= 3 * MOST as usize, "{} entries", log.entries.len());
+        assert!(log.earlier.len() <= 3 * MOST as usize, "{} entries", log.earlier.len());
     }
 
     #[test]
