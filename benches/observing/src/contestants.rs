@@ -25,7 +25,7 @@ async fn among_eight(argument: u64) -> Result<u64, String> {
 }
 
 /// More than can be made.
-#[sandboxed(rate(calls = 1_000_000, per_ms = 1))]
+#[sandboxed(rate(calls = 1_000_000_000, per_ms = 10_000))]
 async fn at_a_rate(argument: u64) -> Result<u64, String> {
     tools::ready(argument).await
 }
@@ -84,7 +84,7 @@ pub(crate) fn ours(attached: &str) -> Turn {
         "eight at a time, by the attribute" => return turn(|| among_eight),
         "a rate, by an operator" => set(
             "ready::by_attribute",
-            r#"{ "rate": { "calls": 1000000, "per_ms": 1 } }"#,
+            r#"{ "rate": { "calls": 1000000000, "per_ms": 10000 } }"#,
         ),
         "a rate, by the attribute" => return turn(|| at_a_rate),
         _ => panic!("ours has no {attached}"),
