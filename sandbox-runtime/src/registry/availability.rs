@@ -1,13 +1,10 @@
 //! [`Availability`]: whether a tool is to be had now, and how others learn that this has changed.
 
-use std::time::Duration;
-
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
 use super::ToolHandle;
-use crate::breaker::{BreakerState, CircuitBreaker};
 use crate::clock::saturating_add;
 
 /// Whether a tool is to be had.
@@ -19,25 +16,13 @@ pub(crate) enum Availability {
 }
 
 impl ToolHandle {
-    /// Whether its calls are refused because an operator has switched it off, or by its own breaker. While that breaker lets a few of
-    /// them try whether the tool is well again, it is to be had.
+    /// Whether its calls are refused, as [`is_available`](Self::is_available) has it, and until when.
     pub(crate) fn availability(&self) -> Availability {
-        let off = self.off_for();
-        let refused = match self.breaker().map(CircuitBreaker::state) {
-            Some(BreakerState::Open { retry_after }) => Some(Some(retry_after)),
-            Some(BreakerState::ForcedOpen) => Some(None),
-            Some(BreakerState::Closed | BreakerState::HalfOpen) | None => None,
-        };
-        let refused = refused.filter(|_| !self.is_shadow());
-        let reasons: Vec<_> = off.into_iter().chain(refused).collect();
-        if reasons.is_empty() {
-            return Availability::Available;
-        }
         // Until every reason is gone.
-        let longest = reasons
-            .into_iter()
-            .try_fold(Duration::ZERO, |longest, left| Some(longest.max(left?)));
-        Availability::Unavailable(longest.map(|left| saturating_add(Instant::now(), left)))
+        match self.refusals().reduce(|one, other| Some(one?.max(other?))) {
+            None => Availability::Available,
+            Some(longest) => Availability::Unavailable(longest.map(|left| saturating_add(Instant::now(), left))),
+        }
     }
 }
 

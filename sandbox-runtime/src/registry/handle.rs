@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::status::{BreakerStatus, Disabled, ToolStatus};
 #[cfg(any(feature = "metrics", feature = "opentelemetry"))]
 use crate::breaker::BreakerPhase;
-use crate::breaker::CircuitBreaker;
+use crate::breaker::{BreakerState, CircuitBreaker};
 use crate::observe::{Action, operator_acted};
 use crate::overrides::Override;
 use crate::policy::Policy;
@@ -189,6 +189,52 @@ impl ToolHandle {
         is_changed
     }
 
+    /// Returns whether the tool can be had now: `false` while an operator has switched it off, or while its [own
+    /// breaker](Self::breaker) is open or forced open. It is for agents that show a model only what the model can use; servers of MCP
+    /// have `mcp::Sandboxed::withdraw_unavailable` for it.
+    ///
+    /// A breaker whose cooldown is over lets a few calls try whether the tool is well again. Somebody has to make them, so the tool
+    /// is available then. In [shadow](Self::shadow) a breaker refuses nothing. Asking changes nothing and takes no probe slot.
+    ///
+    /// A call of an available tool may be refused all the same: by a breaker that the attribute names, by that of a key, by the
+    /// tool's own while others try it, because too many calls run, or because the [`Budget`](crate::Budget) of the run is spent.
+    ///
+    /// ```
+    /// # use sandbox_runtime::{sandboxed, tool};
+    /// # use std::time::Duration;
+    /// #[sandboxed(max_retries = 0, breaker(threshold = 1, cooldown_ms = 30_000))]
+    /// async fn search_library(query: &str) -> Result<String, String> {
+    ///     Err(format!("no line to the library for {query}"))
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// let search = tool("search_library").unwrap();
+    /// assert!(search.is_available());
+    ///
+    /// search_library("cats").await.unwrap_err(); // opens the breaker
+    /// assert!(!search.is_available());
+    ///
+    /// tokio::time::sleep(Duration::from_secs(30)).await;
+    /// assert!(search.is_available(), "the next call tries whether it is well again");
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn is_available(&self) -> bool {
+        self.refusals().next().is_none()
+    }
+
+    /// For how long its calls are refused, for each reason that there is; `None` in it until somebody changes that.
+    pub(super) fn refusals(&self) -> impl Iterator<Item = Option<Duration>> {
+        let steering = &self.0.steering;
+        let off = steering.off().map(|off| off.left_ms().map(Duration::from_millis));
+        let refused = match self.breaker().map(CircuitBreaker::state) {
+            Some(BreakerState::Open { retry_after }) => Some(Some(retry_after)),
+            Some(BreakerState::ForcedOpen) => Some(None),
+            Some(BreakerState::Closed | BreakerState::HalfOpen) | None => None,
+        };
+        off.into_iter().chain(refused.filter(|_| !steering.is_shadow()))
+    }
+
     /// Puts the settings of an operator in force, or those of the attribute again. Tells whether that changes anything.
     pub(crate) fn set_policy(&self, policy: Option<Override>) -> bool {
         let other = policy.as_ref().map_or(self.policy(), |set| set.policy);
@@ -198,18 +244,6 @@ impl ToolHandle {
             self.0.breaker.resize(calls);
         }
         is_changed
-    }
-
-    /// How long an operator has switched it off, if one has; `None` in it until somebody switches it on.
-    #[cfg(feature = "rmcp")]
-    pub(super) fn off_for(&self) -> Option<Option<Duration>> {
-        let off = self.0.steering.off()?;
-        Some(off.left_ms().map(Duration::from_millis))
-    }
-
-    #[cfg(feature = "rmcp")]
-    pub(super) fn is_shadow(&self) -> bool {
-        self.0.steering.is_shadow()
     }
 
     pub(crate) const fn is_served(&self) -> bool {
