@@ -245,8 +245,8 @@ impl CircuitBreaker {
     #[cold]
     fn report(&self, transition: Transition, fault: Option<Fault>) {
         self.wake_those_who_wait();
-        #[cfg(feature = "rmcp")]
-        crate::registry::availability::changed();
+        #[cfg(any(feature = "rmcp", feature = "fleet"))]
+        crate::registry::changes::changed();
         if gate::is_open() {
             observe::breaker_changed(self, transition, fault);
         }
@@ -337,6 +337,39 @@ impl CircuitBreaker {
             limits.let_go();
         }
         self.on_transition(self.machine.reset(clock::now), None);
+    }
+
+    /// Opens, or sets for how much longer it is open, because the replicas of the service agreed on that.
+    #[cfg(feature = "fleet")]
+    pub(crate) fn open_for(&self, lasts: Duration) {
+        self.on_transition(self.machine.open_for(lasts, clock::now), None);
+    }
+
+    /// Closes for the same reason.
+    #[cfg(feature = "fleet")]
+    pub(crate) fn close(&self) {
+        self.on_transition(self.machine.close(clock::now), None);
+    }
+
+    /// The length of a cooldown before any probe has failed.
+    #[cfg(feature = "fleet")]
+    pub(crate) fn first_cooldown(&self) -> Duration {
+        Duration::from_millis(self.machine.settings().cooldown_at(0).bits())
+    }
+
+    /// Notes that somebody is refused, if it is [asked](Self::is_wanted) about that.
+    #[cfg(feature = "fleet")]
+    #[cold]
+    pub(crate) fn note_refusal(&self) {
+        if let Some(limits) = self.limits.get() {
+            limits.note_refusal();
+        }
+    }
+
+    /// Tells whether a call was refused since it was last asked.
+    #[cfg(feature = "fleet")]
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.limits().take_refusals()
     }
 
     /// Refuses every attempt until [`reset`](Self::reset): for maintenance, or to switch a tool off.

@@ -62,6 +62,9 @@ mod execute;
 mod failure;
 #[cfg(feature = "faults")]
 pub mod faults;
+#[cfg(feature = "fleet")]
+#[doc(hidden)]
+pub mod fleet;
 mod gate;
 mod limits;
 #[cfg(feature = "rmcp")]

@@ -12,6 +12,8 @@ mod rate;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
+#[cfg(feature = "fleet")]
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -44,6 +46,9 @@ pub(crate) struct Limits {
     in_turn: AtomicU32,
     /// Wakes everybody who waits, to look whether they still have to.
     woken: Arc<Notify>,
+    /// Set if the breaker has refused a call since somebody asked.
+    #[cfg(feature = "fleet")]
+    has_refused: AtomicBool,
 }
 
 impl fmt::Debug for Limits {
@@ -99,7 +104,20 @@ impl Limits {
             line: Semaphore::new(1),
             in_turn: AtomicU32::new(0),
             woken: Arc::default(),
+            #[cfg(feature = "fleet")]
+            has_refused: AtomicBool::new(false),
         }
+    }
+
+    // Both relaxed: whoever asks asks again.
+    #[cfg(feature = "fleet")]
+    pub(crate) fn note_refusal(&self) {
+        self.has_refused.store(true, Ordering::Relaxed);
+    }
+
+    #[cfg(feature = "fleet")]
+    pub(crate) fn take_refusals(&self) -> bool {
+        self.has_refused.swap(false, Ordering::Relaxed)
     }
 
     /// Has everybody who waits look whether they still have to: the tool may be off by now, or its breaker open.

@@ -346,8 +346,8 @@ const fn error_of_attempt(outcome: AttemptOutcome) -> Option<&'static str> {
 /// Reports what an operator has done.
 #[cold]
 pub(crate) fn operator_acted(handle: ToolHandle, action: Action, reason: Option<&str>) {
-    #[cfg(feature = "rmcp")]
-    crate::registry::availability::changed();
+    #[cfg(any(feature = "rmcp", feature = "fleet"))]
+    crate::registry::changes::changed();
     let tool = ObservedTool::new(handle.name(), Some(handle));
     report(tool, Happened::OperatorActed { action, reason });
 }

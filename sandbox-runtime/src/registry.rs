@@ -2,6 +2,8 @@
 
 #[cfg(feature = "rmcp")]
 pub(crate) mod availability;
+#[cfg(any(feature = "rmcp", feature = "fleet"))]
+pub(crate) mod changes;
 mod handle;
 #[cfg(feature = "keyed")]
 mod keyed;

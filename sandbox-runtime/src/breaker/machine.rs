@@ -210,6 +210,39 @@ impl<W: Word> Machine<W> {
         }
     }
 
+    /// Closes the breaker because others have found that its dependency is well, unless it is forced open.
+    #[cfg(feature = "fleet")]
+    pub(super) fn close(&self, now: impl Fn() -> Reading) -> Option<Transition> {
+        match self.load_state().state() {
+            State::ForcedOpen => None,
+            _ => self.force(self.settings.initial_state(), BreakerCause::Fleet, now),
+        }
+    }
+
+    /// Opens the breaker because others have found that its dependency is not well, or sets for how much longer it is open. At most for
+    /// one cooldown: an end that lies further away is taken for that of another clock.
+    #[cfg(feature = "fleet")]
+    pub(super) fn open_for(&self, lasts: Duration, now: impl Fn() -> Reading) -> Option<Transition> {
+        loop {
+            let (current, now) = (self.load_state(), now());
+            let exponent = current.backoff_exponent();
+            let lasts = crate::clock::Tick::rounded_up(lasts).min(self.settings.cooldown_at(exponent));
+            let until = now.tick.saturating_add(lasts);
+            let (is_open, generation) = match current.state() {
+                State::ForcedOpen => return None,
+                // The generation lasts, and that is not a transition.
+                State::Open => (true, current.generation()),
+                State::Closed | State::HalfOpen => (false, current.generation().next()),
+            };
+            let open = PackedState::with_end(State::Open, generation, exponent, until);
+            let failures = self.failures_in(current, || now);
+            if let Some(transition) = self.try_transition(current, open, BreakerCause::Fleet, failures) {
+                self.end_within_tick(generation, now);
+                return (!is_open).then_some(transition);
+            }
+        }
+    }
+
     /// Opens the closed breaker of `generation` after `failures`.
     #[cold]
     #[inline(never)]

@@ -113,6 +113,8 @@ pub enum BreakerCause {
     Reset,
     /// Somebody forced the breaker open.
     ForcedOpen,
+    /// The replicas of the service agreed: see the crate `sandbox-fleet`.
+    Fleet,
 }
 
 impl BreakerCause {
@@ -128,6 +130,7 @@ impl BreakerCause {
             BreakerCause::RecordedByHand => "recorded_by_hand",
             BreakerCause::Reset => "reset",
             BreakerCause::ForcedOpen => "forced_open",
+            BreakerCause::Fleet => "fleet",
         }
     }
 }

@@ -1,7 +1,5 @@
-//! [`Availability`]: whether a tool is to be had now, and how others learn that this has changed.
+//! [`Availability`]: whether a tool is to be had now, and when it may be.
 
-use tokio::sync::Notify;
-use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
 use super::ToolHandle;
@@ -36,16 +34,4 @@ impl Availability {
             _ => Availability::Available,
         }
     }
-}
-
-static CHANGES: Notify = Notify::const_new();
-
-/// A breaker has changed its state, or an operator has done something to a tool.
-pub(crate) fn changed() {
-    CHANGES.notify_waiters();
-}
-
-/// Resolves at the next change, also at one before it is first polled.
-pub(crate) fn next_change() -> Notified<'static> {
-    CHANGES.notified()
 }
