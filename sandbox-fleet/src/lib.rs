@@ -1,0 +1,3 @@
+//! Replicas of a service share what they know of the tools under `#[sandboxed]`.
+
+pub mod store;
