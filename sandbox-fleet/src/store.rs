@@ -18,6 +18,9 @@ pub trait Store: Send + Sync + 'static {
     /// Notes that a replica is alive, and returns what is shared.
     fn pulse(&self, beat: &Beat) -> impl Future<Output = Result<Pulse, StoreError>> + Send;
 
+    /// The store's time, in milliseconds.
+    fn time(&self) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
     /// Forgets a replica and what it has reported.
     fn leave(&self, replica: &str) -> impl Future<Output = Result<(), StoreError>> + Send;
 

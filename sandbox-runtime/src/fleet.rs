@@ -46,3 +46,9 @@ pub fn cooldown(breaker: &CircuitBreaker) -> Duration {
 pub fn is_wanted(breaker: &CircuitBreaker) -> bool {
     breaker.is_wanted()
 }
+
+/// How long an attempt of a tool takes at most.
+#[must_use]
+pub fn time_limit(tool: ToolHandle) -> Duration {
+    tool.policy().timeout
+}

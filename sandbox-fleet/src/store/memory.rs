@@ -177,6 +177,10 @@ impl Store for MemoryStore {
         .await
     }
 
+    async fn time(&self) -> Result<u64, StoreError> {
+        self.step(|_, now| (now, false)).await
+    }
+
     async fn leave(&self, replica: &str) -> Result<(), StoreError> {
         self.step(|state, _| {
             state.replicas.remove(replica);

@@ -1,0 +1,134 @@
+//! [`Fleet`]: how a process becomes a replica of its service, and [`Member`], by which it is one.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::operator::Operator;
+use crate::replica::Replica;
+use crate::status::{Board, FleetStatus};
+use crate::store::{Quorum, Store};
+
+/// How a process takes part in the fleet of its service.
+#[must_use = "it has no effect before it joins"]
+pub struct Fleet<S> {
+    store: S,
+    name: Option<String>,
+    quorum: Quorum,
+    window: Duration,
+}
+
+impl<S> fmt::Debug for Fleet<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fleet")
+            .field("name", &self.name)
+            .field("quorum", &self.quorum)
+            .field("window", &self.window)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S: Store> Fleet<S> {
+    /// The fleet of all who share this store.
+    pub const fn over(store: S) -> Self {
+        Fleet {
+            store,
+            name: None,
+            quorum: Quorum::Third,
+            window: Duration::from_secs(30),
+        }
+    }
+
+    /// Sets what this replica is called, for people; no other may be called so. Default: a name by chance.
+    pub fn replica(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Sets how many of the live replicas have to find a breaker open before it is open for all. Default: a third of them, and two at
+    /// least, so that a sick replica opens its own breakers only.
+    pub const fn quorum(mut self, quorum: Quorum) -> Self {
+        self.quorum = quorum;
+        self
+    }
+
+    /// Sets for how long it counts that a replica has found a breaker open. Default: 30 s.
+    pub const fn window(mut self, window: Duration) -> Self {
+        self.window = window;
+        self
+    }
+
+    /// Makes this process a replica, until the member [leaves](Member::leave) or is dropped. What operators have set for the service is
+    /// in force when this returns, or [`Member::status`] tells that the store could not be asked: then this process goes on by itself,
+    /// and learns of it as soon as the store answers.
+    pub async fn join(self) -> Member<S> {
+        let (mut member, task) = self.enter().await;
+        member.task = Some(tokio::spawn(task));
+        member
+    }
+
+    /// The same for a caller who polls the task in the background: in the isolated scope of a test, whose tools are its own.
+    pub async fn enter(self) -> (Member<S>, impl Future<Output = ()> + Send) {
+        let name = self.name.unwrap_or_else(|| format!("{:016x}", fastrand::u64(..)));
+        let (store, board) = (Arc::new(self.store), Board::new(name.clone()));
+        let mut replica = Replica::new(Arc::clone(&store), name, self.quorum, self.window, board.clone());
+        replica.turn().await;
+        let (leave, left) = oneshot::channel();
+        let member = Member {
+            operator: Operator::sharing(store),
+            board,
+            leave: Some(leave),
+            task: None,
+        };
+        (member, replica.run(left))
+    }
+}
+
+/// A replica of a service. Dropped, it leaves, and does not wait for that.
+#[must_use = "dropped, it leaves the fleet"]
+pub struct Member<S> {
+    operator: Operator<S>,
+    board: Board,
+    leave: Option<oneshot::Sender<()>>,
+    task: Option<JoinHandle<()>>,
+}
+
+impl<S: Store> Member<S> {
+    /// Switches tools for the whole service.
+    pub const fn operator(&self) -> &Operator<S> {
+        &self.operator
+    }
+
+    /// What this replica knows of the others.
+    #[must_use]
+    pub fn status(&self) -> FleetStatus {
+        self.board.status()
+    }
+
+    /// How old that is; `None` before the store has answered.
+    #[must_use]
+    pub fn view_age(&self) -> Option<Duration> {
+        self.board.view_age()
+    }
+
+    /// Leaves the fleet, and waits until others know of it. What was set stays in force here.
+    pub async fn leave(mut self) {
+        drop(self.leave.take());
+        if let Some(task) = self.task.take() {
+            // It has ended in any case.
+            let _ = task.await;
+        }
+    }
+}
+
+impl<S> fmt::Debug for Member<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Member")
+            .field("board", &self.board)
+            .finish_non_exhaustive()
+    }
+}

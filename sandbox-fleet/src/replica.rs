@@ -1,0 +1,363 @@
+//! [`Replica`]: the task in the background by which a process tells the store what it knows, and learns what others know.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sandbox_runtime::{BreakerState, CircuitBreaker, ToolHandle, fleet};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::settings::Settings;
+use crate::status::Board;
+use crate::store::{Beat, Found, Lease, Quorum, Shared, Store, StoreError, Trip, Versioned};
+use crate::view::{View, millis};
+use crate::watched::{Act, Local, Look, Watched};
+
+/// The time between two pulses: what a lost message would have told is known after it.
+const PULSE: Duration = Duration::from_secs(1);
+/// The longest that the store may take for a step.
+const STEP: Duration = Duration::from_secs(1);
+/// The time between two looks at a breaker that is open for all.
+const LOOK: Duration = Duration::from_millis(250);
+/// The longest that one replica alone tries a tool: another one may after it, if this one is silent.
+const LONGEST_PROBE: Duration = Duration::from_secs(60);
+/// The most that is done about one breaker at a time.
+const MOST_ACTS: usize = 8;
+
+pub(crate) struct Replica<S> {
+    pub(crate) store: Arc<S>,
+    pub(crate) name: String,
+    pub(crate) quorum: Quorum,
+    pub(crate) window: Duration,
+    pub(crate) board: Board,
+    view: View,
+    watched: HashMap<String, Watched>,
+    /// The settings in force here, and their version.
+    applied: (Settings, u64),
+    /// Why those of the store are not in force, if they are not.
+    problem: Option<String>,
+    /// Whether the store has answered when it was last asked.
+    is_told: bool,
+    messages: Option<mpsc::Receiver<()>>,
+    next_pulse: Instant,
+    /// How often the store has not answered since it last did.
+    failures: u32,
+}
+
+impl<S: Store> Replica<S> {
+    pub(crate) fn new(store: Arc<S>, name: String, quorum: Quorum, window: Duration, board: Board) -> Self {
+        Replica {
+            store,
+            name,
+            quorum,
+            window,
+            board,
+            view: View::default(),
+            watched: HashMap::new(),
+            applied: (Settings::default(), 0),
+            problem: None,
+            is_told: true,
+            messages: None,
+            next_pulse: Instant::now(),
+            failures: 0,
+        }
+    }
+
+    /// Tells and learns until it is to leave.
+    pub(crate) async fn run(mut self, mut leave: oneshot::Receiver<()>) {
+        loop {
+            // Before the turn: what changes during it is not missed.
+            let changed = fleet::changed();
+            self.turn().await;
+            let next = self.next_turn();
+            tokio::select! {
+                biased;
+                _ = &mut leave => break,
+                () = changed => {}
+                message = next_message(&mut self.messages) => self.on_message(message),
+                () = sleep_until(next) => {}
+            }
+        }
+        // If the store cannot be reached, it finds out by the missing heartbeats.
+        let _ = timeout(STEP, self.store.leave(&self.name)).await;
+    }
+
+    fn on_message(&mut self, message: Option<()>) {
+        match message {
+            Some(()) => self.next_pulse = Instant::now(),
+            None => self.messages = None,
+        }
+    }
+
+    fn next_turn(&self) -> Instant {
+        let held = fleet::tools().into_iter().filter_map(|tool| {
+            let is_held = self.watched.get(&path(tool)).is_some_and(Watched::is_held);
+            let cooldown = tool.breaker().filter(|_| is_held).map(fleet::cooldown)?;
+            // Before the breaker would let itself be tried.
+            Some(LOOK.min(cooldown / 2).max(Duration::from_millis(1)))
+        });
+        let next_look = held.min().map(|until| Instant::now() + until);
+        next_look.map_or(self.next_pulse, |look| look.min(self.next_pulse))
+    }
+
+    /// Does all that is to be done now.
+    pub(crate) async fn turn(&mut self) {
+        if Instant::now() >= self.next_pulse {
+            self.pulse().await;
+        }
+        if self.is_told {
+            self.follow_settings().await;
+            for tool in fleet::tools() {
+                if let Some(breaker) = tool.breaker() {
+                    self.follow(tool, breaker).await;
+                }
+            }
+        }
+        self.show();
+    }
+
+    async fn pulse(&mut self) {
+        if self.messages.is_none() {
+            self.messages = asked(self.store.subscribe()).await.ok();
+        }
+        let beat = Beat {
+            replica: self.name.clone(),
+            says: self.says(),
+        };
+        match asked(self.store.pulse(&beat)).await {
+            Ok(pulse) => {
+                self.view.hear(pulse);
+                self.answered();
+                self.next_pulse = Instant::now() + PULSE;
+            }
+            Err(error) => self.unanswered(&error),
+        }
+    }
+
+    fn answered(&mut self) {
+        self.failures = 0;
+        if !self.is_told {
+            self.is_told = true;
+            self.board.count_recovered();
+            tracing::info!(replica = self.name, "the store answers again");
+        }
+    }
+
+    /// Notes that the store has not answered, and asks it again soon: later and later, and not at the same time as other replicas.
+    fn unanswered(&mut self, error: &StoreError) {
+        self.failures += 1;
+        let longest = Duration::from_millis(50 << self.failures.min(4));
+        self.next_pulse = Instant::now() + longest.mul_f64(0.5 + fastrand::f64() / 2.0);
+        if self.is_told {
+            self.is_told = false;
+            self.board.count_degraded();
+            tracing::warn!(replica = self.name, %error, "the store does not answer; calls go on by what this replica knows");
+        }
+    }
+
+    /// Has the settings of the service in force here.
+    async fn follow_settings(&mut self) {
+        if self.view.settings == self.applied.1 {
+            return;
+        }
+        let (Some(now), Ok(found)) = (self.view.now(), asked(self.store.settings()).await) else {
+            return;
+        };
+        if found.version < self.applied.1 {
+            return self.give_back(&found).await;
+        }
+        match Settings::read(&found) {
+            Ok(settings) => {
+                let applied = settings.apply_after(&self.applied.0, now);
+                self.problem = applied.err().map(|error| error.to_string());
+                self.applied = (settings, found.version);
+            }
+            Err(error) => {
+                self.problem = Some(error.0);
+                self.applied.1 = found.version;
+            }
+        }
+        if let Some(problem) = &self.problem {
+            tracing::error!(
+                replica = self.name,
+                problem,
+                "settings of the service are not in force here"
+            );
+        }
+    }
+
+    /// The store has lost settings: it is an old copy, or was emptied. It gets back those that were in force, unless others are there by
+    /// now.
+    async fn give_back(&mut self, found: &Versioned) {
+        let Ok(text) = self.applied.0.written() else { return };
+        let version = self.applied.1 + 1;
+        let given = Versioned { version, text };
+        if asked(self.store.put_settings(found.version, &given)).await == Ok(true) {
+            self.applied.1 = version;
+            self.view.settings = version;
+            tracing::warn!(
+                replica = self.name,
+                version,
+                "the store had lost settings, and has them again"
+            );
+        }
+    }
+
+    /// Does what is to be done about one breaker.
+    async fn follow(&mut self, tool: ToolHandle, breaker: &CircuitBreaker) {
+        let path = path(tool);
+        for _ in 0..MOST_ACTS {
+            let Some(now) = self.view.now() else { return };
+            let watched = self.watched.entry(path.clone()).or_default();
+            let look = Look {
+                local: local(breaker),
+                is_wanted: watched.is_held() && fleet::is_wanted(breaker),
+                shared: self.view.shared(&path),
+                now,
+            };
+            let act = watched.look(look, millis(self.window));
+            if act == Act::Nothing || !self.carry_out(act, tool, breaker, &path, now).await {
+                return;
+            }
+        }
+    }
+
+    /// Carries an act out. `false` if there is nothing to be done after it now.
+    async fn carry_out(&mut self, act: Act, tool: ToolHandle, breaker: &CircuitBreaker, path: &str, now: u64) -> bool {
+        match act {
+            Act::Nothing => return false,
+            Act::OpenFor(millis) => {
+                fleet::open_for(breaker, Duration::from_millis(millis));
+                return false;
+            }
+            Act::Try => fleet::open_for(breaker, Duration::ZERO),
+            Act::Close => fleet::close(breaker),
+            Act::Report => return self.report(act, path, breaker).await,
+            Act::Withdraw => {
+                let withdrawn = asked(self.store.withdraw_trip(path, &self.name)).await;
+                return self.told(act, path, withdrawn).is_some();
+            }
+            Act::TakeLease => return self.take_lease(act, path, tool, now).await,
+            Act::Settle { is_well } => {
+                let open_for = (!is_well).then(|| cooldown_left(breaker));
+                let found = Found {
+                    tool: path.to_owned(),
+                    epoch: self.watched.get(path).map(Watched::epoch).unwrap_or_default(),
+                    replica: self.name.clone(),
+                    open_for,
+                };
+                let settled = asked(self.store.settle(&found)).await;
+                return self.learn(act, path, settled);
+            }
+        }
+        true
+    }
+
+    async fn report(&mut self, act: Act, path: &str, breaker: &CircuitBreaker) -> bool {
+        let trip = Trip {
+            tool: path.to_owned(),
+            replica: self.name.clone(),
+            window: self.window,
+            cooldown: cooldown_left(breaker),
+            quorum: self.quorum,
+        };
+        let shared = asked(self.store.report_trip(&trip)).await;
+        self.learn(act, path, shared)
+    }
+
+    async fn take_lease(&mut self, act: Act, path: &str, tool: ToolHandle, now: u64) -> bool {
+        let lasts = fleet::time_limit(tool).min(LONGEST_PROBE) + PULSE;
+        let lease = Lease {
+            tool: path.to_owned(),
+            epoch: self.watched.get(path).map(Watched::epoch).unwrap_or_default(),
+            replica: self.name.clone(),
+            lasts,
+        };
+        let taken = asked(self.store.take_lease(&lease)).await;
+        let Some(is_taken) = self.told(act, path, taken) else {
+            return false;
+        };
+        if let Some(watched) = self.watched.get_mut(path) {
+            watched.leased(is_taken.then(|| now + millis(lasts)));
+        }
+        is_taken
+    }
+
+    /// What the store has answered to an act; `None` if it has not.
+    fn told<T>(&mut self, act: Act, path: &str, answer: Result<T, StoreError>) -> Option<T> {
+        match answer {
+            Ok(answer) => Some(answer),
+            Err(error) => {
+                if let Some(watched) = self.watched.get_mut(path) {
+                    watched.failed(act);
+                }
+                self.unanswered(&error);
+                None
+            }
+        }
+    }
+
+    fn learn(&mut self, act: Act, path: &str, answer: Result<Shared, StoreError>) -> bool {
+        let Some(shared) = self.told(act, path, answer) else {
+            return false;
+        };
+        self.view.hear_of(path, shared);
+        true
+    }
+
+    /// What it says of itself to people.
+    fn says(&self) -> String {
+        let mut says = format!("settings {}", self.applied.1);
+        if let Some(problem) = &self.problem {
+            let _ = write!(says, ", not in force: {problem}");
+        }
+        says
+    }
+
+    fn show(&self) {
+        self.board.show(
+            &self.view,
+            self.is_told,
+            self.applied.1,
+            self.problem.as_deref(),
+            &self.watched,
+        );
+    }
+}
+
+/// Asks the store, and does not wait for ever.
+async fn asked<T>(step: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let answer = timeout(STEP, step).await;
+    answer.unwrap_or_else(|_| Err(StoreError(format!("the store has not answered within {STEP:?}"))))
+}
+
+async fn next_message(messages: &mut Option<mpsc::Receiver<()>>) -> Option<()> {
+    match messages {
+        Some(messages) => messages.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// By what replicas know a tool.
+pub(crate) fn path(tool: ToolHandle) -> String {
+    format!("{}::{}", tool.module(), tool.name())
+}
+
+fn local(breaker: &CircuitBreaker) -> Local {
+    match breaker.state() {
+        BreakerState::Closed => Local::Closed,
+        BreakerState::Open { .. } => Local::Open,
+        BreakerState::HalfOpen => Local::HalfOpen,
+        BreakerState::ForcedOpen => Local::ForcedOpen,
+    }
+}
+
+fn cooldown_left(breaker: &CircuitBreaker) -> Duration {
+    match breaker.state() {
+        BreakerState::Open { retry_after } => retry_after,
+        _ => fleet::cooldown(breaker),
+    }
+}

@@ -1,0 +1,145 @@
+//! [`FleetStatus`]: what a replica knows of the others, for people and for data.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use sandbox_runtime::{BreakerState, CircuitBreaker, fleet};
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::replica::path;
+use crate::view::View;
+use crate::watched::Watched;
+
+/// What a replica knows at a moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct FleetStatus {
+    /// Its name.
+    pub replica: String,
+    /// How many replicas are live.
+    pub live: u32,
+    /// How old that is, in milliseconds; `None` before the store has answered.
+    pub view_age_ms: Option<u64>,
+    /// Whether the store has answered when it was last asked.
+    pub is_told: bool,
+    /// The version of the settings that are in force here.
+    pub settings: u64,
+    /// Why the settings of the service are not, if they are not.
+    pub problem: Option<String>,
+    /// How often the store has stopped to answer.
+    pub degraded: u64,
+    /// How often it has answered again.
+    pub recovered: u64,
+    /// The tools that have a breaker of their own.
+    pub tools: Vec<ToolInFleet>,
+}
+
+/// A tool in this replica and in the fleet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ToolInFleet {
+    /// Its path, by which replicas know it.
+    pub path: String,
+    /// Its breaker here: `closed`, `open`, `half_open` or `forced_open`.
+    pub here: &'static str,
+    /// Whether it is open for all.
+    pub is_open_for_all: bool,
+    /// How often it has opened and closed for all.
+    pub epoch: u64,
+    /// Whether this replica is the one that may try it.
+    pub has_lease: bool,
+}
+
+/// What the task in the background shows to others.
+#[derive(Debug, Clone)]
+pub(crate) struct Board(Arc<Mutex<Shown>>);
+
+#[derive(Debug)]
+struct Shown {
+    status: FleetStatus,
+    told: Option<Instant>,
+}
+
+impl Board {
+    pub(crate) fn new(replica: String) -> Board {
+        let status = FleetStatus {
+            replica,
+            live: 0,
+            view_age_ms: None,
+            is_told: false,
+            settings: 0,
+            problem: None,
+            degraded: 0,
+            recovered: 0,
+            tools: Vec::new(),
+        };
+        Board(Arc::new(Mutex::new(Shown { status, told: None })))
+    }
+
+    pub(crate) fn count_degraded(&self) {
+        self.locked().status.degraded += 1;
+    }
+
+    pub(crate) fn count_recovered(&self) {
+        self.locked().status.recovered += 1;
+    }
+
+    pub(crate) fn show(
+        &self,
+        view: &View,
+        is_told: bool,
+        settings: u64,
+        problem: Option<&str>,
+        watched: &HashMap<String, Watched>,
+    ) {
+        let mut shown = self.locked();
+        shown.told = view.age().and_then(|age| Instant::now().checked_sub(age));
+        let status = &mut shown.status;
+        status.live = view.live;
+        status.is_told = is_told && view.age().is_some();
+        status.settings = settings;
+        status.problem = problem.map(str::to_owned);
+        let tools = fleet::tools().into_iter().filter_map(|tool| {
+            let path = path(tool);
+            let shared = view.shared(&path);
+            Some(ToolInFleet {
+                here: state(tool.breaker()?),
+                is_open_for_all: shared.open_until.is_some(),
+                epoch: shared.epoch,
+                has_lease: watched.get(&path).is_some_and(Watched::has_lease),
+                path,
+            })
+        });
+        status.tools = tools.collect();
+    }
+
+    pub(crate) fn status(&self) -> FleetStatus {
+        let shown = self.locked();
+        let age = shown.told.map(|told| told.elapsed());
+        FleetStatus {
+            view_age_ms: age.map(crate::view::millis),
+            ..shown.status.clone()
+        }
+    }
+
+    /// How old the view is.
+    pub(crate) fn view_age(&self) -> Option<Duration> {
+        self.locked().told.map(|told| told.elapsed())
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Shown> {
+        // Nothing panics while it is locked.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn state(breaker: &CircuitBreaker) -> &'static str {
+    match breaker.state() {
+        BreakerState::Closed => "closed",
+        BreakerState::Open { .. } => "open",
+        BreakerState::HalfOpen => "half_open",
+        BreakerState::ForcedOpen => "forced_open",
+    }
+}

@@ -1,0 +1,178 @@
+//! [`Watched`]: what a replica does about one breaker, by its own state and by what is shared of it. Without time and without a store
+//! of its own, so that every order of events can be tried.
+
+use crate::store::Shared;
+
+/// A moment or a length of time in milliseconds, by the store's clock.
+pub(crate) type Millis = u64;
+
+/// For how much longer than it has to be a breaker is held open, so that it is not tried before others have been asked: renewed at each
+/// look. Without news from the store it is over by itself, and the replica goes on by what it finds out alone.
+const HELD: Millis = 3_000;
+
+/// How a breaker is in this replica.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Local {
+    Closed,
+    Open,
+    HalfOpen,
+    /// By somebody's hand: the fleet leaves it alone.
+    ForcedOpen,
+}
+
+/// What is known about a breaker now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Look {
+    pub(crate) local: Local,
+    /// Whether a call was refused since the last look.
+    pub(crate) is_wanted: bool,
+    pub(crate) shared: Shared,
+    pub(crate) now: Millis,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Act {
+    Nothing,
+    /// To the store: the breaker has opened here.
+    Report,
+    /// To the store: it has closed here.
+    Withdraw,
+    /// To the store: may this replica try it? The answer is [told](Watched::leased).
+    TakeLease,
+    /// To the store: what the probes have found.
+    Settle {
+        is_well: bool,
+    },
+    /// To the breaker: be open for so long.
+    OpenFor(Millis),
+    /// To the breaker: let it be tried.
+    Try,
+    /// To the breaker: be closed.
+    Close,
+}
+
+/// What a replica remembers of one breaker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Watched {
+    /// The latest epoch of which it knows.
+    epoch: u64,
+    /// Set while the breaker is open here because it is for all.
+    is_held: bool,
+    /// When it was last reported that it has opened here, if it has not been taken back.
+    reported: Option<Millis>,
+    /// Until when this replica alone may try it.
+    lease: Option<Millis>,
+    /// Set once the breaker has been told to let itself be tried.
+    is_tried: bool,
+}
+
+impl Watched {
+    /// Decides what to do next. Each act is to be done before the next look.
+    pub(crate) fn look(&mut self, look: Look, window: Millis) -> Act {
+        if look.local == Local::ForcedOpen {
+            return Act::Nothing;
+        }
+        if look.shared.epoch != self.epoch {
+            return self.hear(look);
+        }
+        match look.shared.open_until {
+            Some(until) if self.is_held => self.hold(look, until),
+            _ => self.watch(look, window),
+        }
+    }
+
+    /// Another epoch: what was found out in an earlier one no longer matters.
+    fn hear(&mut self, look: Look) -> Act {
+        let is_older = look.shared.epoch < self.epoch;
+        let was_held = self.is_held;
+        *self = Watched {
+            epoch: look.shared.epoch,
+            is_held: !is_older && look.shared.open_until.is_some(),
+            ..Watched::default()
+        };
+        match look.shared.open_until {
+            // The store has lost what it knew: this replica goes on by its own state, and reports it again.
+            _ if is_older => Act::Nothing,
+            Some(until) => Act::OpenFor(held_until(until).saturating_sub(look.now)),
+            None if was_held => Act::Close,
+            None => Act::Nothing,
+        }
+    }
+
+    /// Open for all.
+    fn hold(&mut self, look: Look, until: Millis) -> Act {
+        let Some(lease) = self.lease else {
+            return match look.local {
+                // Somebody has reset it here, or it has found out by itself while the store was gone.
+                Local::Closed => {
+                    self.is_held = false;
+                    Act::Nothing
+                }
+                _ if look.now < until => Act::OpenFor(held_until(until) - look.now),
+                _ if look.is_wanted => Act::TakeLease,
+                _ => Act::OpenFor(HELD),
+            };
+        };
+        match look.local {
+            _ if !self.is_tried => {
+                self.is_tried = true;
+                Act::Try
+            }
+            Local::Closed => Act::Settle { is_well: true },
+            Local::Open => Act::Settle { is_well: false },
+            _ if look.now < lease => Act::Nothing,
+            // Nobody has called it, or the probe is silent: another replica's turn.
+            _ => {
+                self.lease = None;
+                Act::OpenFor(HELD)
+            }
+        }
+    }
+
+    /// Closed for all, or not held here.
+    fn watch(&mut self, look: Look, window: Millis) -> Act {
+        let is_old = self.reported.is_none_or(|reported| look.now >= reported + window / 2);
+        match look.local {
+            Local::Open if is_old => {
+                self.reported = Some(look.now);
+                Act::Report
+            }
+            Local::Closed if self.reported.take().is_some() => Act::Withdraw,
+            _ => Act::Nothing,
+        }
+    }
+
+    /// The answer to [`TakeLease`](Act::TakeLease): until when, if this replica has it.
+    pub(crate) fn leased(&mut self, until: Option<Millis>) {
+        self.lease = until;
+        self.is_tried = false;
+    }
+
+    /// The store has not answered: what it was to be told is told again.
+    pub(crate) fn failed(&mut self, act: Act) {
+        match act {
+            Act::Report => self.reported = None,
+            Act::Withdraw => self.reported = Some(0),
+            _ => {}
+        }
+    }
+
+    /// Whether it is open here because it is for all.
+    pub(crate) const fn is_held(&self) -> bool {
+        self.is_held
+    }
+
+    /// Whether this replica may try it.
+    pub(crate) const fn has_lease(&self) -> bool {
+        self.lease.is_some()
+    }
+
+    pub(crate) const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+}
+
+fn held_until(until: Millis) -> Millis {
+    until.saturating_add(HELD)
+}
