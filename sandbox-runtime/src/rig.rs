@@ -74,6 +74,40 @@
 //!   retried, and leaves no mark on the breaker.
 //! - Every other error is retried, unless its `retryable` is `false`. If `retryable` is not set and the error has the status of
 //!   an HTTP response of 400 or above, [the status decides](crate::Verdict::of_status).
+//!
+//! # Tools that cannot be had
+//!
+//! A model does not call what it does not see. With this hook, which needs the feature `agent` of the crate `rig`, a request to the
+//! model has only the tools that [are available](crate::ToolHandle::is_available) when it is made:
+//!
+//! ```ignore
+//! use rig::agent::{AgentHook, DispatchAction, DispatchEvent, HookContext};
+//! use rig::effect::EffectKind;
+//!
+//! /// Shows the model only the tools that can be had now.
+//! struct WithdrawUnavailable;
+//!
+//! impl AgentHook for WithdrawUnavailable {
+//!     async fn on_dispatch(&self, _: &HookContext, event: DispatchEvent<'_>) -> DispatchAction {
+//!         let EffectKind::Completion { request, stream } = event.kind else {
+//!             return DispatchAction::Proceed;
+//!         };
+//!         let (mut request, stream) = (request.clone(), *stream);
+//!         let is_available = |name: &str| sandbox_runtime::tool(name).is_none_or(|tool| tool.is_available());
+//!         request.tools.retain(|tool| is_available(tool.name.as_str()));
+//!         DispatchAction::Patch(EffectKind::Completion { request, stream })
+//!     }
+//! }
+//! ```
+//!
+//! If the model calls another one all the same, because it has called it before, the call is refused as ever, with the text
+//! [for the model](Failure::for_model): the tool is still the agent's. It would not be with rig's allow-list for a turn
+//! (`RequestPatch::active_tools`): a call of a tool that is not in it ends the run, unless a hook decides otherwise. The liveness
+//! probe of a `DynamicTool` removes the tool for good.
+//!
+//! A tool is found by its name, as by [`tool`](crate::tool()). It stays in the request if it is not under `#[sandboxed]`, if
+//! several functions of the program have its name, or if its attribute has `name = Self::NAME` in place of the text: the attribute
+//! does not see what that is. An agent with a `tool_choice` that demands a tool has to change it in the hook, too.
 
 use std::fmt::Display;
 

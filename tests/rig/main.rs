@@ -8,3 +8,4 @@ mod own_error_types;
 mod own_errors_have_meanings;
 mod schemas_stay;
 mod stands_where_tools_do;
+mod tools_come_and_go;
