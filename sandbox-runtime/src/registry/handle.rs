@@ -197,7 +197,8 @@ impl ToolHandle {
     /// is available then. In [shadow](Self::shadow) a breaker refuses nothing. Asking changes nothing and takes no probe slot.
     ///
     /// A call of an available tool may be refused all the same: by a breaker that the attribute names, by that of a key, by the
-    /// tool's own while others try it, because too many calls run, or because the [`Budget`](crate::Budget) of the run is spent.
+    /// tool's own while others try it, because too many calls run, because a
+    /// dependency has asked to wait, or because the [`Budget`](crate::Budget) of the run is spent.
     ///
     /// ```
     /// # use sandbox_runtime::{sandboxed, tool};
