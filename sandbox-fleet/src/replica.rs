@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ const STEP: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(250);
 /// The longest that one replica alone tries a tool: another one may after it, if this one is silent.
 const LONGEST_PROBE: Duration = Duration::from_secs(60);
+/// How much longer a lease lasts for the store than for who has it.
+const MARGIN: Duration = Duration::from_millis(500);
 /// The most that is done about one breaker at a time.
 const MOST_ACTS: usize = 8;
 
@@ -110,24 +113,26 @@ impl<S: Store> Replica<S> {
         }
         if self.is_told {
             self.follow_settings().await;
-            for tool in fleet::tools() {
-                if let Some(breaker) = tool.breaker() {
-                    self.follow(tool, breaker).await;
-                }
+        }
+        for tool in fleet::tools() {
+            if let Some(breaker) = tool.breaker().filter(|_| self.is_told) {
+                self.follow(tool, breaker).await;
             }
         }
+        self.end_leases();
         self.show();
     }
 
     async fn pulse(&mut self) {
+        let store = Arc::clone(&self.store);
         if self.messages.is_none() {
-            self.messages = asked(self.store.subscribe()).await.ok();
+            self.messages = self.ask(store.subscribe()).await.ok();
         }
         let beat = Beat {
             replica: self.name.clone(),
             says: self.says(),
         };
-        match asked(self.store.pulse(&beat)).await {
+        match self.ask(store.pulse(&beat)).await {
             Ok(pulse) => {
                 self.view.hear(pulse);
                 self.answered();
@@ -163,9 +168,11 @@ impl<S: Store> Replica<S> {
         if self.view.settings == self.applied.1 {
             return;
         }
-        let (Some(now), Ok(found)) = (self.view.now(), asked(self.store.settings()).await) else {
+        let store = Arc::clone(&self.store);
+        let Ok(found) = self.ask(store.settings()).await else {
             return;
         };
+        let Some(now) = self.view.now() else { return };
         if found.version < self.applied.1 {
             return self.give_back(&found).await;
         }
@@ -195,7 +202,8 @@ impl<S: Store> Replica<S> {
         let Ok(text) = self.applied.0.written() else { return };
         let version = self.applied.1 + 1;
         let given = Versioned { version, text };
-        if asked(self.store.put_settings(found.version, &given)).await == Ok(true) {
+        let store = Arc::clone(&self.store);
+        if self.ask(store.put_settings(found.version, &given)).await == Ok(true) {
             self.applied.1 = version;
             self.view.settings = version;
             tracing::warn!(
@@ -237,7 +245,8 @@ impl<S: Store> Replica<S> {
             Act::Close => fleet::close(breaker),
             Act::Report => return self.report(act, path, breaker).await,
             Act::Withdraw => {
-                let withdrawn = asked(self.store.withdraw_trip(path, &self.name)).await;
+                let (store, name) = (Arc::clone(&self.store), self.name.clone());
+                let withdrawn = self.ask(store.withdraw_trip(path, &name)).await;
                 return self.told(act, path, withdrawn).is_some();
             }
             Act::TakeLease => return self.take_lease(act, path, tool, now).await,
@@ -249,11 +258,46 @@ impl<S: Store> Replica<S> {
                     replica: self.name.clone(),
                     open_for,
                 };
-                let settled = asked(self.store.settle(&found)).await;
+                let store = Arc::clone(&self.store);
+                let settled = self.ask(store.settle(&found)).await;
                 return self.learn(act, path, settled);
             }
         }
         true
+    }
+
+    /// Asks the store, and does not wait for ever. Leases that are over in the meantime end on time.
+    async fn ask<T>(&mut self, step: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        let mut step = pin!(timeout(STEP, step));
+        loop {
+            let ends = self.next_end_of_lease();
+            tokio::select! {
+                biased;
+                answer = &mut step => {
+                    return answer.unwrap_or_else(|_| Err(StoreError(format!("the store has not answered within {STEP:?}"))));
+                }
+                () = at(ends) => self.end_leases(),
+            }
+        }
+    }
+
+    fn next_end_of_lease(&self) -> Option<Instant> {
+        let now = self.view.now()?;
+        let leases = self.watched.values().filter_map(Watched::lease);
+        let left = leases.filter_map(|lease| lease.checked_sub(now)).filter(|left| *left > 0);
+        Some(Instant::now() + Duration::from_millis(left.min()?))
+    }
+
+    fn end_leases(&mut self) {
+        let Some(now) = self.view.now() else { return };
+        for tool in fleet::tools() {
+            if let Some(breaker) = tool.breaker()
+                && let Some(watched) = self.watched.get_mut(&path(tool))
+                && let Some(Act::OpenFor(millis)) = watched.ends_lease(local(breaker), now)
+            {
+                fleet::open_for(breaker, Duration::from_millis(millis));
+            }
+        }
     }
 
     async fn report(&mut self, act: Act, path: &str, breaker: &CircuitBreaker) -> bool {
@@ -264,19 +308,22 @@ impl<S: Store> Replica<S> {
             cooldown: cooldown_left(breaker),
             quorum: self.quorum,
         };
-        let shared = asked(self.store.report_trip(&trip)).await;
+        let store = Arc::clone(&self.store);
+        let shared = self.ask(store.report_trip(&trip)).await;
         self.learn(act, path, shared)
     }
 
     async fn take_lease(&mut self, act: Act, path: &str, tool: ToolHandle, now: u64) -> bool {
         let lasts = fleet::time_limit(tool).min(LONGEST_PROBE) + PULSE;
+        // By this replica's clock, which began before the store's: nobody else may try it while this one still does.
         let lease = Lease {
             tool: path.to_owned(),
             epoch: self.watched.get(path).map(Watched::epoch).unwrap_or_default(),
             replica: self.name.clone(),
-            lasts,
+            lasts: lasts + MARGIN,
         };
-        let taken = asked(self.store.take_lease(&lease)).await;
+        let store = Arc::clone(&self.store);
+        let taken = self.ask(store.take_lease(&lease)).await;
         let Some(is_taken) = self.told(act, path, taken) else {
             return false;
         };
@@ -328,10 +375,11 @@ impl<S: Store> Replica<S> {
     }
 }
 
-/// Asks the store, and does not wait for ever.
-async fn asked<T>(step: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    let answer = timeout(STEP, step).await;
-    answer.unwrap_or_else(|_| Err(StoreError(format!("the store has not answered within {STEP:?}"))))
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn next_message(messages: &mut Option<mpsc::Receiver<()>>) -> Option<()> {

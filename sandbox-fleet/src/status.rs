@@ -108,7 +108,7 @@ impl Board {
                 here: state(tool.breaker()?),
                 is_open_for_all: shared.open_until.is_some(),
                 epoch: shared.epoch,
-                has_lease: watched.get(&path).is_some_and(Watched::has_lease),
+                has_lease: watched.get(&path).is_some_and(|watched| watched.lease().is_some()),
                 path,
             })
         });

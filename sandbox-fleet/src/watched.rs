@@ -77,9 +77,20 @@ impl Watched {
             return self.hear(look);
         }
         match look.shared.open_until {
-            Some(until) if self.is_held => self.hold(look, until),
-            _ => self.watch(look, window),
+            Some(until) => self.hold(look, until),
+            None => self.watch(look, window),
         }
+    }
+
+    /// Whether the time in which this replica alone may try it is over: then it is held open again, whatever the store says.
+    pub(crate) fn ends_lease(&mut self, local: Local, now: Millis) -> Option<Act> {
+        let is_over = self.lease.is_some_and(|lease| lease <= now);
+        // What has been found out is still to be told: the store knows whether it is too late.
+        let is_untold = self.is_tried && matches!(local, Local::Closed | Local::Open);
+        (is_over && !is_untold).then(|| {
+            self.lease = None;
+            Act::OpenFor(HELD)
+        })
     }
 
     /// Another epoch: what was found out in an earlier one no longer matters.
@@ -102,31 +113,26 @@ impl Watched {
 
     /// Open for all.
     fn hold(&mut self, look: Look, until: Millis) -> Act {
-        let Some(lease) = self.lease else {
+        if self.lease.is_none() {
             return match look.local {
-                // Somebody has reset it here, or it has found out by itself while the store was gone.
-                Local::Closed => {
-                    self.is_held = false;
-                    Act::Nothing
-                }
+                // Somebody has reset it here, or it has found out by itself while the store was gone: that holds for all, once they may
+                // be told.
+                Local::Closed if look.now < until => Act::Nothing,
+                Local::Closed => Act::TakeLease,
                 _ if look.now < until => Act::OpenFor(held_until(until) - look.now),
                 _ if look.is_wanted => Act::TakeLease,
                 _ => Act::OpenFor(HELD),
             };
-        };
+        }
         match look.local {
+            Local::Closed => Act::Settle { is_well: true },
             _ if !self.is_tried => {
                 self.is_tried = true;
                 Act::Try
             }
-            Local::Closed => Act::Settle { is_well: true },
             Local::Open => Act::Settle { is_well: false },
-            _ if look.now < lease => Act::Nothing,
             // Nobody has called it, or the probe is silent: another replica's turn.
-            _ => {
-                self.lease = None;
-                Act::OpenFor(HELD)
-            }
+            _ => self.ends_lease(look.local, look.now).unwrap_or(Act::Nothing),
         }
     }
 
@@ -163,9 +169,9 @@ impl Watched {
         self.is_held
     }
 
-    /// Whether this replica may try it.
-    pub(crate) const fn has_lease(&self) -> bool {
-        self.lease.is_some()
+    /// Until when this replica alone may try it, if it may.
+    pub(crate) const fn lease(&self) -> Option<Millis> {
+        self.lease
     }
 
     pub(crate) const fn epoch(&self) -> u64 {

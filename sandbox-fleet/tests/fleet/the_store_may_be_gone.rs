@@ -1,0 +1,121 @@
+//! Calls never wait for the store, and none fails because of it: gone, slow, empty, or replaced by an old copy.
+
+use std::time::Duration;
+
+use sandbox_runtime::SandboxError;
+use tokio::time::{Instant, sleep};
+
+use crate::support::{Error, SECOND, SHORTLY, Service, is_open};
+
+/// By the store's steps: calls of every kind make none.
+#[tokio::test(start_paused = true)]
+async fn no_call_asks_it() {
+    let service = Service::of(2).await;
+    service.world.is_down_for([0]);
+    service.trip(0..1).await;
+    let before = service.store.steps();
+    for _ in 0..100 {
+        assert!(is_open(&service.replicas[0].call().await));
+        assert_eq!(service.replicas[1].call().await, Ok(()));
+    }
+    assert_eq!(service.store.steps(), before, "refused and made calls");
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_go_on_without_it() {
+    let service = Service::of(3).await;
+    service.store.be_gone(true);
+    let start = Instant::now();
+    for _ in 0..100 {
+        assert_eq!(service.call_all().await, vec![Ok(()); 3]);
+        sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(start.elapsed(), Duration::from_secs(10), "no call has taken any time");
+    let status = service.replicas[0].status().await;
+    assert!(!status.is_told && status.degraded == 1, "told once: {status:?}");
+    assert!(status.view_age_ms.unwrap() > 9_000, "the view grows old");
+    service.store.be_gone(false);
+    sleep(2 * SECOND).await;
+    let status = service.replicas[0].status().await;
+    assert!(status.is_told && status.recovered == 1, "{status:?}");
+}
+
+/// A step that takes longer than a second is given up.
+#[tokio::test(start_paused = true)]
+async fn calls_do_not_wait_for_a_slow_one() {
+    let service = Service::of(2).await;
+    service.store.take(Duration::from_secs(3600));
+    let start = Instant::now();
+    for _ in 0..50 {
+        assert_eq!(service.call_all().await, vec![Ok(()); 2]);
+        sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(start.elapsed(), Duration::from_secs(5));
+    assert!(!service.replicas[0].status().await.is_told);
+}
+
+/// Each replica finds out by itself, and opens and closes its own breaker.
+#[tokio::test(start_paused = true)]
+async fn breakers_are_local_without_it() {
+    let service = Service::of(3).await;
+    service.store.be_gone(true);
+    sleep(2 * SECOND).await;
+    service.world.is_down_for(0..3);
+    service.trip(0..3).await;
+    assert!(service.call_all().await.iter().all(is_open));
+    service.world.is_down_for([]);
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!(service.call_all().await, vec![Ok(()); 3]);
+}
+
+/// What was open for all closes by itself if nobody can be asked.
+#[tokio::test(start_paused = true)]
+async fn what_is_open_for_all_is_tried_by_each() {
+    let service = Service::of(6).await;
+    service.world.is_down_for(0..6);
+    service.trip(0..2).await;
+    service.store.be_gone(true);
+    service.world.is_down_for([]);
+    sleep(Duration::from_secs(15)).await;
+    assert_eq!(service.call_all().await, vec![Ok(()); 6]);
+    service.store.be_gone(false);
+    sleep(2 * SECOND).await;
+    assert_eq!(
+        service.call_all().await,
+        vec![Ok(()); 6],
+        "and stays closed when it is back"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_fleet_agrees_again_within_two_seconds() {
+    let service = Service::of(3).await;
+    service.operator().disable("look_up", "before", None).await.unwrap();
+    sleep(SHORTLY).await;
+    let copy = service.store.copy();
+    service.operator().enable("look_up").await.unwrap();
+    service.operator().disable("look_up", "after", None).await.unwrap();
+    sleep(SHORTLY).await;
+    for is_empty in [false, true] {
+        service.store.be_gone(true);
+        sleep(5 * SECOND).await;
+        match is_empty {
+            true => service.store.forget(),
+            false => service.store.restore(&copy),
+        }
+        service.store.be_gone(false);
+        sleep(2 * SECOND).await;
+        for answer in service.call_all().await {
+            let Err(Error::Sandbox(SandboxError::Disabled { reason, .. })) = answer else {
+                panic!("it is off: {answer:?}");
+            };
+            assert_eq!(reason, "after", "the store was empty: {is_empty}");
+        }
+        let settings = service.operator().settings().await.unwrap();
+        assert!(
+            settings.text.contains("after"),
+            "the store has it again: {}",
+            settings.text
+        );
+    }
+}
