@@ -284,7 +284,9 @@ impl<S: Store> Replica<S> {
     fn next_end_of_lease(&self) -> Option<Instant> {
         let now = self.view.now()?;
         let leases = self.watched.values().filter_map(Watched::lease);
-        let left = leases.filter_map(|lease| lease.checked_sub(now)).filter(|left| *left > 0);
+        let left = leases
+            .filter_map(|lease| lease.checked_sub(now))
+            .filter(|left| *left > 0);
         Some(Instant::now() + Duration::from_millis(left.min()?))
     }
 

@@ -14,6 +14,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use gungraun::prelude::*;
+use sandbox_fleet::Fleet;
+use sandbox_fleet::store::memory::MemoryStore;
 use sandbox_runtime::observe::{Event, ObservedTool, Observer, observe};
 use sandbox_runtime::{Budget, CircuitBreaker, Overrides, Permit, SandboxError, sandboxed, tools};
 
@@ -110,6 +112,23 @@ fn ask_for_the_tools() -> u64 {
 #[library_benchmark(config = at_most(limit::READY_CALL_RECORDED), setup = ask_for_the_tools)]
 #[bench::by_attribute()]
 fn ready_call_recorded(argument: u64) -> Result<u64, String> {
+    answer(pin!(ready(black_box(argument))))
+}
+
+/// From here on the process is a replica of a service.
+fn join_a_fleet() -> u64 {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = runtime.expect("the machine has room for it");
+    let member = runtime.block_on(Fleet::over(MemoryStore::new()).join());
+    assert_eq!(member.status().live, 1);
+    // Neither leaves before the call has been made.
+    std::mem::forget((member, runtime));
+    warm_ready()
+}
+
+#[library_benchmark(config = at_most(limit::READY_CALL), setup = join_a_fleet)]
+#[bench::by_attribute()]
+fn ready_call_in_a_fleet(argument: u64) -> Result<u64, String> {
     answer(pin!(ready(black_box(argument))))
 }
 
@@ -263,6 +282,7 @@ library_benchmark_group!(
     name = calls,
     benchmarks = [
         ready_call,
+        ready_call_in_a_fleet,
         ready_call_beside_scopes,
         ready_call_recorded,
         ready_call_of_no_interest,
