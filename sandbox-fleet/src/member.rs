@@ -11,12 +11,13 @@ use tokio::task::JoinHandle;
 use crate::operator::Operator;
 use crate::replica::Replica;
 use crate::status::{Board, FleetStatus};
-use crate::store::{Quorum, Store};
+use crate::store::{Quorum, Store, StoreError};
 
 /// How a process takes part in the fleet of its service.
 #[must_use = "it has no effect before it joins"]
 pub struct Fleet<S> {
-    store: S,
+    /// Or why there is none, which is told when it joins.
+    store: Result<S, StoreError>,
     name: Option<String>,
     quorum: Quorum,
     window: Duration,
@@ -35,6 +36,10 @@ impl<S> fmt::Debug for Fleet<S> {
 impl<S: Store> Fleet<S> {
     /// The fleet of all who share this store.
     pub const fn over(store: S) -> Self {
+        Self::of(Ok(store))
+    }
+
+    const fn of(store: Result<S, StoreError>) -> Self {
         Fleet {
             store,
             name: None,
@@ -63,18 +68,30 @@ impl<S: Store> Fleet<S> {
     }
 
     /// Makes this process a replica, until the member [leaves](Member::leave) or is dropped. What operators have set for the service is
-    /// in force when this returns, or [`Member::status`] tells that the store could not be asked: then this process goes on by itself,
-    /// and learns of it as soon as the store answers.
-    pub async fn join(self) -> Member<S> {
-        let (mut member, task) = self.enter().await;
+    /// in force when this returns, or [`Member::status`] tells that the store could not be asked, which takes a second at most: then this
+    /// process goes on by itself, and learns of it as soon as the store answers.
+    ///
+    /// # Errors
+    ///
+    /// A URL that means no server, or a name that no service can have. A store that does not answer is no error.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime with time enabled.
+    pub async fn join(self) -> Result<Member<S>, StoreError> {
+        let (mut member, task) = self.enter().await?;
         member.task = Some(tokio::spawn(task));
-        member
+        Ok(member)
     }
 
     /// The same for a caller who polls the task in the background: in the isolated scope of a test, whose tools are its own.
-    pub async fn enter(self) -> (Member<S>, impl Future<Output = ()> + Send) {
+    ///
+    /// # Errors
+    ///
+    /// Those of [`join`](Self::join).
+    pub async fn enter(self) -> Result<(Member<S>, impl Future<Output = ()> + Send), StoreError> {
         let name = self.name.unwrap_or_else(|| format!("{:016x}", fastrand::u64(..)));
-        let (store, board) = (Arc::new(self.store), Board::new(name.clone()));
+        let (store, board) = (Arc::new(self.store?), Board::new(name.clone()));
         let mut replica = Replica::new(Arc::clone(&store), name, self.quorum, self.window, board.clone());
         replica.turn().await;
         let (leave, left) = oneshot::channel();
@@ -84,7 +101,7 @@ impl<S: Store> Fleet<S> {
             leave: Some(leave),
             task: None,
         };
-        (member, replica.run(left))
+        Ok((member, replica.run(left)))
     }
 }
 

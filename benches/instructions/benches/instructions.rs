@@ -120,6 +120,7 @@ fn join_a_fleet() -> u64 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     let runtime = runtime.expect("the machine has room for it");
     let member = runtime.block_on(Fleet::over(MemoryStore::new()).join());
+    let member = member.expect("a store in memory");
     assert_eq!(member.status().live, 1);
     // Neither leaves before the call has been made.
     std::mem::forget((member, runtime));

@@ -82,7 +82,7 @@ impl Replica {
         let fleet = Fleet::over(store.clone()).replica(format!("replica {number}"));
         let (joined, has_joined) = oneshot::channel();
         let scope = testing::isolated(async move {
-            let (member, task) = fleet.enter().await;
+            let (member, task) = fleet.enter().await.expect("a store in memory");
             joined.send(()).unwrap();
             let mut task = std::pin::pin!(task);
             loop {
