@@ -16,6 +16,8 @@
 //! The window explains its own orderings.
 
 mod admission;
+#[cfg(any(test, feature = "fleet"))]
+mod by_others;
 mod counts;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,7 +27,7 @@ use super::packed::{Generation, OpenCounts, PackedState, ProbeCounts, State};
 use super::settings::Settings;
 use super::transition::{BreakerCause, Transition};
 use super::window::Window;
-use crate::clock::Reading;
+use crate::clock::{Reading, Tick};
 use crate::sync::Word;
 
 pub(crate) use admission::Admission;
@@ -93,14 +95,8 @@ impl<W: Word> Machine<W> {
         if counts.successes < self.settings.probes {
             return None;
         }
-        let closed = PackedState::new(State::Closed, generation.next());
         self.leave_half_open(generation, |current| {
-            self.try_transition(
-                current,
-                closed,
-                BreakerCause::ProbesSucceeded,
-                self.failures_in(current, &now),
-            )
+            self.try_close(current, BreakerCause::ProbesSucceeded, &now)
         })
     }
 
@@ -173,9 +169,7 @@ impl<W: Word> Machine<W> {
                 State::Closed => return self.count_success(current.generation(), now),
                 State::ForcedOpen => return None,
                 State::Open | State::HalfOpen => {
-                    let closed = PackedState::new(State::Closed, current.generation().next());
-                    let failures = self.failures_in(current, &now);
-                    let transition = self.try_transition(current, closed, BreakerCause::RecordedByHand, failures);
+                    let transition = self.try_close(current, BreakerCause::RecordedByHand, &now);
                     if transition.is_some() {
                         return transition;
                     }
@@ -210,70 +204,61 @@ impl<W: Word> Machine<W> {
         }
     }
 
-    /// Closes the breaker because others have found that its dependency is well, unless it is forced open.
-    #[cfg(feature = "fleet")]
-    pub(super) fn close(&self, now: impl Fn() -> Reading) -> Option<Transition> {
-        match self.load_state().state() {
-            State::ForcedOpen => None,
-            _ => self.force(self.settings.initial_state(), BreakerCause::Fleet, now),
-        }
-    }
-
-    /// Opens the breaker because others have found that its dependency is not well, or sets for how much longer it is open. At most for
-    /// one cooldown: an end that lies further away is taken for that of another clock.
-    #[cfg(feature = "fleet")]
-    pub(super) fn open_for(&self, lasts: Duration, now: impl Fn() -> Reading) -> Option<Transition> {
-        loop {
-            let (current, now) = (self.load_state(), now());
-            let exponent = current.backoff_exponent();
-            let lasts = crate::clock::Tick::rounded_up(lasts).min(self.settings.cooldown_at(exponent));
-            let until = now.tick.saturating_add(lasts);
-            let (is_open, generation) = match current.state() {
-                State::ForcedOpen => return None,
-                // The generation lasts, and that is not a transition.
-                State::Open => (true, current.generation()),
-                State::Closed | State::HalfOpen => (false, current.generation().next()),
-            };
-            let open = PackedState::with_end(State::Open, generation, exponent, until);
-            let failures = self.failures_in(current, || now);
-            if let Some(transition) = self.try_transition(current, open, BreakerCause::Fleet, failures) {
-                self.end_within_tick(generation, now);
-                return (!is_open).then_some(transition);
-            }
-        }
-    }
-
     /// Opens the closed breaker of `generation` after `failures`.
     #[cold]
     #[inline(never)]
     fn trip(&self, generation: Generation, failures: u32, now: impl Fn() -> Reading) -> Option<Transition> {
         let closed = PackedState::new(State::Closed, generation);
-        self.open(closed, 0, now(), BreakerCause::ThresholdReached, failures)
+        let lasts = self.settings.cooldown_at(0);
+        self.open(closed, 0, lasts, now(), BreakerCause::ThresholdReached, failures)
     }
 
     /// Opens the breaker again after a failure in `current`, with the cooldown doubled.
     fn reopen(&self, current: PackedState, now: Reading, cause: BreakerCause) -> Option<Transition> {
         let backoff_exponent = Ord::min(current.backoff_exponent() + 1, PackedState::MAX_EXPONENT);
-        self.open(current, backoff_exponent, now, cause, self.failures_in(current, || now))
+        let lasts = self.settings.cooldown_at(backoff_exponent);
+        let failures = self.failures_in(current, || now);
+        self.open(current, backoff_exponent, lasts, now, cause, failures)
     }
 
     fn open(
         &self,
         current: PackedState,
         backoff_exponent: u32,
+        lasts: Tick,
         now: Reading,
         cause: BreakerCause,
         failures: u32,
     ) -> Option<Transition> {
-        let until = now.tick.saturating_add(self.settings.cooldown_at(backoff_exponent));
+        let until = now.tick.saturating_add(lasts);
         let open = PackedState::with_end(State::Open, current.generation().next(), backoff_exponent, until);
         let transition = self.try_transition(current, open, cause, failures)?;
         self.end_within_tick(open.generation(), now);
         Some(transition)
     }
 
+    /// Closes the breaker, which counts from zero then, unless the state has left `current`.
+    fn try_close(&self, current: PackedState, cause: BreakerCause, now: impl Fn() -> Reading) -> Option<Transition> {
+        let closed = PackedState::new(State::Closed, current.generation().next());
+        self.try_transition(current, closed, cause, self.failures_in(current, now))
+    }
+
+    /// Lets `current` end after so long. That is not a transition: the generation lasts. Returns whether the state was still
+    /// `current`.
+    fn try_end_after(&self, current: PackedState, lasts: Tick, now: Reading) -> bool {
+        let (state, generation) = (current.state(), current.generation());
+        let until = now.tick.saturating_add(lasts);
+        let ending = PackedState::with_end(state, generation, current.backoff_exponent(), until);
+        let is_set = self.state.compare_exchange(current.word(), ending.word()).is_ok();
+        if is_set && state == State::Open {
+            self.end_within_tick(generation, now);
+        }
+        is_set
+    }
+
     /// Lets the cooldown of `generation` end as long after a tick as it began. Without this second write, it would end up to
-    /// a millisecond early; it does so if the thread is held up between the writes for all of the cooldown.
+    /// a millisecond early; it does so if the thread is held up between the writes for all of the cooldown. If another
+    /// thread sets another end between the writes, that one may be less than a millisecond off.
     fn end_within_tick(&self, generation: Generation, began: Reading) {
         let nanos_after = began.nanos;
         self.update_counts(generation, |counts: OpenCounts| {
@@ -339,7 +324,7 @@ impl<W: Word> Machine<W> {
         loop {
             let current = self.load_state();
             let now = current.now_if_timed(&now);
-            // Mostly enough, and the shortest to compute: no end is set for less than a cooldown.
+            // Mostly enough, and the shortest to compute: the longest that a state may last is never less than a cooldown.
             let is_near = current.until().millis_since(now.tick) <= self.settings.cooldown.bits();
             if is_near || !self.bring_forward(current, now) {
                 return (current, now);
@@ -351,12 +336,11 @@ impl<W: Word> Machine<W> {
     /// is not a transition: the generation lasts.
     #[cold]
     fn bring_forward(&self, current: PackedState, now: Reading) -> bool {
-        let (generation, exponent) = (current.generation(), current.backoff_exponent());
         let longest = match current.state() {
             State::Closed | State::ForcedOpen => return false,
-            State::Open => self.settings.cooldown_at(exponent),
+            State::Open => self.settings.cooldown_at(current.backoff_exponent()),
             State::HalfOpen => {
-                let counts: ProbeCounts = self.count_of(generation);
+                let counts: ProbeCounts = self.count_of(current.generation());
                 // The lease matters only then. And only then is it certain that the limits of those who have extended it
                 // have been counted.
                 if counts.has_free_slot(self.settings.probes) {
@@ -365,18 +349,10 @@ impl<W: Word> Machine<W> {
                 self.settings.probe_lease(counts.longest_limit())
             }
         };
-        let until = now.tick.saturating_add(longest);
-        let is_too_far = until < current.until();
+        let is_too_far = now.tick.saturating_add(longest) < current.until();
         if is_too_far {
-            let brought_forward = PackedState::with_end(current.state(), generation, exponent, until);
             // Whoever was quicker has changed the state, which is read again in any case.
-            let is_changed = self
-                .state
-                .compare_exchange(current.word(), brought_forward.word())
-                .is_ok();
-            if is_changed && current.state() == State::Open {
-                self.end_within_tick(generation, now);
-            }
+            self.try_end_after(current, longest, now);
         }
         is_too_far
     }

@@ -40,6 +40,10 @@ enum Step {
     RecordSuccess,
     Reset,
     ForceOpen,
+    /// Others have found the dependency ill: open for so long from now on.
+    OpenFor(u64),
+    /// Others have found it well.
+    Close,
 }
 
 /// What a caller can learn from a breaker after a step.
@@ -103,6 +107,15 @@ impl Pair {
             Step::ForceOpen => {
                 self.transitions.extend(self.machine.force_open(|| now));
                 self.model.force_open();
+            }
+            Step::OpenFor(lasts) => {
+                let lasting = model::duration(lasts);
+                self.transitions.extend(self.machine.open_for(lasting, || now));
+                self.model.open_for(lasts);
+            }
+            Step::Close => {
+                self.transitions.extend(self.machine.close(|| now));
+                self.model.close_by_others();
             }
         }
         self.compare(None, None)
@@ -241,6 +254,11 @@ fn step() -> impl Strategy<Value = Step> {
         0..=5_000_u64,
         0..=NEVER
     ];
+    // At once, around the cooldowns, and longer than any of them.
+    let lasts = prop_oneof![
+        prop::sample::select(vec![0, 0, 1, 9, 10, 11, 999, 1_000, 1_001, NEVER]),
+        0..=6_000_u64
+    ];
     let calls =
         |longest: usize| (0..longest, 0..longest).prop_map(|(successes, failures)| Step::Calls { successes, failures });
     prop_oneof![
@@ -256,6 +274,8 @@ fn step() -> impl Strategy<Value = Step> {
         // Rare, and a reset more likely, so that most of a schedule happens in the other states.
         1 => Just(Step::ForceOpen),
         2 => Just(Step::Reset),
+        4 => lasts.prop_map(Step::OpenFor),
+        1 => Just(Step::Close),
     ]
 }
 

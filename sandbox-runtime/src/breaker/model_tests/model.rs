@@ -84,7 +84,7 @@ impl Rules {
     }
 }
 
-fn duration(millis: u64) -> Duration {
+pub(super) fn duration(millis: u64) -> Duration {
     match millis {
         NEVER => Duration::MAX,
         _ => Duration::from_millis(millis),
@@ -219,6 +219,25 @@ impl Model {
 
     pub(super) fn force_open(&mut self) {
         self.force(ModelState::ForcedOpen, BreakerCause::ForcedOpen);
+    }
+
+    /// Whoever has forced it open closes it. A breaker that nothing opens is none that others know of.
+    pub(super) fn open_for(&mut self, lasts: u64) {
+        let until = self.later(lasts.min(self.rules.cooldown_after(self.failed_probes)));
+        match (self.state, self.rules.opens) {
+            (_, Opens::Never) | (ModelState::ForcedOpen, _) => {}
+            (ModelState::Open { .. }, _) => self.state = ModelState::Open { until },
+            (ModelState::Closed | ModelState::HalfOpen, _) => {
+                self.transition(ModelState::Open { until }, BreakerCause::Fleet);
+            }
+        }
+    }
+
+    pub(super) fn close_by_others(&mut self) {
+        match self.state {
+            ModelState::Closed | ModelState::ForcedOpen => {}
+            ModelState::Open { .. } | ModelState::HalfOpen => self.close(BreakerCause::Fleet),
+        }
     }
 
     pub(super) fn later(&self, length: u64) -> u64 {
@@ -375,7 +394,7 @@ impl Model {
             ModelState::Closed | ModelState::ForcedOpen => 0,
             ModelState::Open { .. } | ModelState::HalfOpen => self.rules.threshold(),
         };
-        opened_by + u32::try_from(failures).unwrap()
+        opened_by.saturating_add(u32::try_from(failures).unwrap())
     }
 
     /// Goes back from now until a success, or until a failure lies too far behind what came after it.
