@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod by_hand;
+mod by_others;
 mod closed;
 mod forgetting;
 mod half_open;
@@ -141,6 +142,15 @@ impl Watched {
 
     fn force_open(&self) {
         self.log(self.machine.force_open(|| Reading::ZERO));
+    }
+
+    fn open_for(&self, lasts: u64, at: u64) {
+        let lasts = Duration::from_millis(lasts);
+        self.log(self.machine.open_for(lasts, || Reading::at(at)));
+    }
+
+    fn close(&self, at: u64) {
+        self.log(self.machine.close(|| Reading::at(at)));
     }
 
     fn log(&self, transition: Option<Transition>) {
