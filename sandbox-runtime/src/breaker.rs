@@ -157,9 +157,14 @@ impl CircuitBreaker {
     #[inline]
     pub(crate) fn request(&self, limit: Duration) -> Result<Admission, Refusal> {
         let is_within_probe = |generation| ProbeScope::has(self.address(), generation);
-        self.machine.admit(limit, clock::now, is_within_probe, |transition| {
+        let answer = self.machine.admit(limit, clock::now, is_within_probe, |transition| {
             self.on_transition(Some(transition), None);
-        })
+        });
+        #[cfg(feature = "fleet")]
+        if answer.is_err() {
+            self.note_refusal();
+        }
+        answer
     }
 
     /// Admits an attempt whatever the state. Its result does not count.
@@ -294,7 +299,12 @@ impl CircuitBreaker {
     /// [`admit`](Self::admit).
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.refusal().is_some()
+        let is_open = self.refusal().is_some();
+        #[cfg(feature = "fleet")]
+        if is_open {
+            self.note_refusal();
+        }
+        is_open
     }
 
     /// Records a failure by hand and returns [`failure_count`](Self::failure_count).
@@ -342,7 +352,13 @@ impl CircuitBreaker {
     /// Opens, or sets for how much longer it is open, because the replicas of the service agreed on that.
     #[cfg(feature = "fleet")]
     pub(crate) fn open_for(&self, lasts: Duration) {
+        let state = || self.machine.state_at(clock::now).0;
+        let before = state();
         self.on_transition(self.machine.open_for(lasts, clock::now), None);
+        // Also without a transition: its cooldown may have ended, or begun again. Whoever offers its tool has to look.
+        if state() != before {
+            crate::registry::changes::changed();
+        }
     }
 
     /// Closes for the same reason.
@@ -357,7 +373,7 @@ impl CircuitBreaker {
         Duration::from_millis(self.machine.settings().cooldown_at(0).bits())
     }
 
-    /// Notes that somebody is refused, if it is [asked](Self::is_wanted) about that.
+    /// Notes that somebody is refused, or would be and has asked first, if it is [asked](Self::is_wanted) about that.
     #[cfg(feature = "fleet")]
     #[cold]
     pub(crate) fn note_refusal(&self) {
@@ -366,7 +382,7 @@ impl CircuitBreaker {
         }
     }
 
-    /// Tells whether a call was refused since it was last asked.
+    /// Tells whether somebody was refused since it was last asked.
     #[cfg(feature = "fleet")]
     pub(crate) fn is_wanted(&self) -> bool {
         self.limits().take_refusals()

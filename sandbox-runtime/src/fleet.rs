@@ -41,7 +41,8 @@ pub fn cooldown(breaker: &CircuitBreaker) -> Duration {
     breaker.first_cooldown()
 }
 
-/// Tells whether a breaker has refused a call since this was last asked.
+/// Tells whether somebody wants a breaker to be tried: since this was last asked, it has refused an attempt, or somebody has asked
+/// before whether it would.
 #[must_use]
 pub fn is_wanted(breaker: &CircuitBreaker) -> bool {
     breaker.is_wanted()

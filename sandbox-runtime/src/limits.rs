@@ -46,7 +46,7 @@ pub(crate) struct Limits {
     in_turn: AtomicU32,
     /// Wakes everybody who waits, to look whether they still have to.
     woken: Arc<Notify>,
-    /// Set if the breaker has refused a call since somebody asked.
+    /// Set if the breaker has refused somebody since that was last asked.
     #[cfg(feature = "fleet")]
     has_refused: AtomicBool,
 }

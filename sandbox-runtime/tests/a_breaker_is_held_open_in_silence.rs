@@ -12,23 +12,35 @@ use std::time::Duration;
 
 use allocation_counter::measure;
 use sandbox_runtime::{BreakerState, CircuitBreaker, fleet};
+use tokio::sync::Mutex;
+
+static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 
 #[tokio::test(start_paused = true)]
 async fn to_set_its_end_allocates_nothing_and_wakes_nobody() {
     static BREAKER: CircuitBreaker = CircuitBreaker::new(1);
+    let _alone = ONE_AT_A_TIME.lock().await;
     let mut cx = Context::from_waker(Waker::noop());
     fleet::open_for(&BREAKER, Duration::from_secs(1));
     let mut changed = pin!(fleet::changed());
     assert!(changed.as_mut().poll(&mut cx).is_pending());
-    for millis in [3_000, 250, 0, 1] {
-        let lasts = Duration::from_millis(millis);
-        assert_eq!(measure(|| fleet::open_for(&BREAKER, lasts)).count_total, 0);
-        match lasts {
-            Duration::ZERO => assert_eq!(BREAKER.state(), BreakerState::HalfOpen),
-            _ => assert_eq!(BREAKER.state(), BreakerState::Open { retry_after: lasts }),
-        }
+    for retry_after in [3_000, 250, 1].map(Duration::from_millis) {
+        assert_eq!(measure(|| fleet::open_for(&BREAKER, retry_after)).count_total, 0);
+        assert_eq!(BREAKER.state(), BreakerState::Open { retry_after });
     }
-    assert!(changed.as_mut().poll(&mut cx).is_pending(), "no change of its state");
-    fleet::close(&BREAKER);
-    assert!(changed.as_mut().poll(&mut cx).is_ready(), "it is closed");
+    assert!(changed.as_mut().poll(&mut cx).is_pending(), "it is as open as it was");
+}
+
+/// Its generation lasts, and observers see no change: but calls are refused no longer, or again.
+#[tokio::test(start_paused = true)]
+async fn to_end_its_cooldown_and_to_begin_it_again_is_told() {
+    static BREAKER: CircuitBreaker = CircuitBreaker::new(1);
+    let _alone = ONE_AT_A_TIME.lock().await;
+    fleet::open_for(&BREAKER, Duration::from_secs(1));
+    for lasts in [Duration::ZERO, Duration::from_secs(3)] {
+        let mut changed = pin!(fleet::changed());
+        fleet::open_for(&BREAKER, lasts);
+        let told = changed.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert!(told.is_ready(), "open for {lasts:?}");
+    }
 }

@@ -230,4 +230,33 @@ async fn they_learn_once_that_somebody_was_refused() {
     assert_eq!(wanted().await, refused("wanted", 1));
     assert!(fleet::is_wanted(breaker), "again");
     fleet::close(breaker);
+    assert_eq!(wanted().await, Ok(1));
+    assert!(tool("wanted").unwrap().is_available());
+    assert!(!fleet::is_wanted(breaker), "nobody is refused");
+}
+
+#[sandboxed(max_retries = 0, breaker(threshold = 1, cooldown_ms = 10_000))]
+async fn asked_for() -> Result<u32, String> {
+    Ok(1)
+}
+
+/// Otherwise nobody would ever try what everybody leaves out because it is not to be had.
+#[tokio::test(start_paused = true)]
+async fn they_learn_of_those_who_ask_before_they_call() {
+    let (handle, breaker) = (tool("asked_for").unwrap(), breaker("asked_for"));
+    assert!(!fleet::is_wanted(breaker));
+    fleet::open_for(breaker, SECOND);
+    assert_eq!(breaker.state(), open(SECOND));
+    assert!(!fleet::is_wanted(breaker), "to look at it is not to want it");
+    assert!(!handle.is_available());
+    assert!(fleet::is_wanted(breaker), "to leave it out of what a model is offered");
+    assert!(breaker.is_open());
+    assert!(fleet::is_wanted(breaker), "before an attempt by hand");
+    assert!(breaker.admit().is_err());
+    assert!(fleet::is_wanted(breaker), "by an attempt by hand");
+    assert!(handle.shadow(true));
+    assert_eq!(asked_for().await, Ok(1));
+    assert!(fleet::is_wanted(breaker), "by a call that is made all the same");
+    assert!(handle.shadow(false));
+    fleet::close(breaker);
 }

@@ -157,8 +157,6 @@ impl<S: Controls> CallState<S> {
         S::Handler: Handler<R>,
     {
         nested::note_end();
-        #[cfg(feature = "fleet")]
-        self.breaker().note_refusal();
         self.as_mut().record_refusal();
         self.as_mut().leave_limits();
         if self.is_surrounded() {

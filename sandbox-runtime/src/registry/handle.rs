@@ -228,8 +228,14 @@ impl ToolHandle {
     pub(super) fn refusals(&self) -> impl Iterator<Item = Option<Duration>> {
         let steering = &self.0.steering;
         let off = steering.off().map(|off| off.left_ms().map(Duration::from_millis));
-        let refused = match self.breaker().map(CircuitBreaker::state) {
-            Some(BreakerState::Open { retry_after }) => Some(Some(retry_after)),
+        let breaker = self.breaker();
+        let refused = match breaker.map(CircuitBreaker::state) {
+            Some(BreakerState::Open { retry_after }) => {
+                // Whoever leaves out what is not to be had makes no call that would be refused.
+                #[cfg(feature = "fleet")]
+                breaker.inspect(|breaker| breaker.note_refusal());
+                Some(Some(retry_after))
+            }
             Some(BreakerState::ForcedOpen) => Some(None),
             Some(BreakerState::Closed | BreakerState::HalfOpen) | None => None,
         };
