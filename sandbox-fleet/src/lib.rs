@@ -10,6 +10,6 @@ mod view;
 mod watched;
 
 pub use member::{Fleet, Member};
-pub use operator::{Operator, OperatorError};
+pub use operator::{LiveReplica, Operator, OperatorError};
 pub use settings::ALL;
 pub use status::{FleetStatus, ToolInFleet};

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use sandbox_runtime::Overrides;
 
-use crate::settings::{Disabled, Settings};
-use crate::store::{Replica, Store, StoreError, Versioned};
+use crate::settings::{Disabled, Says, Settings};
+use crate::store::{Store, StoreError, Versioned};
 use crate::view::millis;
 
 /// How often a change is tried while others change the settings, too.
@@ -20,6 +20,18 @@ const TRIES: u32 = 32;
 /// at the same time lose nothing of each other.
 pub struct Operator<S> {
     store: Arc<S>,
+}
+
+/// A replica that is live.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LiveReplica {
+    /// Its name.
+    pub name: String,
+    /// The version of the settings that it has seen, with its last heartbeat.
+    pub settings: u64,
+    /// Why that is not in force there, if it is not.
+    pub problem: Option<String>,
 }
 
 /// A change that was not made.
@@ -141,8 +153,25 @@ impl<S: Store> Operator<S> {
     /// # Errors
     ///
     /// When the store does not answer.
-    pub async fn replicas(&self) -> Result<Vec<Replica>, OperatorError> {
-        Ok(self.store.replicas().await?)
+    pub async fn replicas(&self) -> Result<Vec<LiveReplica>, OperatorError> {
+        let replicas = self.store.replicas().await?.into_iter().map(|replica| {
+            let Says { settings, problem } = Says::read(&replica.says);
+            LiveReplica {
+                name: replica.name,
+                settings,
+                problem,
+            }
+        });
+        Ok(replicas.collect())
+    }
+
+    /// The store's time, in milliseconds: that of a server is counted from 1970.
+    ///
+    /// # Errors
+    ///
+    /// When the store does not answer.
+    pub async fn time(&self) -> Result<u64, OperatorError> {
+        Ok(self.store.time().await?)
     }
 
     /// What is set for the service, as JSON, and its version.

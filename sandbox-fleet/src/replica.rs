@@ -1,7 +1,6 @@
 //! [`Replica`]: the task in the background by which a process tells the store what it knows, and learns what others know.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -11,7 +10,7 @@ use sandbox_runtime::{BreakerState, CircuitBreaker, ToolHandle, fleet};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::settings::Settings;
+use crate::settings::{Says, Settings};
 use crate::status::Board;
 use crate::store::{Beat, Found, Lease, Quorum, Shared, Store, StoreError, Trip, Versioned};
 use crate::view::{View, millis};
@@ -357,13 +356,13 @@ impl<S: Store> Replica<S> {
         true
     }
 
-    /// What it says of itself to people.
+    /// What it says of itself to operators.
     fn says(&self) -> String {
-        let mut says = format!("settings {}", self.applied.1);
-        if let Some(problem) = &self.problem {
-            let _ = write!(says, ", not in force: {problem}");
-        }
-        says
+        let says = Says {
+            settings: self.applied.1,
+            problem: self.problem.clone(),
+        };
+        says.written()
     }
 
     fn show(&self) {

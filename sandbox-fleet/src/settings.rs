@@ -42,6 +42,28 @@ pub(crate) struct Disabled {
     pub(crate) until: Option<Millis>,
 }
 
+/// What a replica says of its settings in each heartbeat.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct Says {
+    /// The version that it has seen.
+    pub(crate) settings: u64,
+    /// Why it is not in force there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) problem: Option<String>,
+}
+
+impl Says {
+    pub(crate) fn written(&self) -> String {
+        // Neither numbers nor texts can fail.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Nothing is known of one that says it in other words: another version of this crate.
+    pub(crate) fn read(text: &str) -> Says {
+        serde_json::from_str(text).unwrap_or_default()
+    }
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]
 const fn is_false(value: &bool) -> bool {
     !*value

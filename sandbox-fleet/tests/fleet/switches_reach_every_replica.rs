@@ -142,12 +142,9 @@ async fn and_settings_that_are_wrong_are_told() {
     operator.apply(&wrong).await.unwrap();
     sleep(2 * SECOND).await;
     for replica in operator.replicas().await.unwrap() {
-        assert!(
-            replica.says.contains("look_upp"),
-            "{} says: {}",
-            replica.name,
-            replica.says
-        );
+        let problem = replica.problem.expect("it is wrong");
+        assert!(problem.contains("look_upp"), "{} says: {problem}", replica.name);
+        assert_eq!(replica.settings, 1);
     }
     operator.disable("look_up", "all the same", None).await.unwrap();
     sleep(SHORTLY).await;

@@ -1,0 +1,169 @@
+//! `sandbox-fleet`: what an operator does to the tools of a service, on the command line.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use sandbox_fleet::store::redis::RedisStore;
+use sandbox_fleet::{LiveReplica, Operator};
+use sandbox_runtime::Overrides;
+use tokio::time::{Instant, sleep};
+
+/// Switches the tools of a service, and sees its replicas, over the Redis or Valkey that they share.
+///
+/// A NAME is that of a tool, its path, the path of a module for all tools in it, or `*` for all tools of the service.
+#[derive(Debug, Parser)]
+#[command(name = "sandbox-fleet")]
+struct Command {
+    /// The store, such as redis://127.0.0.1:6379. A password is better kept in the environment.
+    #[arg(long, env = "SANDBOX_FLEET_URL", hide_env_values = true)]
+    url: String,
+    /// The service.
+    #[arg(long, env = "SANDBOX_FLEET_SERVICE")]
+    service: String,
+    #[command(subcommand)]
+    act: Act,
+}
+
+#[derive(Debug, Subcommand)]
+enum Act {
+    /// Shows the live replicas, and what is set.
+    Status,
+    /// Switches tools off.
+    Disable {
+        name: String,
+        /// What models read.
+        #[arg(long)]
+        reason: String,
+        #[command(flatten)]
+        lasts: Lasts,
+    },
+    /// Switches tools on again that were switched off by this name.
+    Enable { name: String },
+    /// Opens breakers, until they are reset.
+    Open { name: String },
+    /// Closes breakers and clears their counts.
+    Reset { name: String },
+    /// Lets breakers refuse nothing, or refuse again.
+    Shadow { name: String, state: Shadow },
+    /// Gives the tools the settings of a file, in TOML or JSON, in place of all that were applied before.
+    Apply { file: PathBuf },
+    /// Gives every tool the settings of its attribute again.
+    Clear,
+}
+
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+struct Lasts {
+    /// How long, such as 30m or 2h. Without either, until it is enabled.
+    #[arg(long = "for", value_parser = humantime::parse_duration)]
+    lasts: Option<Duration>,
+    /// Until when, such as 2026-01-31T22:00:00Z, by the clock of the store.
+    #[arg(long, value_parser = humantime::parse_rfc3339_weak)]
+    until: Option<SystemTime>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Shadow {
+    On,
+    Off,
+}
+
+/// For how long replicas are waited for: they have learnt of a change within a second, and tell that with their next heartbeat.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let command = Command::parse();
+    match act(command).await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn act(command: Command) -> Result<ExitCode, Box<dyn Error>> {
+    let operator = Operator::of(RedisStore::new(&command.url, &command.service)?);
+    let version = match command.act {
+        Act::Status => return status(&operator).await,
+        Act::Disable { name, reason, lasts } => {
+            let lasts = lasts.length(&operator).await?;
+            operator.disable(&name, &reason, lasts).await?
+        }
+        Act::Enable { name } => operator.enable(&name).await?,
+        Act::Open { name } => operator.force_open(&name).await?,
+        Act::Reset { name } => operator.reset(&name).await?,
+        Act::Shadow { name, state } => operator.shadow(&name, state == Shadow::On).await?,
+        Act::Apply { file } => operator.apply(&read(&file)?).await?,
+        Act::Clear => operator.clear().await?,
+    };
+    follow(&operator, version).await
+}
+
+impl Lasts {
+    async fn length(&self, operator: &Operator<RedisStore>) -> Result<Option<Duration>, Box<dyn Error>> {
+        let Some(until) = self.until else {
+            return Ok(self.lasts);
+        };
+        let until = until.duration_since(UNIX_EPOCH)?;
+        let now = Duration::from_millis(operator.time().await?);
+        let left = until.checked_sub(now).filter(|left| !left.is_zero());
+        left.map(Some).ok_or_else(|| "that moment is over by the clock of the store".into())
+    }
+}
+
+fn read(file: &Path) -> Result<Overrides, Box<dyn Error>> {
+    let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let is_json = file.extension().is_some_and(|extension| extension == "json");
+    let read = match is_json {
+        true => serde_json::from_str(&text).map_err(|error| error.to_string()),
+        false => toml::from_str(&text).map_err(|error| error.to_string()),
+    };
+    Ok(read.map_err(|error| format!("{}: {error}", file.display()))?)
+}
+
+/// Waits until the live replicas have seen this version, and says which have not, or do not have it in force.
+async fn follow(operator: &Operator<RedisStore>, version: u64) -> Result<ExitCode, Box<dyn Error>> {
+    let start = Instant::now();
+    loop {
+        let replicas = operator.replicas().await?;
+        let (seen, unseen): (Vec<_>, Vec<_>) = replicas.into_iter().partition(|replica| replica.settings >= version);
+        if unseen.is_empty() || start.elapsed() > PATIENCE {
+            println!("version {version} is set; {} of {} live replicas have seen it", seen.len(), seen.len() + unseen.len());
+            for replica in &unseen {
+                println!("{} has not seen it: version {}", replica.name, replica.settings);
+            }
+            let refused: Vec<_> = seen.iter().filter(|replica| replica.problem.is_some()).collect();
+            refused.iter().for_each(|replica| tell_problem(replica));
+            return Ok(match unseen.is_empty() && refused.is_empty() {
+                true => ExitCode::SUCCESS,
+                false => ExitCode::FAILURE,
+            });
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+fn tell_problem(replica: &LiveReplica) {
+    if let Some(problem) = &replica.problem {
+        println!("{} does not have the settings in force: {problem}", replica.name);
+    }
+}
+
+async fn status(operator: &Operator<RedisStore>) -> Result<ExitCode, Box<dyn Error>> {
+    let (settings, replicas) = (operator.settings().await?, operator.replicas().await?);
+    println!("{} live replicas; version {} of the settings", replicas.len(), settings.version);
+    for replica in &replicas {
+        println!("{}: version {}", replica.name, replica.settings);
+        tell_problem(replica);
+    }
+    if !settings.text.is_empty() {
+        let set: serde_json::Value = serde_json::from_str(&settings.text)?;
+        println!("{set:#}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
