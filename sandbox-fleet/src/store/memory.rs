@@ -28,6 +28,7 @@ struct Inner {
 struct State {
     /// Each with its last heartbeat.
     replicas: BTreeMap<String, (u64, String)>,
+    /// Until when the reports of each tool's replicas count.
     trips: HashMap<String, HashMap<String, u64>>,
     breakers: BTreeMap<String, Shared>,
     /// Who has it, of which epoch, until when.
@@ -139,13 +140,13 @@ impl State {
         self.breakers.get(tool).copied().unwrap_or_default()
     }
 
-    /// How many live replicas have reported a trip within the window.
-    fn tripped(&self, trip: &Trip, now: u64) -> u32 {
-        let counts = |(replica, at): &(&String, &u64)| {
+    /// How many live replicas have reported a trip that counts.
+    fn tripped(&self, tool: &str, now: u64) -> u32 {
+        let counts = |(replica, until): &(&String, &u64)| {
             let is_live = self.replicas.get(*replica).is_some_and(|(beat, _)| is_live(*beat, now));
-            is_live && now - **at <= millis(trip.window)
+            is_live && now <= **until
         };
-        let trips = self.trips.get(&trip.tool).into_iter().flatten().filter(counts);
+        let trips = self.trips.get(tool).into_iter().flatten().filter(counts);
         u32::try_from(trips.count()).unwrap_or(u32::MAX)
     }
 
@@ -196,10 +197,10 @@ impl Store for MemoryStore {
     async fn report_trip(&self, trip: &Trip) -> Result<Shared, StoreError> {
         self.step(|state, now| {
             let trips = state.trips.entry(trip.tool.clone()).or_default();
-            trips.insert(trip.replica.clone(), now);
+            trips.insert(trip.replica.clone(), now.saturating_add(millis(trip.window)));
             let shared = state.shared(&trip.tool);
             let needed = trip.quorum.number(state.live(now));
-            if shared.open_until.is_some() || state.tripped(trip, now) < needed {
+            if shared.open_until.is_some() || state.tripped(&trip.tool, now) < needed {
                 return (shared, false);
             }
             (state.begin_epoch(&trip.tool, Some(now + millis(trip.cooldown))), true)
