@@ -1,6 +1,9 @@
 //! [`Store`]: what replicas share, and the steps in which they change it.
 
+pub mod contract;
 pub mod memory;
+#[cfg(feature = "redis")]
+pub mod redis;
 
 use std::future::Future;
 use std::time::Duration;

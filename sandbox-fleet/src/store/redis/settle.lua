@@ -1,0 +1,13 @@
+local tripped, trips, breakers, lease = unpack(KEYS)
+local changes, tool, epoch, replica, open_for = unpack(ARGV)
+
+local current, open_until = shared(breakers, tool)
+if current ~= tonumber(epoch) or redis.call('GET', lease) ~= epoch .. ' ' .. replica then
+    return {current, open_until}
+end
+if open_for ~= '' then
+    return begin_epoch(breakers, lease, changes, tool, now + open_for)
+end
+redis.call('DEL', trips)
+redis.call('ZREM', tripped, tool)
+return begin_epoch(breakers, lease, changes, tool, 0)

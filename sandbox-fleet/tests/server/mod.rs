@@ -1,0 +1,140 @@
+//! Servers of Redis and Valkey for a test, on free ports of the loopback interface.
+#![allow(dead_code)] // no test needs all of it
+
+use std::env;
+use std::fs;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{self, Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use sandbox_fleet::store::redis::RedisStore;
+use tokio::time::sleep;
+
+/// A server that ends with the test.
+pub(crate) struct Server {
+    program: PathBuf,
+    options: Vec<String>,
+    port: u16,
+    child: Child,
+}
+
+impl Server {
+    /// Servers of all programs that `SERVERS` has, separated by colons.
+    pub(crate) async fn all() -> Vec<Server> {
+        let programs = env::var_os("SERVERS").expect("`SERVERS` has no programs; run sandbox-fleet/tests/servers/run");
+        let mut servers = Vec::new();
+        for program in env::split_paths(&programs) {
+            servers.push(Server::start(program, &[]).await);
+        }
+        assert!(!servers.is_empty(), "`SERVERS` has no programs");
+        servers
+    }
+
+    pub(crate) async fn start(program: PathBuf, options: &[&str]) -> Server {
+        // Another process may take the port before the server does.
+        for _ in 0..10 {
+            let port = free_port();
+            let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
+            let child = spawn(&program, port, &options);
+            let mut server = Server {
+                program: program.clone(),
+                options,
+                port,
+                child,
+            };
+            if server.is_up().await {
+                return server;
+            }
+        }
+        panic!("{} does not start", program.display());
+    }
+
+    pub(crate) fn program(&self) -> PathBuf {
+        self.program.clone()
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn version(&self) -> String {
+        let output = Command::new(&self.program)
+            .arg("--version")
+            .output()
+            .expect("it has been started before");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.split(" sha=").next().unwrap_or_default().to_owned()
+    }
+
+    /// Sends a signal: `STOP`, `CONT` or `KILL`.
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .args([format!("-{name}"), self.child.id().to_string()])
+            .status();
+        assert!(
+            status.expect("`kill` is in every system").success(),
+            "the signal {name} cannot be sent"
+        );
+    }
+
+    pub(crate) async fn kill(&mut self) {
+        self.child.kill().expect("it is a child of this process");
+        self.child.wait().expect("it has been killed");
+    }
+
+    /// Starts it again, on the port that it had.
+    pub(crate) async fn restart(&mut self) {
+        self.child = spawn(&self.program, self.port, &self.options);
+        assert!(self.is_up().await, "{} does not start again", self.program.display());
+    }
+
+    async fn is_up(&mut self) -> bool {
+        for _ in 0..500 {
+            if self.child.try_wait().expect("it is a child of this process").is_some() {
+                return false;
+            }
+            match RedisStore::connect(&self.url(), "start").await {
+                Ok(_) => return true,
+                // It has begun to answer: it wants a password.
+                Err(error) if error.to_string().contains("uthentication") => return true,
+                Err(_) => sleep(Duration::from_millis(10)).await,
+            }
+        }
+        false
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have been killed by the test.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn spawn(program: &PathBuf, port: u16, options: &[String]) -> Child {
+    // Without a file that a working directory may have, and without one that it would write.
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("server-{port}"));
+    fs::create_dir_all(&folder).expect("cargo's folder for tests can be written");
+    Command::new(program)
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+        .args(["--save", "", "--appendonly", "no", "--dir"])
+        .arg(&folder)
+        .args(options)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{} cannot be started: {error}", program.display()))
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("the loopback interface has a free port");
+    listener.local_addr().expect("it is bound").port()
+}
+
+/// A name that no other test of this server has.
+pub(crate) fn service(name: &str) -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    format!("{name} {} {}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
