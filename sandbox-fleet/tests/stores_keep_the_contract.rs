@@ -19,14 +19,44 @@ async fn the_store_in_memory() {
 mod server;
 
 #[cfg(feature = "redis")]
-#[tokio::test]
-#[ignore = "needs servers: sandbox-fleet/tests/servers/run"]
-async fn servers() {
+mod servers {
+    use sandbox_fleet::store::contract;
     use sandbox_fleet::store::redis::RedisStore;
 
-    for server in server::Server::all().await {
+    use super::server::{Server, unique};
+
+    #[tokio::test]
+    #[ignore = "needs servers: sandbox-fleet/tests/servers/run"]
+    async fn by_themselves() {
+        for server in Server::all(&[]).await {
+            check(&server).await;
+        }
+    }
+
+    #[tokio::test]
+    #[ignore = "needs servers: sandbox-fleet/tests/servers/run"]
+    async fn in_a_cluster() {
+        for server in Server::all(&["--cluster-enabled", "yes"]).await {
+            let slots: Vec<String> = (0..16_384).map(|slot| slot.to_string()).collect();
+            let assign: Vec<&str> = ["CLUSTER", "ADDSLOTS"]
+                .into_iter()
+                .chain(slots.iter().map(String::as_str))
+                .collect();
+            server.ask::<()>(&assign).await;
+            while !server
+                .ask::<String>(&["CLUSTER", "INFO"])
+                .await
+                .contains("cluster_state:ok")
+            {
+                tokio::task::yield_now().await;
+            }
+            check(&server).await;
+        }
+    }
+
+    async fn check(server: &Server) {
         println!("checking {}", server.version());
-        let run = server::service("contract");
+        let run = unique("contract");
         let make = async |service: &str| {
             let service = format!("{run} {service}");
             RedisStore::connect(&server.url(), &service)

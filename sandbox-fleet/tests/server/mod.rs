@@ -9,7 +9,9 @@ use std::process::{self, Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use redis::{Client, FromRedisValue, cmd};
 use sandbox_fleet::store::redis::RedisStore;
+use tokio::net::TcpStream;
 use tokio::time::sleep;
 
 /// A server that ends with the test.
@@ -21,14 +23,12 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Servers of all programs that `SERVERS` has, separated by colons.
-    pub(crate) async fn all() -> Vec<Server> {
-        let programs = env::var_os("SERVERS").expect("`SERVERS` has no programs; run sandbox-fleet/tests/servers/run");
+    /// Servers of all programs, each with these options.
+    pub(crate) async fn all(options: &[&str]) -> Vec<Server> {
         let mut servers = Vec::new();
-        for program in env::split_paths(&programs) {
-            servers.push(Server::start(program, &[]).await);
+        for program in programs() {
+            servers.push(Server::start(program, options).await);
         }
-        assert!(!servers.is_empty(), "`SERVERS` has no programs");
         servers
     }
 
@@ -36,7 +36,10 @@ impl Server {
         // Another process may take the port before the server does.
         for _ in 0..10 {
             let port = free_port();
-            let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
+            let options: Vec<String> = options
+                .iter()
+                .map(|option| option.replace("PORT", &port.to_string()))
+                .collect();
             let child = spawn(&program, port, &options);
             let mut server = Server {
                 program: program.clone(),
@@ -51,12 +54,28 @@ impl Server {
         panic!("{} does not start", program.display());
     }
 
-    pub(crate) fn program(&self) -> PathBuf {
-        self.program.clone()
+    pub(crate) fn url(&self) -> String {
+        self.url_with("redis", "")
     }
 
-    pub(crate) fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+    pub(crate) fn url_with(&self, scheme: &str, user: &str) -> String {
+        format!("{scheme}://{user}127.0.0.1:{}", self.port)
+    }
+
+    /// A store of a service that no other test has.
+    pub(crate) fn store(&self, service: &str) -> RedisStore {
+        RedisStore::new(&self.url(), &unique(service)).expect("the URL is right")
+    }
+
+    /// Sends a command as it is written.
+    pub(crate) async fn ask<T: FromRedisValue>(&self, command: &[&str]) -> T {
+        let client = Client::open(self.url()).expect("the URL is right");
+        let mut connection = client
+            .get_multiplexed_async_connection()
+            .await
+            .expect("the server runs");
+        let answer = cmd(command[0]).arg(&command[1..]).query_async(&mut connection).await;
+        answer.unwrap_or_else(|error| panic!("{command:?} has failed: {error}"))
     }
 
     pub(crate) fn version(&self) -> String {
@@ -79,7 +98,7 @@ impl Server {
         );
     }
 
-    pub(crate) async fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.child.kill().expect("it is a child of this process");
         self.child.wait().expect("it has been killed");
     }
@@ -95,12 +114,11 @@ impl Server {
             if self.child.try_wait().expect("it is a child of this process").is_some() {
                 return false;
             }
-            match RedisStore::connect(&self.url(), "start").await {
-                Ok(_) => return true,
-                // It has begun to answer: it wants a password.
-                Err(error) if error.to_string().contains("uthentication") => return true,
-                Err(_) => sleep(Duration::from_millis(10)).await,
+            // It may want a password or TLS: its own connection is enough.
+            if TcpStream::connect(("127.0.0.1", self.port)).await.is_ok() {
+                return true;
             }
+            sleep(Duration::from_millis(10)).await;
         }
         false
     }
@@ -129,12 +147,26 @@ fn spawn(program: &PathBuf, port: u16, options: &[String]) -> Child {
 }
 
 fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("the loopback interface has a free port");
-    listener.local_addr().expect("it is bound").port()
+    loop {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("the loopback interface has a free port");
+        let port = listener.local_addr().expect("it is bound").port();
+        // In a cluster a server has a second one, greater by 10,000.
+        if port < 55_000 {
+            return port;
+        }
+    }
+}
+
+/// The programs of servers that are to be tested.
+pub(crate) fn programs() -> Vec<PathBuf> {
+    let programs = env::var_os("SERVERS").expect("`SERVERS` has no programs; run sandbox-fleet/tests/servers/run");
+    let programs: Vec<PathBuf> = env::split_paths(&programs).collect();
+    assert!(!programs.is_empty(), "`SERVERS` has no programs");
+    programs
 }
 
 /// A name that no other test of this server has.
-pub(crate) fn service(name: &str) -> String {
+pub(crate) fn unique(name: &str) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     format!("{name} {} {}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
