@@ -20,8 +20,12 @@ mod server;
 
 #[cfg(feature = "redis")]
 mod servers {
+    use std::time::Duration;
+
     use sandbox_fleet::store::contract;
     use sandbox_fleet::store::redis::RedisStore;
+
+    use tokio::time::sleep;
 
     use super::server::{Server, unique};
 
@@ -48,7 +52,7 @@ mod servers {
                 .await
                 .contains("cluster_state:ok")
             {
-                tokio::task::yield_now().await;
+                sleep(Duration::from_millis(10)).await;
             }
             check(&server).await;
         }

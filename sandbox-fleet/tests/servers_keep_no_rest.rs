@@ -1,0 +1,140 @@
+//! A replica that is gone leaves nothing in a server, and a service that is gone only its breakers and settings.
+
+#![cfg(feature = "redis")]
+#![allow(clippy::expect_used, clippy::unwrap_used, missing_docs)]
+
+mod server;
+
+use std::time::Duration;
+
+use sandbox_fleet::store::redis::{REMEMBERED, RedisStore};
+use sandbox_fleet::store::{Beat, Lease, Quorum, Store as _, Trip, Versioned};
+
+use self::server::{Server, unique};
+
+const WINDOW: Duration = Duration::from_secs(600);
+
+#[tokio::test]
+#[ignore = "needs servers: sandbox-fleet/tests/servers/run"]
+async fn replicas_that_are_gone() {
+    for server in Server::all(&[]).await {
+        let service = unique("gone");
+        let store = RedisStore::new(&server.url(), &service).unwrap();
+        let key = |name: &str| format!("sandboxed:1:{{{service}}}:{name}");
+        for tool in ["shop::stock", "shop::price"] {
+            report(&store, "gone", tool).await;
+        }
+        report(&store, "here", "shop::stock").await;
+        let seconds: Vec<String> = server.ask(&["TIME"]).await;
+        let long_ago = seconds[0].parse::<u128>().unwrap() * 1000 - REMEMBERED.as_millis() - 1000;
+        for number in 0..25 {
+            let name = format!("gone {number}");
+            server
+                .ask::<()>(&["ZADD", &key("replicas"), &long_ago.to_string(), &name])
+                .await;
+            server.ask::<()>(&["HSET", &key("says"), &name, "something"]).await;
+        }
+        server
+            .ask::<()>(&["ZADD", &key("replicas"), &long_ago.to_string(), "gone"])
+            .await;
+        for _ in 0..3 {
+            pulse(&store, "here").await;
+        }
+        for (list, replicas) in [("replicas", "ZRANGE"), ("trips:shop::stock", "ZRANGE")] {
+            let left: Vec<String> = server.ask(&[replicas, &key(list), "0", "-1"]).await;
+            assert_eq!(left, ["here"], "who is left in {list}");
+        }
+        assert_eq!(
+            server.ask::<Vec<String>>(&["HKEYS", &key("says")]).await,
+            ["here"],
+            "who is left in says"
+        );
+        assert_eq!(
+            server.ask::<u32>(&["EXISTS", &key("trips:shop::price")]).await,
+            0,
+            "nobody is left in it"
+        );
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs servers: sandbox-fleet/tests/servers/run"]
+async fn services_that_are_gone() {
+    for server in Server::all(&[]).await {
+        let store = server.store("gone");
+        report(&store, "a", "shop::stock").await;
+        let brief = Trip {
+            window: Duration::from_millis(1),
+            ..trip("a", "shop::stock")
+        };
+        store.report_trip(&brief).await.unwrap();
+        let open = Trip {
+            quorum: Quorum::Of(1),
+            cooldown: Duration::ZERO,
+            ..trip("a", "shop::price")
+        };
+        let epoch = store.report_trip(&open).await.unwrap().epoch;
+        let lease = Lease {
+            tool: open.tool,
+            epoch,
+            replica: "a".to_owned(),
+            lasts: WINDOW,
+        };
+        assert!(store.take_lease(&lease).await.unwrap(), "the breaker is open and due");
+        let settings = Versioned {
+            version: 1,
+            text: String::new(),
+        };
+        store.put_settings(0, &settings).await.unwrap();
+
+        let keys: Vec<String> = server.ask(&["KEYS", "*"]).await;
+        assert_eq!(
+            keys.len(),
+            8,
+            "each key of the documentation is there, one of them twice: {keys:?}"
+        );
+        for key in keys {
+            let left: i64 = server.ask(&["PTTL", &key]).await;
+            let name = key.split_once("}:").expect("each key has the service").1;
+            let lasts = match name {
+                "breakers" | "settings" => None,
+                "replicas" | "says" => Some(REMEMBERED),
+                _ => Some(WINDOW),
+            };
+            match lasts {
+                None => assert_eq!(left, -1, "{name} stays"),
+                // Less than the half is left if the test takes longer than any machine lets it.
+                Some(lasts) => {
+                    let left = Duration::from_millis(u64::try_from(left).unwrap_or_default());
+                    assert!(
+                        lasts / 2 <= left && left <= lasts,
+                        "{name} lasts for another {left:?} of {lasts:?}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+async fn report(store: &RedisStore, replica: &str, tool: &str) {
+    pulse(store, replica).await;
+    store.report_trip(&trip(replica, tool)).await.unwrap();
+}
+
+async fn pulse(store: &RedisStore, replica: &str) {
+    let beat = Beat {
+        replica: replica.to_owned(),
+        says: "something".to_owned(),
+    };
+    store.pulse(&beat).await.unwrap();
+}
+
+fn trip(replica: &str, tool: &str) -> Trip {
+    Trip {
+        tool: tool.to_owned(),
+        replica: replica.to_owned(),
+        window: WINDOW,
+        cooldown: WINDOW,
+        quorum: Quorum::Of(9),
+    }
+}
