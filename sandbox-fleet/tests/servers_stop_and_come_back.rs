@@ -96,11 +96,34 @@ async fn restarted_between_two_steps() {
     }
 }
 
+#[tokio::test]
+#[ignore = "needs servers: sandbox-fleet/tests/servers/run"]
+async fn dropped_steps() {
+    for server in Server::all(&[]).await {
+        let store = server.store("dropped");
+        open(&store).await;
+        assert!(
+            format!("{store:?}").contains("is_connected: true"),
+            "a connection is kept: {store:?}"
+        );
+        server.signal("STOP");
+        let dropped = timeout(Duration::from_millis(10), store.time()).await;
+        dropped.expect_err("a server that is stopped does not answer");
+        assert!(
+            format!("{store:?}").contains("is_connected: false"),
+            "the next step connects: {store:?}"
+        );
+        server.signal("CONT");
+        pulse_at_last(&store).await;
+    }
+}
+
 /// All at once, because each may take its whole limit.
 async fn all_steps_fail(store: &RedisStore, how: &str) {
     let (beat, trip, lease, found, settings) = (beat(), trip(), lease(), found(), Versioned::default());
     tokio::join!(
         fails(store.pulse(&beat), "pulse", how),
+        fails(store.time(), "time", how),
         fails(store.leave("a"), "leave", how),
         fails(store.report_trip(&trip), "report_trip", how),
         fails(store.withdraw_trip(TOOL, "a"), "withdraw_trip", how),

@@ -25,8 +25,8 @@ pub const REMEMBERED: Duration = Duration::from_secs(60);
 /// A store in Redis from 6.2 on, or in Valkey from 7.2 on.
 ///
 /// Each step is one round trip. It fails within [`STEP_LIMIT`], also if the server does not answer; it is made at most once, and if it
-/// has failed it may have been made. A step that finds no connection connects, and one that fails gives its connection up: there is no
-/// delay between attempts but the caller's.
+/// has failed it may have been made. A step that finds no connection connects, and one that fails or is dropped gives its connection up:
+/// there is no delay between attempts but the caller's.
 ///
 /// # Keys
 ///
@@ -123,6 +123,11 @@ impl Store for RedisStore {
             settings,
             breakers: known.breakers.clone(),
         })
+    }
+
+    async fn time(&self) -> Result<u64, StoreError> {
+        let (seconds, micros): (u64, u64) = self.connection.query(&cmd("TIME")).await?;
+        Ok(seconds * 1000 + micros / 1000)
     }
 
     async fn leave(&self, replica: &str) -> Result<(), StoreError> {

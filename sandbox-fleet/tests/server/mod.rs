@@ -136,7 +136,10 @@ fn spawn(program: &PathBuf, port: u16, options: &[String]) -> Child {
     // Without a file that a working directory may have, and without one that it would write.
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("server-{port}"));
     fs::create_dir_all(&folder).expect("cargo's folder for tests can be written");
-    Command::new(program)
+    // It ends with the thread of the test, also if that is aborted.
+    Command::new("setpriv")
+        .args(["--pdeathsig", "KILL", "--"])
+        .arg(program)
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
         .args(["--save", "", "--appendonly", "no", "--dir"])
         .arg(&folder)

@@ -80,20 +80,20 @@ impl Connection {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(None)
             .set_response_timeout(None);
-        let connection = self
-            .client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await?;
+        // Boxed, because it is large, and each step would have room for it.
+        let connecting = Box::pin(self.client.get_multiplexed_async_connection_with_config(&config));
+        let connection = connecting.await?;
         *self.kept() = Some(connection.clone());
         Ok(connection)
     }
 
     async fn step<T>(&self, step: impl Future<Output = RedisResult<T>> + Send) -> Result<T, StoreError> {
+        let mut unfinished = Unfinished {
+            connection: self,
+            has_answer: false,
+        };
         let made = self.in_time(step).await;
-        if made.is_err() {
-            // Whatever is wrong with it, and with a server that a new connection may find replaced.
-            *self.kept() = None;
-        }
+        unfinished.has_answer = made.is_ok();
         made
     }
 
@@ -116,6 +116,21 @@ impl Connection {
     fn kept(&self) -> MutexGuard<'_, Option<MultiplexedConnection>> {
         // Nothing panics while it is locked.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A step that has no answer yet. If it gets none, also because it was dropped, the connection is given up: whatever is wrong with it, and
+/// with a server that a new one may find replaced.
+struct Unfinished<'a> {
+    connection: &'a Connection,
+    has_answer: bool,
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        if !self.has_answer {
+            *self.connection.kept() = None;
+        }
     }
 }
 
