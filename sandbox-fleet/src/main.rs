@@ -112,7 +112,8 @@ impl Lasts {
         let until = until.duration_since(UNIX_EPOCH)?;
         let now = Duration::from_millis(operator.time().await?);
         let left = until.checked_sub(now).filter(|left| !left.is_zero());
-        left.map(Some).ok_or_else(|| "that moment is over by the clock of the store".into())
+        left.map(Some)
+            .ok_or_else(|| "that moment is over by the clock of the store".into())
     }
 }
 
@@ -133,7 +134,11 @@ async fn follow(operator: &Operator<RedisStore>, version: u64) -> Result<ExitCod
         let replicas = operator.replicas().await?;
         let (seen, unseen): (Vec<_>, Vec<_>) = replicas.into_iter().partition(|replica| replica.settings >= version);
         if unseen.is_empty() || start.elapsed() > PATIENCE {
-            println!("version {version} is set; {} of {} live replicas have seen it", seen.len(), seen.len() + unseen.len());
+            println!(
+                "version {version} is set; {} of {} live replicas have seen it",
+                seen.len(),
+                seen.len() + unseen.len()
+            );
             for replica in &unseen {
                 println!("{} has not seen it: version {}", replica.name, replica.settings);
             }
@@ -156,7 +161,11 @@ fn tell_problem(replica: &LiveReplica) {
 
 async fn status(operator: &Operator<RedisStore>) -> Result<ExitCode, Box<dyn Error>> {
     let (settings, replicas) = (operator.settings().await?, operator.replicas().await?);
-    println!("{} live replicas; version {} of the settings", replicas.len(), settings.version);
+    println!(
+        "{} live replicas; version {} of the settings",
+        replicas.len(),
+        settings.version
+    );
     for replica in &replicas {
         println!("{}: version {}", replica.name, replica.settings);
         tell_problem(replica);

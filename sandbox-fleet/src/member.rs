@@ -11,6 +11,8 @@ use tokio::task::JoinHandle;
 use crate::operator::Operator;
 use crate::replica::Replica;
 use crate::status::{Board, FleetStatus};
+#[cfg(feature = "redis")]
+use crate::store::redis::RedisStore;
 use crate::store::{Quorum, Store, StoreError};
 
 /// How a process takes part in the fleet of its service.
@@ -33,13 +35,44 @@ impl<S> fmt::Debug for Fleet<S> {
     }
 }
 
+/// A server, of whose services one is to be named.
+#[cfg(feature = "redis")]
+#[must_use = "it is the server of a fleet whose service is not named yet"]
+pub struct Server {
+    url: Box<str>,
+}
+
+#[cfg(feature = "redis")]
+impl Fleet<RedisStore> {
+    /// A fleet over Redis or Valkey at this URL, such as `redis://127.0.0.1:6379`: see [`RedisStore`].
+    pub fn connect(url: &str) -> Server {
+        Server { url: url.into() }
+    }
+}
+
+/// Without the URL, which may have a password in it.
+#[cfg(feature = "redis")]
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "redis")]
+impl Server {
+    /// The fleet of all processes of the service of this name.
+    pub fn service(self, name: &str) -> Fleet<RedisStore> {
+        Fleet::of(RedisStore::new(&self.url, name))
+    }
+}
+
 impl<S: Store> Fleet<S> {
     /// The fleet of all who share this store.
-    pub const fn over(store: S) -> Self {
+    pub fn over(store: S) -> Self {
         Self::of(Ok(store))
     }
 
-    const fn of(store: Result<S, StoreError>) -> Self {
+    fn of(store: Result<S, StoreError>) -> Self {
         Fleet {
             store,
             name: None,
