@@ -15,6 +15,11 @@
 //!
 //! The page `docs/fleet.md` of the repository has what is guaranteed, and what is not.
 
+/// The page, whose snippets are compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/fleet.md")]
+mod page {}
+
 mod member;
 mod operator;
 mod replica;

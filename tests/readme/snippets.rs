@@ -4,7 +4,8 @@
 
 const README: &str = include_str!("../../README.md");
 const PAGE: &str = include_str!("page.rs");
-const PROGRAMS: [&str; 3] = [
+const PROGRAMS: [&str; 4] = [
+    include_str!("../../sandbox-fleet/src/lib.rs"),
     include_str!("framework.rs"),
     include_str!("mcp.rs"),
     include_str!("rig.rs"),
@@ -24,7 +25,7 @@ fn stand_in_a_program_word_for_word() {
         .collect();
     assert_eq!(
         snippets.len(),
-        5,
+        6,
         "the README's snippets without a context of their own"
     );
     for snippet in snippets {
