@@ -95,12 +95,10 @@ impl<S: Store> Replica<S> {
     }
 
     fn next_turn(&self) -> Instant {
-        let held = fleet::tools().into_iter().filter_map(|tool| {
-            let is_held = self.watched.get(&path(tool)).is_some_and(Watched::is_held);
-            let cooldown = tool.breaker().filter(|_| is_held).map(fleet::cooldown)?;
-            // Before the breaker would let itself be tried.
-            Some(LOOK.min(cooldown / 2).max(Duration::from_millis(1)))
-        });
+        let is_held = |path: &String| self.watched.get(path).is_some_and(Watched::is_held);
+        let held = members().into_iter().filter(|(path, ..)| is_held(path));
+        // Before the breaker would let itself be tried.
+        let held = held.map(|(.., breaker)| LOOK.min(fleet::cooldown(breaker) / 2).max(Duration::from_millis(1)));
         let next_look = held.min().map(|until| Instant::now() + until);
         next_look.map_or(self.next_pulse, |look| look.min(self.next_pulse))
     }
@@ -113,9 +111,9 @@ impl<S: Store> Replica<S> {
         if self.is_told {
             self.follow_settings().await;
         }
-        for tool in fleet::tools() {
-            if let Some(breaker) = tool.breaker().filter(|_| self.is_told) {
-                self.follow(tool, breaker).await;
+        for (path, tool, breaker) in members() {
+            if self.is_told {
+                self.follow(&path, tool, breaker).await;
             }
         }
         self.end_leases();
@@ -214,19 +212,18 @@ impl<S: Store> Replica<S> {
     }
 
     /// Does what is to be done about one breaker.
-    async fn follow(&mut self, tool: ToolHandle, breaker: &CircuitBreaker) {
-        let path = path(tool);
+    async fn follow(&mut self, path: &str, tool: ToolHandle, breaker: &CircuitBreaker) {
         for _ in 0..MOST_ACTS {
             let Some(now) = self.view.now() else { return };
-            let watched = self.watched.entry(path.clone()).or_default();
+            let watched = self.watched.entry(path.to_owned()).or_default();
             let look = Look {
                 local: local(breaker),
                 is_wanted: watched.is_held() && fleet::is_wanted(breaker),
-                shared: self.view.shared(&path),
+                shared: self.view.shared(path),
                 now,
             };
             let act = watched.look(look, millis(self.window));
-            if act == Act::Nothing || !self.carry_out(act, tool, breaker, &path, now).await {
+            if act == Act::Nothing || !self.carry_out(act, tool, breaker, path, now).await {
                 return;
             }
         }
@@ -291,9 +288,8 @@ impl<S: Store> Replica<S> {
 
     fn end_leases(&mut self) {
         let Some(now) = self.view.now() else { return };
-        for tool in fleet::tools() {
-            if let Some(breaker) = tool.breaker()
-                && let Some(watched) = self.watched.get_mut(&path(tool))
+        for (path, _, breaker) in members() {
+            if let Some(watched) = self.watched.get_mut(&path)
                 && let Some(Act::OpenFor(millis)) = watched.ends_lease(local(breaker), now)
             {
                 fleet::open_for(breaker, Duration::from_millis(millis));
@@ -390,9 +386,21 @@ async fn next_message(messages: &mut Option<mpsc::Receiver<()>>) -> Option<()> {
     }
 }
 
-/// By what replicas know a tool.
-pub(crate) fn path(tool: ToolHandle) -> String {
-    format!("{}::{}", tool.module(), tool.name())
+/// The tools that take part, by their paths: those with a breaker of their own. Of several with one path, which are methods of one name,
+/// it is the first.
+pub(crate) fn members() -> Vec<(String, ToolHandle, &'static CircuitBreaker)> {
+    let mut members: Vec<(String, ToolHandle, &'static CircuitBreaker)> = Vec::new();
+    for tool in fleet::tools() {
+        let path = format!("{}::{}", tool.module(), tool.name());
+        // They are in order.
+        let is_another = members.last().is_none_or(|(last, ..)| *last != path);
+        members.extend(
+            tool.breaker()
+                .filter(|_| is_another)
+                .map(|breaker| (path, tool, breaker)),
+        );
+    }
+    members
 }
 
 fn local(breaker: &CircuitBreaker) -> Local {

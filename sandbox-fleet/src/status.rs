@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sandbox_runtime::{BreakerState, CircuitBreaker, fleet};
+use sandbox_runtime::{BreakerState, CircuitBreaker};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::replica::path;
+use crate::replica::members;
 use crate::view::View;
 use crate::watched::Watched;
 
@@ -101,16 +101,15 @@ impl Board {
         status.is_told = is_told && view.age().is_some();
         status.settings = settings;
         status.problem = problem.map(str::to_owned);
-        let tools = fleet::tools().into_iter().filter_map(|tool| {
-            let path = path(tool);
+        let tools = members().into_iter().map(|(path, _, breaker)| {
             let shared = view.shared(&path);
-            Some(ToolInFleet {
-                here: state(tool.breaker()?),
+            ToolInFleet {
+                here: state(breaker),
                 is_open_for_all: shared.open_until.is_some(),
                 epoch: shared.epoch,
                 has_lease: watched.get(&path).is_some_and(|watched| watched.lease().is_some()),
                 path,
-            })
+            }
         });
         status.tools = tools.collect();
     }
