@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sandbox_runtime::fleet;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -127,10 +128,13 @@ impl<S: Store> Fleet<S> {
         let (store, board) = (Arc::new(self.store?), Board::new(name.clone()));
         let mut replica = Replica::new(Arc::clone(&store), name, self.quorum, self.window, board.clone());
         replica.turn().await;
+        let view = board.view();
+        fleet::show(&view);
         let (leave, left) = oneshot::channel();
         let member = Member {
             operator: Operator::sharing(store),
             board,
+            _view: view,
             leave: Some(leave),
             task: None,
         };
@@ -143,6 +147,8 @@ impl<S: Store> Fleet<S> {
 pub struct Member<S> {
     operator: Operator<S>,
     board: Board,
+    /// Shown as long as it is there.
+    _view: Arc<dyn fleet::View>,
     leave: Option<oneshot::Sender<()>>,
     task: Option<JoinHandle<()>>,
 }

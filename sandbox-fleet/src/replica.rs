@@ -386,12 +386,17 @@ async fn next_message(messages: &mut Option<mpsc::Receiver<()>>) -> Option<()> {
     }
 }
 
+/// By what replicas know a tool.
+pub(crate) fn path(tool: ToolHandle) -> String {
+    format!("{}::{}", tool.module(), tool.name())
+}
+
 /// The tools that take part, by their paths: those with a breaker of their own. Of several with one path, which are methods of one name,
 /// it is the first.
 pub(crate) fn members() -> Vec<(String, ToolHandle, &'static CircuitBreaker)> {
     let mut members: Vec<(String, ToolHandle, &'static CircuitBreaker)> = Vec::new();
     for tool in fleet::tools() {
-        let path = format!("{}::{}", tool.module(), tool.name());
+        let path = path(tool);
         // They are in order.
         let is_another = members.last().is_none_or(|(last, ..)| *last != path);
         members.extend(

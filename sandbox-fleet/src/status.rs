@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sandbox_runtime::{BreakerState, CircuitBreaker};
+use sandbox_runtime::fleet::{self, InFleet};
+use sandbox_runtime::{BreakerState, CircuitBreaker, ToolHandle};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::replica::members;
+use crate::replica::{members, path};
 use crate::view::View;
 use crate::watched::Watched;
 
@@ -123,6 +124,11 @@ impl Board {
         }
     }
 
+    /// What the status of tools tells of the fleet.
+    pub(crate) fn view(&self) -> Arc<dyn fleet::View> {
+        Arc::new(self.clone())
+    }
+
     /// How old the view is.
     pub(crate) fn view_age(&self) -> Option<Duration> {
         self.locked().told.map(|told| told.elapsed())
@@ -131,6 +137,14 @@ impl Board {
     fn locked(&self) -> MutexGuard<'_, Shown> {
         // Nothing panics while it is locked.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fleet::View for Board {
+    fn of(&self, tool: ToolHandle) -> Option<InFleet> {
+        let (path, status) = (path(tool), self.status());
+        let found = status.tools.iter().find(|found| found.path == path)?;
+        Some(InFleet::new(found.is_open_for_all, found.epoch, status.view_age_ms?))
     }
 }
 

@@ -3,7 +3,10 @@
 //! Nothing here is on the way of a call: whoever uses it learns that something has changed, and then looks.
 
 use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
+
+use serde::Serialize;
 
 use crate::breaker::CircuitBreaker;
 use crate::registry::{ToolHandle, changes, tools_in_order};
@@ -52,4 +55,47 @@ pub fn is_wanted(breaker: &CircuitBreaker) -> bool {
 #[must_use]
 pub fn time_limit(tool: ToolHandle) -> Duration {
     tool.policy().timeout
+}
+
+/// What the other replicas of the service know of a tool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct InFleet {
+    /// Whether its breaker is open for all.
+    pub is_open_for_all: bool,
+    /// How often it has opened and closed for all.
+    pub epoch: u64,
+    /// How old that is, in milliseconds.
+    pub view_age_ms: u64,
+}
+
+impl InFleet {
+    /// What a replica has been told.
+    #[must_use]
+    pub const fn new(is_open_for_all: bool, epoch: u64, view_age_ms: u64) -> InFleet {
+        InFleet {
+            is_open_for_all,
+            epoch,
+            view_age_ms,
+        }
+    }
+}
+
+/// Knows what others know.
+pub trait View: Send + Sync {
+    /// What they know of a tool; `None` if that is unknown.
+    fn of(&self, tool: ToolHandle) -> Option<InFleet>;
+}
+
+static VIEW: Mutex<Option<Weak<dyn View>>> = Mutex::new(None);
+
+/// Has the status of tools tell what this view has of them, as long as it is there.
+pub fn show(view: &Arc<dyn View>) {
+    *VIEW.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::downgrade(view));
+}
+
+/// What is known of a tool in the fleet, if the process is in one.
+pub(crate) fn of(tool: ToolHandle) -> Option<InFleet> {
+    let view = VIEW.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+    view.upgrade()?.of(tool)
 }

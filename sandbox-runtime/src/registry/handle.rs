@@ -298,6 +298,8 @@ impl ToolHandle {
             last_failure: self.record().last_failure(),
             disabled: self.0.steering.off().map(|off| Disabled::of(&off)),
             shadow: self.0.steering.is_shadow(),
+            #[cfg(feature = "fleet")]
+            fleet: crate::fleet::of(*self),
         }
     }
 }

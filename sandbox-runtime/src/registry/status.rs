@@ -40,6 +40,10 @@ pub struct ToolStatus {
     pub disabled: Option<Disabled>,
     /// Whether its breaker refuses nothing: see [`ToolHandle::shadow`](crate::ToolHandle::shadow).
     pub shadow: bool,
+    /// What the other replicas of the service know of it, if the process is one of a fleet of the crate `sandbox-fleet`.
+    #[cfg(feature = "fleet")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fleet: Option<crate::fleet::InFleet>,
 }
 
 /// Why a tool is switched off.
