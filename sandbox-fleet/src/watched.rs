@@ -1,6 +1,9 @@
 //! [`Watched`]: what a replica does about one breaker, by its own state and by what is shared of it. Without time and without a store
 //! of its own, so that every order of events can be tried.
 
+#[cfg(test)]
+mod tests;
+
 use crate::store::Shared;
 
 /// A moment or a length of time in milliseconds, by the store's clock.

@@ -177,3 +177,17 @@ async fn what_is_switched_in_one_replica_stays_there() {
     assert!(is_off(&service.replicas[0].call().await));
     assert_eq!(service.replicas[1].call().await, Ok(()));
 }
+
+/// Other changes do not do it again, nor does a replica that starts later close what has opened since.
+#[tokio::test(start_paused = true)]
+async fn a_reset_is_done_once() {
+    let mut service = Service::of(1).await;
+    let operator = service.operator();
+    operator.reset("look_up").await.unwrap();
+    sleep(SHORTLY).await;
+    service.replicas[0].ask(|tool| tool.force_open()).await;
+    operator.shadow("another", true).await.unwrap();
+    service.start().await;
+    sleep(SHORTLY).await;
+    assert_eq!(service.states().await, ["forced_open", "closed"]);
+}
