@@ -5,8 +5,11 @@
 
 mod server;
 
+use std::time::Duration;
+
 use sandbox_fleet::store::redis::RedisStore;
 use sandbox_fleet::store::{Store as _, Versioned};
+use tokio::time::timeout;
 
 use self::server::Server;
 
@@ -129,5 +132,6 @@ async fn works(store: &RedisStore) {
         "a new service has no settings"
     );
     assert_eq!(store.settings().await.unwrap(), settings, "settings are kept");
-    assert_eq!(messages.recv().await, Some(()), "a change is told");
+    let told = timeout(Duration::from_secs(30), messages.recv()).await;
+    assert_eq!(told, Ok(Some(())), "a change is told");
 }

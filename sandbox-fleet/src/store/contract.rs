@@ -120,6 +120,11 @@ async fn replicas_leave<S: Store>(make: &impl AsyncFn(&str) -> S) {
         take(&store, "a", open.epoch, LONG).await,
         "an open breaker that is due gives a lease",
     );
+    well(store.leave("b").await);
+    is(
+        !take(&store, "c", open.epoch, LONG).await,
+        "a replica that leaves gives no lease back that another one has",
+    );
     well(store.leave("a").await);
     is(
         take(&store, "b", open.epoch, LONG).await,
