@@ -74,18 +74,6 @@ async fn passwords_open_servers() {
 }
 
 #[tokio::test]
-#[ignore = "needs servers: sandbox-fleet/tests/servers/run"]
-async fn servers_that_repeat_what_they_do_not_know() {
-    for server in Server::all(&["--rename-command", "AUTH", ""]).await {
-        let url = server.url_with("redis", ":correct-horse@");
-        let refused = RedisStore::connect(&url, "shop")
-            .await
-            .expect_err("it has no such command");
-        assert!(!refused.to_string().contains(PASSWORD), "{refused} has no password");
-    }
-}
-
-#[tokio::test]
 #[cfg(feature = "tls")]
 #[ignore = "needs servers: sandbox-fleet/tests/servers/run"]
 async fn tls_is_spoken() {

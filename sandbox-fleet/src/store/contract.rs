@@ -56,6 +56,7 @@ pub async fn check<S: Store>(make: impl AsyncFn(&str) -> S) {
         leases::leases_are_given_when_due(&make),
         leases::leases_end(&make),
         leases::results_without_a_lease_change_nothing(&make),
+        leases::any_time_can_be_given(&make),
         settings_are_compared_and_set(&make),
         changes_are_told(&make),
         services_are_apart(&make),

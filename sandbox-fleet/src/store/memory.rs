@@ -203,7 +203,10 @@ impl Store for MemoryStore {
             if shared.open_until.is_some() || state.tripped(&trip.tool, now) < needed {
                 return (shared, false);
             }
-            (state.begin_epoch(&trip.tool, Some(now + millis(trip.cooldown))), true)
+            (
+                state.begin_epoch(&trip.tool, Some(now.saturating_add(millis(trip.cooldown)))),
+                true,
+            )
         })
         .await
     }
@@ -226,7 +229,7 @@ impl Store for MemoryStore {
             if !is_due || is_taken {
                 return (false, false);
             }
-            let until = now + millis(lease.lasts);
+            let until = now.saturating_add(millis(lease.lasts));
             state
                 .leases
                 .insert(lease.tool.clone(), (lease.replica.clone(), lease.epoch, until));
@@ -247,7 +250,7 @@ impl Store for MemoryStore {
             if found.open_for.is_none() {
                 state.trips.remove(&found.tool);
             }
-            let open_until = found.open_for.map(|lasts| now + millis(lasts));
+            let open_until = found.open_for.map(|lasts| now.saturating_add(millis(lasts)));
             (state.begin_epoch(&found.tool, open_until), true)
         })
         .await

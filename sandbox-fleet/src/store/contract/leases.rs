@@ -1,9 +1,11 @@
 //! Who may try whether a dependency is well, and whose result counts?
 
+use std::time::Duration;
+
 use tokio::time::sleep;
 
-use super::steps::{is, opened, pulse, report, same, settle, take};
-use super::{LONG, SHORT, Shared, Store, TOOL};
+use super::steps::{is, opened, pulse, report, same, settle, take, trip, well};
+use super::{LONG, SHORT, Shared, Store, TOOL, Trip};
 
 pub(super) async fn leases_are_given_when_due<S: Store>(make: &impl AsyncFn(&str) -> S) {
     let store = make("leases").await;
@@ -94,5 +96,35 @@ pub(super) async fn results_without_a_lease_change_nothing<S: Store>(make: &impl
         settle(&store, "a", again.epoch, None).await,
         again,
         "a new epoch has no lease yet",
+    );
+}
+
+pub(super) async fn any_time_can_be_given<S: Store>(make: &impl AsyncFn(&str) -> S) {
+    let store = make("any time").await;
+    pulse(&store, "a").await;
+    for (tool, window) in [("no window", Duration::ZERO), ("longest window", Duration::MAX)] {
+        let trip = Trip {
+            tool: tool.to_owned(),
+            window,
+            cooldown: Duration::MAX,
+            ..trip("a", 1)
+        };
+        let open = well(store.report_trip(&trip).await);
+        is(
+            open.open_until.is_some(),
+            "a report counts when it is made, whatever its window",
+        );
+    }
+    let open = opened(&store, "a").await;
+    take(&store, "a", open.epoch, Duration::ZERO).await;
+    sleep(SHORT).await;
+    is(
+        take(&store, "a", open.epoch, Duration::MAX).await,
+        "a lease that lasts for no time is over",
+    );
+    let again = settle(&store, "a", open.epoch, Some(Duration::MAX)).await;
+    is(
+        again.open_until > open.open_until,
+        "a breaker may be open for as long as there is",
     );
 }

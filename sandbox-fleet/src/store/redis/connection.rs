@@ -169,3 +169,25 @@ fn provide_ciphers() {
 
 #[cfg(not(feature = "tls"))]
 fn provide_ciphers() {}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use redis::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn errors_show_no_password() {
+        let answer = "unknown command 'AUTH', with args beginning with: 'correct horse'".to_owned();
+        let error = RedisError::from((ErrorKind::UnexpectedReturnType, "an error", answer));
+        assert!(error.to_string().contains("correct horse"), "it would be shown");
+        let connection = Connection::new("redis://:correct%20horse@127.0.0.1").unwrap();
+        let text = connection.describe(&error).to_string();
+        assert!(text.contains("'***'") && !text.contains("correct horse"), "{text}");
+        let connection = Connection::new("redis://:@127.0.0.1").unwrap();
+        let text = connection.describe(&error).to_string();
+        assert!(!text.contains("***"), "no password takes nothing out: {text}");
+    }
+}
