@@ -107,7 +107,7 @@ impl<S: Store> Fleet<S> {
     ///
     /// # Errors
     ///
-    /// A URL that means no server, or a name that no service can have. A store that does not answer is no error.
+    /// A URL that means no server, or a name that no service can have. A store that does not answer is not an error.
     ///
     /// # Panics
     ///

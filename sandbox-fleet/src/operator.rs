@@ -60,7 +60,7 @@ impl<S> fmt::Debug for Operator<S> {
 }
 
 impl<S: Store> Operator<S> {
-    /// One who is no replica, such as a program on the command line.
+    /// One outside of the service, such as a program on the command line.
     #[must_use]
     pub fn of(store: S) -> Self {
         Self::sharing(Arc::new(store))
