@@ -20,6 +20,7 @@
 #[doc = include_str!("../../docs/fleet.md")]
 mod page {}
 
+mod instruments;
 mod member;
 mod operator;
 mod replica;

@@ -128,6 +128,8 @@ impl<S: Store> Fleet<S> {
         let (store, board) = (Arc::new(self.store?), Board::new(name.clone()));
         let mut replica = Replica::new(Arc::clone(&store), name, self.quorum, self.window, board.clone());
         replica.turn().await;
+        #[cfg(feature = "metrics")]
+        crate::instruments::describe();
         let view = board.view();
         fleet::show(&view);
         let (leave, left) = oneshot::channel();
@@ -169,6 +171,14 @@ impl<S: Store> Member<S> {
     #[must_use]
     pub fn view_age(&self) -> Option<Duration> {
         self.board.view_age()
+    }
+
+    /// Has a meter of OpenTelemetry measure how old that is, in seconds (`sandboxed.fleet.view.age`), and count how often the store has stopped
+    /// to answer and has answered again (`sandboxed.fleet.events`, by `sandboxed.fleet.event`: `degraded`, `recovered`). With the
+    /// feature `metrics`, the recorder that the program has installed is told the same without being asked.
+    #[cfg(feature = "opentelemetry")]
+    pub fn instruments(&self, meter: &opentelemetry::metrics::Meter) {
+        crate::instruments::observe(self.board.clone(), meter);
     }
 
     /// Leaves the fleet, and waits until others know of it. What was set stays in force here.

@@ -10,6 +10,7 @@ use sandbox_runtime::{BreakerState, CircuitBreaker, ToolHandle, fleet};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use crate::instruments::Happened;
 use crate::settings::{Says, Settings};
 use crate::status::Board;
 use crate::store::{Beat, Found, Lease, Quorum, Shared, Store, StoreError, Trip, Versioned};
@@ -143,7 +144,7 @@ impl<S: Store> Replica<S> {
         self.failures = 0;
         if !self.is_told {
             self.is_told = true;
-            self.board.count_recovered();
+            self.board.count(Happened::Recovered);
             tracing::info!(replica = self.name, "the store answers again");
         }
     }
@@ -155,7 +156,7 @@ impl<S: Store> Replica<S> {
         self.next_pulse = Instant::now() + longest.mul_f64(0.5 + fastrand::f64() / 2.0);
         if self.is_told {
             self.is_told = false;
-            self.board.count_degraded();
+            self.board.count(Happened::Degraded);
             tracing::warn!(replica = self.name, %error, "the store does not answer; calls go on by what this replica knows");
         }
     }

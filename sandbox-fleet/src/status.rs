@@ -9,6 +9,9 @@ use sandbox_runtime::{BreakerState, CircuitBreaker, ToolHandle};
 use serde::Serialize;
 use tokio::time::Instant;
 
+#[cfg(feature = "metrics")]
+use crate::instruments;
+use crate::instruments::Happened;
 use crate::replica::{members, path};
 use crate::view::View;
 use crate::watched::Watched;
@@ -79,12 +82,14 @@ impl Board {
         Board(Arc::new(Mutex::new(Shown { status, told: None })))
     }
 
-    pub(crate) fn count_degraded(&self) {
-        self.locked().status.degraded += 1;
-    }
-
-    pub(crate) fn count_recovered(&self) {
-        self.locked().status.recovered += 1;
+    pub(crate) fn count(&self, happened: Happened) {
+        #[cfg(feature = "metrics")]
+        instruments::count(happened);
+        let status = &mut self.locked().status;
+        match happened {
+            Happened::Degraded => status.degraded += 1,
+            Happened::Recovered => status.recovered += 1,
+        }
     }
 
     pub(crate) fn show(
@@ -95,6 +100,8 @@ impl Board {
         problem: Option<&str>,
         watched: &HashMap<String, Watched>,
     ) {
+        #[cfg(feature = "metrics")]
+        view.age().into_iter().for_each(instruments::age);
         let mut shown = self.locked();
         shown.told = view.age().and_then(|age| Instant::now().checked_sub(age));
         let status = &mut shown.status;
