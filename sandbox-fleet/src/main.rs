@@ -88,6 +88,7 @@ async fn main() -> ExitCode {
 
 async fn act(command: Command) -> Result<ExitCode, Box<dyn Error>> {
     let operator = Operator::of(RedisStore::new(&command.url, &command.service)?);
+    let name = command.act.name().map(str::to_owned);
     let version = match command.act {
         Act::Status => return status(&operator).await,
         Act::Disable { name, reason, lasts } => {
@@ -101,7 +102,21 @@ async fn act(command: Command) -> Result<ExitCode, Box<dyn Error>> {
         Act::Apply { file } => operator.apply(&read(&file)?).await?,
         Act::Clear => operator.clear().await?,
     };
-    follow(&operator, version).await
+    follow(&operator, version, name.as_deref()).await
+}
+
+impl Act {
+    /// Whom it concerns, if that is a name.
+    fn name(&self) -> Option<&str> {
+        match self {
+            Act::Disable { name, .. }
+            | Act::Enable { name }
+            | Act::Open { name }
+            | Act::Reset { name }
+            | Act::Shadow { name, .. } => Some(name),
+            Act::Status | Act::Apply { .. } | Act::Clear => None,
+        }
+    }
 }
 
 impl Lasts {
@@ -127,8 +142,9 @@ fn read(file: &Path) -> Result<Overrides, Box<dyn Error>> {
     Ok(read.map_err(|error| format!("{}: {error}", file.display()))?)
 }
 
-/// Waits until the live replicas have seen this version, and says which have not, or do not have it in force.
-async fn follow(operator: &Operator<RedisStore>, version: u64) -> Result<ExitCode, Box<dyn Error>> {
+/// Waits until the live replicas have seen this version, and says which have not, or do not have it in force, and whether the name means
+/// nothing to any of them.
+async fn follow(operator: &Operator<RedisStore>, version: u64, name: Option<&str>) -> Result<ExitCode, Box<dyn Error>> {
     let start = Instant::now();
     loop {
         let replicas = operator.replicas().await?;
@@ -144,7 +160,15 @@ async fn follow(operator: &Operator<RedisStore>, version: u64) -> Result<ExitCod
             }
             let refused: Vec<_> = seen.iter().filter(|replica| replica.problem.is_some()).collect();
             refused.iter().for_each(|replica| tell_problem(replica));
-            return Ok(match unseen.is_empty() && refused.is_empty() {
+            let is_unknown = |name: &str| {
+                let knows = |replica: &LiveReplica| !replica.unknown.iter().any(|unknown| unknown == name);
+                !seen.is_empty() && !seen.iter().any(knows)
+            };
+            let unknown = name.filter(|name| is_unknown(name));
+            if let Some(name) = unknown {
+                println!("no live replica has a tool or a module `{name}`");
+            }
+            return Ok(match unseen.is_empty() && refused.is_empty() && unknown.is_none() {
                 true => ExitCode::SUCCESS,
                 false => ExitCode::FAILURE,
             });

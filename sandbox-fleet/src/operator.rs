@@ -32,6 +32,8 @@ pub struct LiveReplica {
     pub settings: u64,
     /// Why that is not in force there, if it is not.
     pub problem: Option<String>,
+    /// The names in it that mean no tool of that replica.
+    pub unknown: Vec<String>,
 }
 
 /// A change that was not made.
@@ -155,11 +157,16 @@ impl<S: Store> Operator<S> {
     /// When the store does not answer.
     pub async fn replicas(&self) -> Result<Vec<LiveReplica>, OperatorError> {
         let replicas = self.store.replicas().await?.into_iter().map(|replica| {
-            let Says { settings, problem } = Says::read(&replica.says);
+            let Says {
+                settings,
+                problem,
+                unknown,
+            } = Says::read(&replica.says);
             LiveReplica {
                 name: replica.name,
                 settings,
                 problem,
+                unknown,
             }
         });
         Ok(replicas.collect())

@@ -358,6 +358,7 @@ impl<S: Store> Replica<S> {
         let says = Says {
             settings: self.applied.1,
             problem: self.problem.clone(),
+            unknown: self.applied.0.unknown(),
         };
         says.written()
     }

@@ -50,6 +50,9 @@ pub(crate) struct Says {
     /// Why it is not in force there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) problem: Option<String>,
+    /// The names in it that mean nothing there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) unknown: Vec<String>,
 }
 
 impl Says {
@@ -99,6 +102,14 @@ impl Settings {
             }
         }
         self.switches.retain(|_, switches| *switches != Switches::default());
+    }
+
+    /// The names that mean no tool of this process.
+    pub(crate) fn unknown(&self) -> Vec<String> {
+        let tools = fleet::tools();
+        let names = self.switches.keys().chain(self.resets.keys());
+        let unknown = names.filter(|name| !tools.iter().any(|tool| is_meant(*tool, name)));
+        unknown.cloned().collect()
     }
 
     /// What is switched for a tool, by every name that means it.

@@ -178,6 +178,19 @@ async fn what_is_switched_in_one_replica_stays_there() {
     assert_eq!(service.replicas[1].call().await, Ok(()));
 }
 
+/// An operator's mistake, or a tool of replicas that start later.
+#[tokio::test(start_paused = true)]
+async fn names_that_mean_nothing_are_told() {
+    let service = Service::of(2).await;
+    let operator = service.operator();
+    operator.disable("look_upp", "a mistake", None).await.unwrap();
+    operator.disable("look_up", "no mistake", None).await.unwrap();
+    sleep(2 * SECOND).await;
+    for replica in operator.replicas().await.unwrap() {
+        assert_eq!(replica.unknown, ["look_upp"], "{}", replica.name);
+    }
+}
+
 /// Other changes do not do it again, nor does a replica that starts later close what has opened since.
 #[tokio::test(start_paused = true)]
 async fn a_reset_is_done_once() {
