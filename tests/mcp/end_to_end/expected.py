@@ -84,7 +84,18 @@ NO_NOTE = error("there is no note `diary`")
 REPEATED = error(
     "`read_line` has failed 3 times in a row with exactly these arguments, and was not called again. Change them, or go on "
     "without it."
-)
+) | {
+    "_meta": {
+        FAILURE: {
+            "kind": "repeated_failure",
+            "tool": "read_line",
+            "attempts": 0,
+            "consecutive_failures": 3,
+            "retry_after_ms": None,
+            "may_have_executed": False,
+        }
+    }
+}
 
 PANICKED = failure(
     "`read_line` crashed. The same call is likely to crash again: change it, or go on without it.",
