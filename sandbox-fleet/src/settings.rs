@@ -97,7 +97,8 @@ impl Settings {
     pub(crate) fn reset(&mut self, name: &str) {
         *self.resets.entry(name.to_owned()).or_default() += 1;
         for (switched, switches) in &mut self.switches {
-            if switched == name {
+            let is_within = switched.strip_prefix(name).is_some_and(|rest| rest.starts_with("::"));
+            if switched == name || name == ALL || is_within {
                 switches.forced_open = false;
             }
         }
@@ -136,11 +137,13 @@ impl Settings {
     /// Puts these settings in force in this process, in place of others: what has not changed between them is left as it is here.
     pub(crate) fn apply_after(&self, before: &Settings, now: Millis) -> Result<(), OverridesError> {
         for tool in fleet::tools() {
-            self.switch_tool(tool, &before.of(tool), now);
+            let switches = self.of(tool);
+            switch_tool(tool, &switches, &before.of(tool), now);
             let is_reset = |(name, number): (&String, &u64)| {
                 is_meant(tool, name) && before.resets.get(name).copied().unwrap_or_default() < *number
             };
-            if self.resets.iter().any(is_reset) {
+            // Opened by another name it stays so: a replica that starts later could not know better.
+            if !switches.forced_open && self.resets.iter().any(is_reset) {
                 tool.reset();
             }
         }
@@ -153,34 +156,29 @@ impl Settings {
             }
         }
     }
+}
 
-    fn switch_tool(&self, tool: ToolHandle, before: &Switches, now: Millis) {
-        let switches = self.of(tool);
-        if switches.disabled != before.disabled {
-            let left = |until: Millis| until.checked_sub(now).map(Duration::from_millis);
-            match &switches.disabled {
-                Some(Disabled { reason, until: None }) => tool.disable(reason, None),
-                Some(Disabled {
-                    reason,
-                    until: Some(until),
-                }) => {
-                    if let Some(left) = left(*until) {
-                        tool.disable(reason, Some(left));
-                    }
-                }
-                None => drop(tool.enable()),
-            }
+fn switch_tool(tool: ToolHandle, switches: &Switches, before: &Switches, now: Millis) {
+    if switches.disabled != before.disabled {
+        match &switches.disabled {
+            Some(Disabled { reason, until: None }) => tool.disable(reason, None),
+            Some(Disabled {
+                reason,
+                until: Some(until),
+            }) if *until > now => tool.disable(reason, Some(Duration::from_millis(until - now))),
+            // Also if it was over before this replica has learnt of it.
+            _ => drop(tool.enable()),
         }
-        if switches.forced_open != before.forced_open {
-            if switches.forced_open {
-                tool.force_open();
-            } else {
-                tool.reset();
-            }
+    }
+    if switches.forced_open != before.forced_open {
+        if switches.forced_open {
+            tool.force_open();
+        } else {
+            tool.reset();
         }
-        if switches.shadow != before.shadow {
-            tool.shadow(switches.shadow);
-        }
+    }
+    if switches.shadow != before.shadow {
+        tool.shadow(switches.shadow);
     }
 }
 

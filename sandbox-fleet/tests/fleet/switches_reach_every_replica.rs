@@ -111,6 +111,47 @@ async fn also_breakers_and_shadow() {
     assert_eq!(service.call_all().await, vec![Ok(()); 3]);
 }
 
+/// Replicas that start later have the same as those that were there.
+#[tokio::test(start_paused = true)]
+async fn a_reset_leaves_what_another_name_has_opened() {
+    let mut service = Service::of(2).await;
+    let operator = service.operator();
+    for (opened, reset, state) in [
+        ("*", "look_up", "forced_open"),
+        ("look_up", "no::such", "forced_open"),
+        ("look_up", "*", "closed"),
+    ] {
+        operator.force_open(opened).await.unwrap();
+        operator.reset(reset).await.unwrap();
+        sleep(SHORTLY).await;
+        service.start().await;
+        sleep(SHORTLY).await;
+        let states = service.states().await;
+        assert_eq!(
+            states,
+            vec![state; states.len()],
+            "{opened} is opened, and {reset} is reset"
+        );
+        operator.reset("*").await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_switch_that_is_over_when_it_is_heard_of_replaces_another() {
+    let service = Service::of(1).await;
+    service.operator().disable("look_up", "for ever", None).await.unwrap();
+    sleep(SHORTLY).await;
+    let moment = Duration::from_millis(1);
+    service.store.lose_messages(true);
+    service
+        .operator()
+        .disable("look_up", "shortly", Some(moment))
+        .await
+        .unwrap();
+    sleep(2 * SECOND).await;
+    assert_eq!(service.call_all().await, [Ok(())]);
+}
+
 fn overrides(text: &str) -> Overrides {
     serde_json::from_str(text).unwrap()
 }
