@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use humantime::format_rfc3339_seconds;
 use sandbox_fleet::store::redis::RedisStore;
-use sandbox_fleet::{LiveReplica, Operator};
+use sandbox_fleet::{LiveReplica, Operator, OperatorError};
 use sandbox_runtime::Overrides;
 use tokio::time::{Instant, sleep};
 
@@ -44,7 +45,7 @@ enum Act {
     Enable { name: String },
     /// Opens breakers, until they are reset.
     Open { name: String },
-    /// Closes breakers and clears their counts.
+    /// Closes breakers and clears their counts, unless they are open by another name that this one does not mean.
     Reset { name: String },
     /// Lets breakers refuse nothing, or refuse again.
     Shadow { name: String, state: Shadow },
@@ -80,9 +81,18 @@ async fn main() -> ExitCode {
     match act(command).await {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error}");
+            eprintln!("error: {}", worded(error.as_ref()));
             ExitCode::FAILURE
         }
+    }
+}
+
+fn worded(error: &(dyn Error + 'static)) -> String {
+    match error.downcast_ref() {
+        Some(OperatorError::Store(error)) => {
+            format!("{error}; see whether the server runs, and whether the URL is right")
+        }
+        _ => error.to_string(),
     }
 }
 
@@ -124,22 +134,28 @@ impl Lasts {
         let Some(until) = self.until else {
             return Ok(self.lasts);
         };
-        let until = until.duration_since(UNIX_EPOCH)?;
-        let now = Duration::from_millis(operator.time().await?);
-        let left = until.checked_sub(now).filter(|left| !left.is_zero());
-        left.map(Some)
-            .ok_or_else(|| "that moment is over by the clock of the store".into())
+        let now = moment(operator.time().await?);
+        let left = until.duration_since(now).ok().filter(|left| !left.is_zero());
+        left.map(Some).ok_or_else(|| {
+            let now = format_rfc3339_seconds(now);
+            format!("`--until` is over: by the clock of the store it is {now}; give a later moment").into()
+        })
     }
 }
 
+/// From the store's time.
+fn moment(millis: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(millis)
+}
+
 fn read(file: &Path) -> Result<Overrides, Box<dyn Error>> {
-    let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let text = std::fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
     let is_json = file.extension().is_some_and(|extension| extension == "json");
     let read = match is_json {
         true => serde_json::from_str(&text).map_err(|error| error.to_string()),
         false => toml::from_str(&text).map_err(|error| error.to_string()),
     };
-    Ok(read.map_err(|error| format!("{}: {error}", file.display()))?)
+    Ok(read.map_err(|error| format!("{}: {}", file.display(), error.trim_end()))?)
 }
 
 /// Waits until the live replicas have seen this version, and says which have not, or do not have it in force, and whether the name means
@@ -147,33 +163,47 @@ fn read(file: &Path) -> Result<Overrides, Box<dyn Error>> {
 async fn follow(operator: &Operator<RedisStore>, version: u64, name: Option<&str>) -> Result<ExitCode, Box<dyn Error>> {
     let start = Instant::now();
     loop {
-        let replicas = operator.replicas().await?;
-        let (seen, unseen): (Vec<_>, Vec<_>) = replicas.into_iter().partition(|replica| replica.settings >= version);
-        if unseen.is_empty() || start.elapsed() > PATIENCE {
-            println!(
-                "version {version} is set; {} of {} live replicas have seen it",
-                seen.len(),
-                seen.len() + unseen.len()
-            );
-            for replica in &unseen {
-                println!("{} has not seen it: version {}", replica.name, replica.settings);
-            }
-            let refused: Vec<_> = seen.iter().filter(|replica| replica.problem.is_some()).collect();
-            refused.iter().for_each(|replica| tell_problem(replica));
-            let is_unknown = |name: &str| {
-                let knows = |replica: &LiveReplica| !replica.unknown.iter().any(|unknown| unknown == name);
-                !seen.is_empty() && !seen.iter().any(knows)
-            };
-            let unknown = name.filter(|name| is_unknown(name));
-            if let Some(name) = unknown {
-                println!("no live replica has a tool or a module `{name}`");
-            }
-            return Ok(match unseen.is_empty() && refused.is_empty() && unknown.is_none() {
-                true => ExitCode::SUCCESS,
-                false => ExitCode::FAILURE,
-            });
+        let replicas = operator.replicas().await;
+        let replicas = replicas.map_err(|error| {
+            format!("version {version} is set, but it is not known who has seen it: {error}; see `status` later")
+        })?;
+        let (seen, unseen): (Vec<_>, Vec<_>) = replicas.iter().partition(|replica| replica.settings >= version);
+        if !unseen.is_empty() && start.elapsed() < PATIENCE {
+            sleep(Duration::from_millis(100)).await;
+            continue;
         }
-        sleep(Duration::from_millis(100)).await;
+        return Ok(ExitCode::from(u8::from(!tell(version, &seen, &unseen, name))));
+    }
+}
+
+/// Says who has seen a version, and returns whether it is in force in all of them.
+fn tell(version: u64, seen: &[&LiveReplica], unseen: &[&LiveReplica], name: Option<&str>) -> bool {
+    match seen.len() + unseen.len() {
+        0 => println!("version {version} is set; no replica is live"),
+        all => println!(
+            "version {version} is set, and seen by {} of {all} live replicas",
+            seen.len()
+        ),
+    }
+    for replica in unseen {
+        println!("{} has not seen it: version {}", replica.name, replica.settings);
+    }
+    seen.iter().for_each(|replica| tell_problem(replica));
+    let is_unknown = |name: &str| {
+        let knows = |replica: &&LiveReplica| !replica.unknown.iter().any(|unknown| unknown == name);
+        !seen.is_empty() && !seen.iter().any(knows)
+    };
+    let unknown = name.filter(|name| is_unknown(name));
+    if let Some(name) = unknown {
+        println!("no live replica has a tool or a module `{name}`");
+    }
+    unseen.is_empty() && unknown.is_none() && seen.iter().all(|replica| replica.problem.is_none())
+}
+
+fn live(replicas: usize) -> String {
+    match replicas {
+        1 => "1 live replica".to_owned(),
+        _ => format!("{replicas} live replicas"),
     }
 }
 
@@ -185,18 +215,31 @@ fn tell_problem(replica: &LiveReplica) {
 
 async fn status(operator: &Operator<RedisStore>) -> Result<ExitCode, Box<dyn Error>> {
     let (settings, replicas) = (operator.settings().await?, operator.replicas().await?);
-    println!(
-        "{} live replicas; version {} of the settings",
-        replicas.len(),
-        settings.version
-    );
+    println!("{}; version {} of the settings", live(replicas.len()), settings.version);
     for replica in &replicas {
         println!("{}: version {}", replica.name, replica.settings);
         tell_problem(replica);
     }
     if !settings.text.is_empty() {
-        let set: serde_json::Value = serde_json::from_str(&settings.text)?;
+        let mut set: serde_json::Value = serde_json::from_str(&settings.text)?;
+        for switches in set["switches"]
+            .as_object_mut()
+            .into_iter()
+            .flat_map(serde_json::Map::values_mut)
+        {
+            word_time(switches, moment(operator.time().await?));
+        }
         println!("{set:#}");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Has the time until when tools are off written for people.
+fn word_time(switches: &mut serde_json::Value, now: SystemTime) {
+    let until = switches.pointer_mut("/disabled/until");
+    if let Some((until, millis)) = until.and_then(|until| until.as_u64().map(|millis| (until, millis))) {
+        let is_over = moment(millis) <= now;
+        let time = format_rfc3339_seconds(moment(millis));
+        *until = format!("{time}{}", if is_over { ", which is over" } else { "" }).into();
+    }
 }

@@ -40,9 +40,12 @@ pub struct LiveReplica {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OperatorError {
-    /// The store could not be asked, or holds what cannot be read.
-    #[error("nothing was changed: {0}; try again")]
+    /// The store could not be asked, or holds what cannot be read. Nothing was changed.
+    #[error("{0}")]
     Store(#[from] StoreError),
+    /// The store has not said whether it has made the change.
+    #[error("the change may have been made, or not: {0}; look at what is set before you try again")]
+    Unknown(StoreError),
     /// Others have changed the settings again and again in the meantime.
     #[error("nothing was changed: others have changed the settings at the same time, {TRIES} times; try again")]
     Busy,
@@ -77,7 +80,8 @@ impl<S: Store> Operator<S> {
     ///
     /// # Errors
     ///
-    /// As for all that an operator does: when the store does not answer, or others are always quicker. Nothing has changed then.
+    /// As for all that an operator does: when the store does not answer, or others are always quicker. Nothing has changed then, unless it
+    /// is [not known](OperatorError::Unknown).
     pub async fn disable(&self, name: &str, reason: &str, lasts: Option<Duration>) -> Result<u64, OperatorError> {
         let until = match lasts {
             Some(lasts) => Some(self.store.time().await?.saturating_add(millis(lasts))),
@@ -111,7 +115,8 @@ impl<S: Store> Operator<S> {
             .await
     }
 
-    /// Closes breakers and clears their counts, in all replicas.
+    /// Closes breakers and clears their counts, in all replicas. One that was [opened](Self::force_open) by another name stays open,
+    /// unless this one means all, or is a module in the path by which it was opened.
     ///
     /// # Errors
     ///
@@ -201,7 +206,8 @@ impl<S: Store> Operator<S> {
             if self
                 .store
                 .put_settings(found.version, &Versioned { version, text })
-                .await?
+                .await
+                .map_err(OperatorError::Unknown)?
             {
                 return Ok(version);
             }
