@@ -53,19 +53,22 @@ pub(crate) fn age(age: Duration) {
     metrics::gauge!(VIEW_AGE).set(age.as_secs_f64());
 }
 
-/// Has a meter ask the board.
+/// Has a meter ask for the age of the view, and how often what has happened.
 #[cfg(feature = "opentelemetry")]
-pub(crate) fn observe(board: crate::status::Board, meter: &opentelemetry::metrics::Meter) {
+pub(crate) fn observe(
+    meter: &opentelemetry::metrics::Meter,
+    age: impl Fn() -> Option<std::time::Duration> + Send + Sync + 'static,
+    times: impl Fn(Happened) -> u64 + Send + Sync + 'static,
+) {
     use opentelemetry::KeyValue;
 
-    let ages = board.clone();
     // Kept by the meter.
     let _ = meter
         .f64_observable_gauge(VIEW_AGE)
         .with_unit("s")
         .with_description(VIEW_AGE_DESCRIPTION)
         .with_callback(move |gauge| {
-            if let Some(age) = ages.view_age() {
+            if let Some(age) = age() {
                 gauge.observe(age.as_secs_f64(), &[]);
             }
         })
@@ -75,12 +78,8 @@ pub(crate) fn observe(board: crate::status::Board, meter: &opentelemetry::metric
         .with_unit("{event}")
         .with_description(EVENTS_DESCRIPTION)
         .with_callback(move |counter| {
-            let status = board.status();
-            for (happened, times) in [
-                (Happened::Degraded, status.degraded),
-                (Happened::Recovered, status.recovered),
-            ] {
-                counter.observe(times, &[KeyValue::new(EVENT, happened.as_str())]);
+            for happened in [Happened::Degraded, Happened::Recovered] {
+                counter.observe(times(happened), &[KeyValue::new(EVENT, happened.as_str())]);
             }
         })
         .build();

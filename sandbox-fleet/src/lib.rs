@@ -27,6 +27,7 @@ mod replica;
 mod settings;
 mod status;
 pub mod store;
+mod tools;
 mod view;
 mod watched;
 

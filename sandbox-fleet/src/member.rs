@@ -178,7 +178,8 @@ impl<S: Store> Member<S> {
     /// feature `metrics`, the recorder that the program has installed is told the same without being asked.
     #[cfg(feature = "opentelemetry")]
     pub fn instruments(&self, meter: &opentelemetry::metrics::Meter) {
-        crate::instruments::observe(self.board.clone(), meter);
+        let (ages, events) = (self.board.clone(), self.board.clone());
+        crate::instruments::observe(meter, move || ages.view_age(), move |happened| events.times(happened));
     }
 
     /// Leaves the fleet, and waits until others know of it. What was set stays in force here.

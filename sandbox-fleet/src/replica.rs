@@ -14,6 +14,7 @@ use crate::instruments::Happened;
 use crate::settings::{Says, Settings};
 use crate::status::Board;
 use crate::store::{Beat, Found, Lease, Quorum, Shared, Store, StoreError, Trip, Versioned};
+use crate::tools::members;
 use crate::view::{View, millis};
 use crate::watched::{Act, Local, Look, Watched};
 
@@ -386,28 +387,6 @@ async fn next_message(messages: &mut Option<mpsc::Receiver<()>>) -> Option<()> {
         Some(messages) => messages.recv().await,
         None => std::future::pending().await,
     }
-}
-
-/// By what replicas know a tool.
-pub(crate) fn path(tool: ToolHandle) -> String {
-    format!("{}::{}", tool.module(), tool.name())
-}
-
-/// The tools that take part, by their paths: those with a breaker of their own. Of several with one path, which are methods of one name,
-/// it is the first.
-pub(crate) fn members() -> Vec<(String, ToolHandle, &'static CircuitBreaker)> {
-    let mut members: Vec<(String, ToolHandle, &'static CircuitBreaker)> = Vec::new();
-    for tool in fleet::tools() {
-        let path = path(tool);
-        // They are in order.
-        let is_another = members.last().is_none_or(|(last, ..)| *last != path);
-        members.extend(
-            tool.breaker()
-                .filter(|_| is_another)
-                .map(|breaker| (path, tool, breaker)),
-        );
-    }
-    members
 }
 
 fn local(breaker: &CircuitBreaker) -> Local {

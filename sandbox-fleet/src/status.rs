@@ -12,7 +12,7 @@ use tokio::time::Instant;
 #[cfg(feature = "metrics")]
 use crate::instruments;
 use crate::instruments::Happened;
-use crate::replica::{members, path};
+use crate::tools::{members, path};
 use crate::view::View;
 use crate::watched::Watched;
 
@@ -134,6 +134,15 @@ impl Board {
     /// What the status of tools tells of the fleet.
     pub(crate) fn view(&self) -> Arc<dyn fleet::View> {
         Arc::new(self.clone())
+    }
+
+    #[cfg(feature = "opentelemetry")]
+    pub(crate) fn times(&self, happened: Happened) -> u64 {
+        let status = &self.locked().status;
+        match happened {
+            Happened::Degraded => status.degraded,
+            Happened::Recovered => status.recovered,
+        }
     }
 
     /// How old the view is.
