@@ -60,15 +60,12 @@ pub(super) fn poll<A: Attempting>(mut this: Pin<&mut A>, cx: &mut Context<'_>) -
     };
     // Through a reference: a function that returned it would write to where this function's result is, and so keep what
     // `poll_first` returns out of registers. That took five nanoseconds.
-    let mut output = None;
+    let mut output = Poll::Pending;
     match this.as_mut().parts().state.rare {
         None => poll_resumed(this, end, cx, &mut output),
         Some(_) => poll_surrounded(this, end, cx, &mut output),
     }
-    match output {
-        Some(output) => Poll::Ready(output),
-        None => Poll::Pending,
-    }
+    output
 }
 
 /// The fast path: the whole of a call that nothing surrounds, whose breaker is closed and whose tool succeeds at once. What
@@ -102,7 +99,7 @@ fn poll_first_overridden<A: Attempting>(
     mut this: Pin<&mut A>,
     end: &mut Option<PollEnd<OutputOf<A>>>,
     cx: &mut Context<'_>,
-    output: &mut Option<A::Output>,
+    output: &mut Poll<A::Output>,
 ) {
     let Some((owed, set)) = this.as_mut().parts().state.admit_overridden() else {
         *end = Some(PollEnd::NotAdmitted);
@@ -110,7 +107,7 @@ fn poll_first_overridden<A: Attempting>(
     };
     let begin = |begin: &mut A::Begin, retry_possible| begin.begin(retry_possible);
     match start_first(this.as_mut(), owed, &set.policy, begin, cx) {
-        Ok(returned) => *output = Some(A::returned(returned)),
+        Ok(returned) => *output = Poll::Ready(A::returned(returned)),
         Err(other) => {
             this.parts().state.keep_overridden(set);
             *end = Some(other);
@@ -149,7 +146,7 @@ fn poll_surrounded<A: Attempting>(
     mut this: Pin<&mut A>,
     end: Option<PollEnd<OutputOf<A>>>,
     cx: &mut Context<'_>,
-    output: &mut Option<A::Output>,
+    output: &mut Poll<A::Output>,
 ) {
     let mut state = this.as_mut().parts().state;
     state.as_mut().poll_began();
@@ -168,12 +165,12 @@ fn poll_resumed<A: Attempting>(
     mut this: Pin<&mut A>,
     mut end: Option<PollEnd<OutputOf<A>>>,
     cx: &mut Context<'_>,
-    output: &mut Option<A::Output>,
+    output: &mut Poll<A::Output>,
 ) {
     if matches!(end, Some(PollEnd::NotAdmitted)) && this.as_mut().parts().state.may_be_overridden() {
         // Through a reference: returned in pieces and moved as a whole, it would have to wait for the pieces.
         poll_first_overridden(this.as_mut(), &mut end, cx, output);
-        if output.is_some() {
+        if output.is_ready() {
             return;
         }
         if this.as_mut().parts().state.rare.is_some() {
@@ -189,13 +186,13 @@ fn poll_resumed<A: Attempting>(
         match this.attempt.as_mut().poll(this.state.as_mut(), end, cx) {
             Poll::Pending => return,
             Poll::Ready(ControlFlow::Break(returned)) => {
-                *output = Some(A::returned(returned));
+                *output = Poll::Ready(A::returned(returned));
                 return;
             }
             Poll::Ready(ControlFlow::Continue(())) => {}
         }
         if let Some(left) = A::left_to_others(this.begin) {
-            *output = Some(left);
+            *output = Poll::Ready(left);
             return;
         }
         let retry_possible = this.state.retry_possible();
@@ -203,7 +200,7 @@ fn poll_resumed<A: Attempting>(
         let polled = (this.state.probe_scope(), this.state.polled());
         match this.attempt.as_mut().start(this.state.as_mut(), polled, begin, cx) {
             Ok(outcome) => {
-                *output = Some(A::returned(this.state.finish_successfully(outcome)));
+                *output = Poll::Ready(A::returned(this.state.finish_successfully(outcome)));
                 return;
             }
             Err(other) => end = Some(other),
