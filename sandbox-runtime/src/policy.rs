@@ -237,7 +237,8 @@ impl Policy {
     /// A call that is not made because of it ends with [`SandboxError::RateLimited`](crate::SandboxError::RateLimited). Calls that differ
     /// in it obey each their own, beside all attempts that have begun.
     ///
-    /// Of a number above 1,024, attempts that begin within a 1,024th of `per` are counted as one moment, the latest of them.
+    /// Of a number above 1,024, attempts that follow each other, a 1,024th of all, count as begun when the last of them does: never do
+    /// more begin, and less than one of 1,024 waits for longer than it had to.
     #[must_use]
     pub const fn rate(mut self, calls: u32, per: Duration) -> Self {
         self.rate = Some(Rate { calls, per });

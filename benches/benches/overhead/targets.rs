@@ -94,6 +94,7 @@ impl Targets {
             ("steering", "settings of an operator", 40.0),
             ("steering", "eight at a time, by an operator", 40.0),
             ("steering", "eight at a time, by the attribute", 40.0),
+            ("steering", "a rate, by an operator", 40.0),
             ("steering", "a rate, by the attribute", 40.0),
             ("steering", "eight at a time, by an operator, arguments lent", 40.0),
             ("steering", "eight at a time, by the attribute, arguments lent", 40.0),

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::clock::saturating_add;
 use crate::policy::Rate;
 
-/// The most entries that are kept. Of a greater number of attempts, several share one.
+/// About how many entries are kept. Of a greater number of attempts, several share one.
 const MOST: u32 = 1_024;
 
 /// When attempts have begun. A log, and not a bucket that is filled again: a bucket lets up to twice as many pass in a length of
@@ -17,21 +17,24 @@ const MOST: u32 = 1_024;
 #[derive(Debug)]
 pub(super) struct Log(Mutex<Entries>);
 
-// Moments are compared far more often than they are counted with, which takes several times as long: so two are kept that follow from
+// Moments are compared far more often than they are counted with, which takes several times as long: so one is kept that follows from
 // the others, and what most attempts look at stands outside of the queue.
 #[derive(Debug)]
 struct Entries {
     /// Those before the latest, from the oldest on.
     earlier: VecDeque<Entry>,
     latest: Option<Entry>,
-    /// Those of all entries.
+    /// Attempts since then for which no clock was read, which costs more than all the rest. They count as begun when one is read: later
+    /// than they did, so that no length of time has more than it may.
+    undated: u32,
+    /// How many share an entry, at the rate that was last obeyed.
+    share: u32,
+    /// Those of all entries, and those without one.
     attempts: u64,
     /// How far back the rate looks that looks back farthest: a rate may give way to another, and come back.
     per: Duration,
     /// When the oldest entry is to be forgotten, or earlier.
     oldest_until: Option<Instant>,
-    /// Until when attempts share the latest entry, those of a rate that looks back as far as this.
-    shared_until: Option<(Duration, Instant)>,
 }
 
 /// Attempts that have begun at about the same time.
@@ -50,16 +53,17 @@ impl Log {
     /// Counts an attempt that begins now, unless as many as may have begun; then tells how long it takes until one more may.
     #[inline]
     pub(super) fn try_take(&self, rate: Rate) -> Result<(), Duration> {
-        let mut entries = self.locked();
-        // Read under the lock, so that entries are in order.
-        entries.try_take(rate, Instant::now())
+        // The clock is read under the lock, so that entries are in order.
+        self.locked().try_take(rate, Instant::now)
     }
 
     /// Tells whether all that have begun were longer ago than any rate looks back.
     #[cfg(feature = "keyed")]
     pub(super) fn is_over(&self) -> bool {
-        let entries = self.locked();
-        let since = |latest: &Entry| Instant::now().checked_duration_since(latest.last);
+        let mut entries = self.locked();
+        let now = Instant::now();
+        entries.date(now);
+        let since = |latest: &Entry| now.checked_duration_since(latest.last);
         // By a clock that is behind, everything is.
         let is_over = |latest| since(latest).is_none_or(|since| since >= entries.per);
         entries.latest.as_ref().is_none_or(is_over)
@@ -67,7 +71,7 @@ impl Log {
 
     /// Forgets all attempts.
     pub(super) fn forget(&self) {
-        self.locked().forget();
+        *self.locked() = Entries::new();
     }
 
     /// How long it takes until one more attempt may begin.
@@ -87,19 +91,31 @@ impl Entries {
         Entries {
             earlier: VecDeque::new(),
             latest: None,
+            undated: 0,
+            share: 1,
             attempts: 0,
             per: Duration::ZERO,
             oldest_until: None,
-            shared_until: None,
         }
     }
 
     #[inline]
-    fn try_take(&mut self, rate: Rate, now: Instant) -> Result<(), Duration> {
+    fn try_take(&mut self, rate: Rate, now: impl FnOnce() -> Instant) -> Result<(), Duration> {
+        let has_room = self.per == rate.per && self.attempts < u64::from(rate.calls);
+        if has_room && self.undated + 1 < share(rate) {
+            self.undated += 1;
+            self.attempts += 1;
+            return Ok(());
+        }
+        let now = now();
         match self.wait(rate, now) {
             Some(left) => Err(left),
             None => {
-                self.note(now, rate);
+                self.attempts += 1;
+                self.add(now, 1);
+                if self.earlier.len() > 2 * MOST as usize {
+                    self.condense(now, rate);
+                }
                 Ok(())
             }
         }
@@ -112,10 +128,12 @@ impl Entries {
         if rate.calls == 0 {
             return Some(Duration::MAX);
         }
+        self.share = share(rate);
         // Another clock has written that, such as the one of another test: it says nothing here.
         if self.latest.is_some_and(|latest| latest.last > now) {
-            self.forget();
+            self.forget_dated();
         }
+        self.date(now);
         if self.per < rate.per {
             self.per = rate.per;
             self.forget_until(now);
@@ -161,33 +179,39 @@ impl Entries {
     }
 
     #[cold]
-    fn forget(&mut self) {
-        *self = Entries::new();
+    fn forget_dated(&mut self) {
+        *self = Entries {
+            undated: self.undated,
+            share: self.share,
+            attempts: self.undated.into(),
+            ..Entries::new()
+        };
     }
 
+    /// Gives an entry to those that have none.
     #[inline]
-    fn note(&mut self, now: Instant, rate: Rate) {
-        self.attempts += 1;
-        let is_shared = |(per, until)| rate.calls > MOST && per == rate.per && now < until;
-        match &mut self.latest {
-            Some(latest) if self.shared_until.is_some_and(is_shared) => latest.add(now, 1),
-            _ => self.add(now, rate),
+    fn date(&mut self, now: Instant) {
+        if self.undated > 0 {
+            let undated = std::mem::take(&mut self.undated);
+            self.add(now, undated);
         }
     }
 
-    fn add(&mut self, now: Instant, rate: Rate) {
+    /// Gives them an entry, or that of the latest before, if it has room for them: these then count as begun now.
+    fn add(&mut self, now: Instant, attempts: u32) {
+        let has_room = |latest: &&mut Entry| latest.last == now || latest.attempts + attempts <= self.share;
+        if let Some(latest) = self.latest.as_mut().filter(has_room) {
+            latest.add(now, attempts);
+            return;
+        }
         let latest = Entry {
             first: now,
             last: now,
-            attempts: 1,
+            attempts,
         };
         self.earlier.extend(self.latest.replace(latest));
-        self.shared_until = (rate.calls > MOST).then(|| (rate.per, saturating_add(now, rate.per / MOST)));
         if self.oldest_until.is_none() {
             self.oldest_until = Some(saturating_add(now, self.per));
-        }
-        if self.earlier.len() > 2 * MOST as usize {
-            self.condense(now, rate);
         }
     }
 
@@ -206,6 +230,12 @@ impl Entries {
         }
         self.earlier = condensed;
     }
+}
+
+/// How many attempts share an entry. Of those that once were in it when a length of time ends, all but one may count for longer than they
+/// had to: of 1,024 that a rate allows, less than one.
+const fn share(rate: Rate) -> u32 {
+    rate.calls.div_ceil(MOST)
 }
 
 impl Entry {
@@ -241,46 +271,53 @@ mod tests {
             for pause in pauses {
                 now += millis(pause);
                 let recent = begun.iter().filter(|at| now.duration_since(**at) < rate.per).count();
-                match log.try_take(rate, now) {
+                match log.try_take(rate, || now) {
                     Ok(()) => {
                         prop_assert!(recent < calls as usize, "{recent} of {calls} had begun, and one more did");
                         begun.push(now);
                     }
                     Err(left) => {
                         prop_assert!(recent >= calls as usize, "{recent} of {calls} had begun, and one more did not");
-                        prop_assert!(log.try_take(rate, now + left - millis(1)).is_err(), "before it is time");
+                        prop_assert!(log.try_take(rate, || now + left - millis(1)).is_err(), "before it is time");
                         now += left;
-                        prop_assert_eq!(log.try_take(rate, now), Ok(()), "when it is time");
+                        prop_assert_eq!(log.try_take(rate, || now), Ok(()), "when it is time");
                         begun.push(now);
                     }
                 }
             }
         }
 
-        /// So many that entries are shared: never more, and at most a 1,024th later than without sharing.
+        /// So many that entries are shared: never more, and of 1,024 at most one less than without sharing, whoever reads the clock
+        /// in between.
         #[test]
-        fn large_numbers_share_entries(step in 1_u64..2_000) {
-            let rate = Rate { calls: 2_048, per: Duration::from_secs(2) };
-            let mut log = Entries::new();
-            let mut now = Instant::now();
-            let mut begun = VecDeque::new();
-            for _ in 0..6_000 {
-                now += Duration::from_micros(step);
-                while begun.front().is_some_and(|at| now.duration_since(*at) >= rate.per) {
-                    begun.pop_front();
-                }
-                match log.try_take(rate, now) {
-                    Ok(()) => {
-                        begun.push_back(now);
-                        prop_assert!(begun.len() <= 2_048, "more than the rate");
+        fn large_numbers_share_entries(
+            calls in 1_024_u32..9_000,
+            pauses in proptest::collection::vec((0_u64..200, 0_u64..300, 0_u8..4), 1..60),
+        ) {
+            let rate = Rate { calls, per: millis(1_000) };
+            let (mut log, mut now, mut begun) = (Entries::new(), Instant::now(), VecDeque::new());
+            for (pause, burst, looks) in pauses {
+                now += millis(pause);
+                for _ in 0..burst * u64::from(calls) / 1_000 {
+                    now += Duration::from_nanos(pause);
+                    while begun.front().is_some_and(|at| now.duration_since(*at) >= rate.per) {
+                        begun.pop_front();
                     }
-                    Err(_) => {
-                        let slack = now + rate.per / 1_024;
-                        let later = begun.iter().filter(|at| slack.duration_since(**at) < rate.per).count();
-                        prop_assert!(later + 64 >= 2_048, "one was refused beside {later}");
+                    match log.try_take(rate, || now) {
+                        Ok(()) => {
+                            begun.push_back(now);
+                            prop_assert!(begun.len() <= calls as usize, "more than the rate");
+                        }
+                        Err(_) => {
+                            let least = calls - calls / MOST;
+                            prop_assert!(begun.len() >= least as usize, "one was refused beside {}", begun.len());
+                        }
                     }
+                    if looks == 0 {
+                        log.wait(rate, now);
+                    }
+                    prop_assert!(log.earlier.len() <= 2 * MOST as usize, "the log grows");
                 }
-                prop_assert!(log.earlier.len() <= MOST as usize + 1, "the log grows");
             }
         }
     }
@@ -301,7 +338,7 @@ mod tests {
                 now += millis(pause);
                 let rate = rates[usize::from(which)];
                 let recent = begun.iter().filter(|at| now.duration_since(**at) < rate.per).count();
-                let is_taken = log.try_take(rate, now).is_ok();
+                let is_taken = log.try_take(rate, || now).is_ok();
                 prop_assert_eq!(is_taken, recent < rate.calls as usize, "{} of {:?} had begun", recent, rate);
                 if is_taken {
                     begun.push(now);
@@ -319,7 +356,7 @@ mod tests {
                 per: millis(1),
             },
         );
-        assert_eq!(log.try_take(none, Instant::now()), Err(Duration::MAX));
+        assert_eq!(log.try_take(none, Instant::now), Err(Duration::MAX));
     }
 
     #[test]
@@ -329,7 +366,7 @@ mod tests {
             calls: 1,
             per: Duration::from_secs(3_600),
         };
-        assert_eq!(log.try_take(long, now), Ok(()));
+        assert_eq!(log.try_take(long, || now), Ok(()));
         for _ in 0..20_000 {
             now += millis(10);
             assert_eq!(
@@ -338,7 +375,7 @@ mod tests {
                         calls: 100,
                         per: Duration::from_secs(1)
                     },
-                    now
+                    || now
                 ),
                 Ok(())
             );
@@ -351,16 +388,16 @@ mod tests {
         let (mut log, now) = (Entries::new(), Instant::now() + millis(1_000));
         let rate = |calls| Rate { calls, per: millis(10) };
         for _ in 0..3 {
-            assert_eq!(log.try_take(rate(3), now), Ok(()));
+            assert_eq!(log.try_take(rate(3), || now), Ok(()));
         }
         assert_eq!(
-            log.try_take(rate(1), now),
+            log.try_take(rate(1), || now),
             Err(millis(10)),
             "a lower rate waits for all of them"
         );
-        assert_eq!(log.try_take(rate(4), now), Ok(()), "a higher rate has room");
+        assert_eq!(log.try_take(rate(4), || now), Ok(()), "a higher rate has room");
         assert_eq!(
-            log.try_take(rate(1), now - millis(500)),
+            log.try_take(rate(1), || now - millis(500)),
             Ok(()),
             "a clock that is behind"
         );
