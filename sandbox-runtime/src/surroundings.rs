@@ -36,7 +36,9 @@ use crate::verdict::Verdict;
 pub(crate) use attachment::{Attachment, CallEnd, Cancelled, Retry};
 pub(crate) use called::Called;
 use observers::CallObservers;
-pub(crate) use scope::{InScope, Scope, attach, current, inherit, isolation_around, observers_around};
+pub(crate) use scope::{
+    InScope, Scope, attach, current, inherit, isolation_around, observers_around, tell_used_up_around,
+};
 
 /// What surrounds one call.
 #[derive(Debug)]
@@ -133,7 +135,7 @@ impl Surroundings {
     }
 
     /// From the closest to the outermost, and then those who only observe.
-    fn attachments(&self) -> impl Iterator<Item = &dyn Attachment> {
+    fn attachments(&self) -> impl DoubleEndedIterator<Item = &dyn Attachment> {
         let scope = self.scope.iter().flat_map(|scope| scope.attachments());
         let observers = self.observers.as_deref().map(|observers| observers as &dyn Attachment);
         scope.chain(observers)
@@ -172,9 +174,8 @@ impl Surroundings {
     /// What the run around the call has used up by which the call has ended, if no failure has said so before.
     pub(crate) fn tell_used_up(&self, stop: Stop) -> Option<UsedUp> {
         // The outermost: of a run within a run, or within a tool that a client has called, its model knows nothing.
-        self.attachments()
-            .filter_map(|attachment| attachment.tell_used_up(stop))
-            .fold(None, |_, outer| outer)
+        let mut outermost_first = self.attachments().rev();
+        outermost_first.find_map(|attachment| attachment.tell_used_up(Some(stop)))?
     }
 
     #[cold]

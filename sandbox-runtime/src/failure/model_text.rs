@@ -33,9 +33,8 @@ impl Failure {
         let advice = self.advice();
         // In the same words for every tool, and once: whoever is told again of a run that is over is only told that.
         let run = match self.used_up() {
-            Some(UsedUp::Calls) => " No tool will be called any more in this run.",
-            Some(UsedUp::Retries) => " No call that fails will be tried again in this run.",
-            None => "",
+            Some(used_up) => format!(" {}", used_up.fact()),
+            None => String::new(),
         };
         format!("{happened}{earlier}{run} {advice}")
     }
@@ -144,6 +143,23 @@ impl Failure {
                 "The same call is likely to crash again: change it, or go on without it.".to_owned()
             }
             (FailureKind::Cancelled, None) => "Do not call it again unless you are asked to.".to_owned(),
+        }
+    }
+}
+
+impl UsedUp {
+    const fn fact(self) -> &'static str {
+        match self {
+            UsedUp::Calls => "No tool will be called any more in this run.",
+            UsedUp::Retries => "No call that fails will be tried again in this run.",
+        }
+    }
+
+    /// What a model reads of it beside an answer that is not a failure of the engine.
+    pub(crate) const fn notice(self) -> &'static str {
+        match self {
+            UsedUp::Calls => "No tool will be called any more in this run. Finish with what you have.",
+            UsedUp::Retries => "No call that fails will be tried again in this run. Go on without it.",
         }
     }
 }

@@ -141,7 +141,7 @@ impl Attachment for Request {
     }
 
     /// What the calls in it have used up among themselves, its model does not know of.
-    fn tell_used_up(&self, _stop: Stop) -> Option<Option<UsedUp>> {
+    fn tell_used_up(&self, _by: Option<Stop>) -> Option<Option<UsedUp>> {
         Some(None)
     }
 

@@ -119,7 +119,7 @@ impl Attachment for TaskCalls {
     }
 
     /// What the calls in it have used up among themselves, its model does not know of.
-    fn tell_used_up(&self, _stop: Stop) -> Option<Option<UsedUp>> {
+    fn tell_used_up(&self, _by: Option<Stop>) -> Option<Option<UsedUp>> {
         Some(None)
     }
 

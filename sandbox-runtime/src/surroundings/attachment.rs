@@ -96,9 +96,9 @@ pub(crate) trait Attachment: Debug + Send + Sync {
     /// Takes back a retry that was granted and not made.
     fn return_retry(&self) {}
 
-    /// What its run has used up, if that has ended a call; once, because its model has to read it once. `None` if it is not around all
-    /// that one model is answered, as a run of an agent and a request of a client are.
-    fn tell_used_up(&self, _stop: Stop) -> Option<Option<UsedUp>> {
+    /// What its run has used up by which a call has ended, or at all; once, because its model has to read it once. `None` if it is not
+    /// around all that one model is answered, as a run of an agent and a request of a client are.
+    fn tell_used_up(&self, _by: Option<Stop>) -> Option<Option<UsedUp>> {
         None
     }
 

@@ -103,6 +103,44 @@ impl Budget {
         InScope::new(move || vec![Arc::new(RunLimits::starting_now(self)) as _], run)
     }
 
+    /// Takes what the model of the run around the caller has still to read of it: that its calls, its time or its retries are used up,
+    /// and what is left to do. `None` if nothing is, if a failure has said so, or if this was taken before.
+    ///
+    /// A failure of the engine [says it](crate::Failure::for_model) to the model by itself. An error that a tool returns stays as it is, and so
+    /// does an answer. A program that writes to its model asks for this with each result of a tool, and adds it:
+    ///
+    /// ```
+    /// # use sandbox_runtime::{Budget, sandboxed};
+    /// #[sandboxed(backoff_base_ms = 1)]
+    /// async fn search(query: String) -> Result<String, String> {
+    ///     Err(format!("no index for {query:?}"))
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// Budget::new()
+    ///     .retries(1)
+    ///     .scope(async {
+    ///         let mut for_model = search("owls".into()).await.unwrap_or_else(|error| error);
+    ///         if let Some(notice) = Budget::notice() {
+    ///             for_model = format!("{for_model}\n\n{notice}");
+    ///         }
+    ///         assert_eq!(
+    ///             for_model,
+    ///             "no index for \"owls\"\n\nNo call that fails will be tried again in this run. Go on without it."
+    ///         );
+    ///         assert_eq!(Budget::notice(), None, "it is read once");
+    ///     })
+    ///     .await;
+    /// # }
+    /// ```
+    ///
+    /// Of runs within each other, the closest is meant: whoever asks writes to its model. Within a tool that a client of an MCP server has
+    /// called, and outside of every scope, there is nothing to be told.
+    #[must_use]
+    pub fn notice() -> Option<&'static str> {
+        surroundings::tell_used_up_around().map(UsedUp::notice)
+    }
+
     /// Keeps `future` in the scope that this is called in, for a task of its own.
     pub fn inherit<F: Future>(future: F) -> impl Future<Output = F::Output> {
         surroundings::inherit(future)
@@ -171,17 +209,20 @@ impl Attachment for RunLimits {
         }
     }
 
-    fn tell_used_up(&self, stop: Stop) -> Option<Option<UsedUp>> {
+    fn tell_used_up(&self, by: Option<Stop>) -> Option<Option<UsedUp>> {
         let is_over = || self.ends.is_some_and(|ends| ends <= Instant::now());
         let has_none = || {
             self.calls
                 .as_ref()
                 .is_some_and(|calls| calls.load(Ordering::Relaxed) == 0)
         };
-        let (used_up, is_told) = match stop {
-            Stop::DeadlineExceeded if is_over() => (UsedUp::Calls, &self.is_told[0]),
-            Stop::CallBudgetSpent if has_none() => (UsedUp::Calls, &self.is_told[0]),
-            Stop::RetryBudgetSpent => (UsedUp::Retries, &self.is_told[1]),
+        let has_denied = || self.retries.as_ref().is_some_and(RetryTokens::has_denied);
+        let (used_up, is_told) = match by {
+            Some(Stop::DeadlineExceeded) if is_over() => (UsedUp::Calls, &self.is_told[0]),
+            Some(Stop::CallBudgetSpent) if has_none() => (UsedUp::Calls, &self.is_told[0]),
+            None if is_over() || has_none() => (UsedUp::Calls, &self.is_told[0]),
+            Some(Stop::RetryBudgetSpent) => (UsedUp::Retries, &self.is_told[1]),
+            None if has_denied() => (UsedUp::Retries, &self.is_told[1]),
             _ => return Some(None),
         };
         // Relaxed: it orders nothing else.
@@ -207,6 +248,7 @@ struct RetryTokens {
     cost: u64,
     /// What a success adds: nothing, where no number of them earns a retry.
     credit: u64,
+    has_denied: AtomicBool,
 }
 
 impl RetryTokens {
@@ -219,11 +261,22 @@ impl RetryTokens {
             capacity,
             cost,
             credit: u64::from(successes_per_retry != 0),
+            has_denied: AtomicBool::new(false),
         }
     }
 
     fn withdraw(&self) -> bool {
-        self.update(|available| available.checked_sub(self.cost))
+        let is_granted = self.update(|available| available.checked_sub(self.cost));
+        if !is_granted {
+            // Relaxed: it orders nothing else.
+            self.has_denied.store(true, Ordering::Relaxed);
+        }
+        is_granted
+    }
+
+    /// Tells whether a retry was asked for that was not left.
+    fn has_denied(&self) -> bool {
+        self.has_denied.load(Ordering::Relaxed)
     }
 
     fn put_back(&self) {

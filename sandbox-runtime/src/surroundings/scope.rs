@@ -12,6 +12,7 @@ use tokio::task::futures::TaskLocalFuture;
 use tokio::time::Instant;
 
 use super::Attachment;
+use crate::failure::UsedUp;
 use crate::gate;
 use crate::observe::{self, Observer};
 use crate::testing::Isolation;
@@ -72,7 +73,7 @@ impl Scope {
     }
 
     /// From the closest to the outermost.
-    pub(super) fn attachments(&self) -> impl Iterator<Item = &dyn Attachment> {
+    pub(super) fn attachments(&self) -> impl DoubleEndedIterator<Item = &dyn Attachment> {
         self.all().iter().map(|attachment| &**attachment)
     }
 }
@@ -247,6 +248,13 @@ pub(crate) fn isolation_around() -> Option<Arc<Isolation>> {
         return None;
     }
     current()?.isolation().cloned()
+}
+
+/// What the run around the caller has used up, if its model has not been told.
+pub(crate) fn tell_used_up_around() -> Option<UsedUp> {
+    current()?
+        .attachments()
+        .find_map(|attachment| attachment.tell_used_up(None))?
 }
 
 /// Tells whether the caller runs in a scope.

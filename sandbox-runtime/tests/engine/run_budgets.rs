@@ -142,6 +142,63 @@ async fn a_model_is_told_once_that_there_are_no_retries_left() {
     assert_eq!(second, format!("`search` timed out after 1 s. {advice}"));
 }
 
+/// An error that a tool returns stays as it is: a program that writes to the model asks for the rest.
+#[tokio::test(start_paused = true)]
+async fn a_model_that_meets_errors_of_tools_is_told_once_as_well() {
+    const NO_CALLS: Option<&str> = Some("No tool will be called any more in this run. Finish with what you have.");
+    const NO_RETRIES: Option<&str> = Some("No call that fails will be tried again in this run. Go on without it.");
+    let fail = async || {
+        let breaker = CircuitBreaker::disabled();
+        let tool = Tool::new("search", async || Err::<(), _>("no index".to_owned()));
+        execute_with_controls(POLICY.max_retries(1), &breaker, tool)
+            .await
+            .unwrap_err()
+    };
+    let failing = async || (fail().await, Budget::notice());
+    let retries = Budget::new().retries(1).scope(async {
+        assert_eq!(failing().await, ("no index".to_owned(), None), "it has had its retries");
+        assert_eq!(failing().await, ("no index".to_owned(), NO_RETRIES));
+        assert_eq!(failing().await, ("no index".to_owned(), None), "it has been told");
+    });
+    retries.await;
+    let calls = Budget::new().calls(1).scope(async {
+        assert_eq!(failing().await, ("no index".to_owned(), NO_CALLS));
+        let refused = "`search` was not called: there are no calls of tools left. Finish with what you have.";
+        assert_eq!(failing().await, (refused.to_owned(), None), "it has been told");
+    });
+    calls.await;
+    let said_by_a_failure = Budget::new().calls(0).scope(async {
+        assert!(
+            fail().await.contains("No tool will be called any more"),
+            "a failure says it"
+        );
+        assert_eq!(Budget::notice(), None);
+    });
+    said_by_a_failure.await;
+    let time = Budget::new().deadline(Duration::from_millis(1)).scope(async {
+        assert_eq!(Budget::notice(), None, "there is time");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        Budget::notice()
+    });
+    assert_eq!(time.await, NO_CALLS);
+    assert_eq!(Budget::notice(), None, "outside of a run");
+}
+
+/// Whoever asks writes to the model of the closest run; the words of a failure are for the model of the outermost.
+#[tokio::test(start_paused = true)]
+async fn of_runs_within_each_other_each_is_told_of_its_own() {
+    let inner = Budget::new().calls(0).scope(async {
+        let failure = hang(POLICY).await.for_model();
+        assert!(!failure.contains("in this run"), "{failure}");
+        Budget::notice()
+    });
+    let outer = Budget::new()
+        .retries(7)
+        .scope(async { (inner.await, Budget::notice()) });
+    let told = "No tool will be called any more in this run. Finish with what you have.";
+    assert_eq!(outer.await, (Some(told), None));
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_nearer_of_two_deadlines_counts() {
     let own = POLICY.deadline(SECOND * 2);
