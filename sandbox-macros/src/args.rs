@@ -302,6 +302,7 @@ impl Args {
             (Key::FailureRate, Key::Window, "window = 20"),
             (Key::Calls, Key::PerMs, "per_ms = 1_000"),
             (Key::PerMs, Key::Calls, "calls = 10"),
+            (Key::Scope, Key::Calls, "calls = 10"),
         ] {
             if let (Some(setting), None) = (self.setting(one), self.setting(needed)) {
                 let message = format!("{one} has no effect without {needed}; add `{example}`");

@@ -65,6 +65,7 @@ use proc_macro::TokenStream;
 /// | `idempotent = false` | `Policy::idempotent`: run again only after an error that is said to be safe: by `retry_if`, by `classify` or by its type | what the hints of rmcp's `#[tool]` below say, or else `true` |
 /// | `max_concurrent = 8` | `Policy::max_concurrent`: how many calls are made at a time; further ones queue | no limit |
 /// | `rate(calls = 10, per_ms = 1_000)` | `Policy::rate`: how many attempts begin in any length of time that is as long as this | no limit |
+/// | `rate(.., scope = fleet)` | `Policy::rate_scope`: whose attempts are counted: those of this `process`, or of all replicas of a `fleet`, which needs the feature `fleet` | `process` |
 /// | `queue_ms = 1_000` | `Policy::queue`: the longest that a call waits where it is held back: by `max_concurrent`, by `rate`, or by a dependency that has asked to wait | `timeout_ms` |
 /// | `policy = self.policy` | an expression for the whole `Policy`, or a `SandboxConfig`, by value or by reference; see [below](#settings-known-at-run-time) | |
 /// | `retry_if = E::is_transient` | `Tool::retry_if`: `Fn(&E) -> bool`; other errors end the call, as failures | [what `E` means](derive@ErrorVerdict), or else every error |

@@ -9,6 +9,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::breaker::CircuitBreaker;
+use crate::limits;
+use crate::policy::{Rate, RateScope};
 use crate::registry::{ToolHandle, changes, tools_in_order};
 
 /// Every tool of the program, or of the isolated scope around the caller, without beginning to record.
@@ -57,6 +59,68 @@ pub fn time_limit(tool: ToolHandle) -> Duration {
     tool.policy().timeout
 }
 
+/// A rate that the replicas of a service share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SharedRate(Rate);
+
+impl SharedRate {
+    /// How many attempts begin in a length of time, over all replicas.
+    #[must_use]
+    pub const fn calls(self) -> u32 {
+        self.0.calls
+    }
+
+    /// The length of time.
+    #[must_use]
+    pub const fn per(self) -> Duration {
+        self.0.per
+    }
+}
+
+/// What this process needs of a rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Demand {
+    /// How many attempts have begun in the length of time of the rate that ends now.
+    pub used: u32,
+    /// How many would have begun in one since this was last asked, if nothing had held them back: as far as that is known.
+    pub wanted: u32,
+}
+
+/// The rate that a tool shares with those of other replicas, if it has one. Of a function with `policy = ..`, it is known once it has been
+/// called.
+#[must_use]
+pub fn shared_rate(tool: ToolHandle) -> Option<SharedRate> {
+    let rate = match tool.is_policy_given() {
+        true => tool.limits().shared_rate(),
+        false => tool.policy_in_force().and_then(|policy| policy.rate),
+    };
+    rate.filter(|rate| rate.scope == RateScope::Fleet).map(SharedRate)
+}
+
+/// What this process needs of such a rate.
+#[must_use]
+pub fn demand(tool: ToolHandle, rate: SharedRate) -> Demand {
+    let limits::Demand { used, wanted } = tool.limits().demand(rate.0);
+    Demand { used, wanted }
+}
+
+/// Tells whether an attempt of a tool has been held back by such a rate since [`demand`] was last asked, and [`changed`] has resolved.
+#[must_use]
+pub fn is_share_wanted(tool: ToolHandle) -> bool {
+    tool.limits().is_share_wanted()
+}
+
+/// Sets how many attempts of such a rate begin in this process; `None` for all of it. Those who wait for more have it at once.
+pub fn set_share(tool: ToolHandle, share: Option<u32>) {
+    tool.limits().set_share(share);
+}
+
+/// What was set.
+#[must_use]
+pub fn share(tool: ToolHandle) -> Option<u32> {
+    tool.limits().share()
+}
+
 /// What the other replicas of the service know of a tool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -67,6 +131,8 @@ pub struct InFleet {
     pub epoch: u64,
     /// How old that is, in milliseconds.
     pub view_age_ms: u64,
+    /// How many attempts of the rate that all replicas share begin in this one; `None` if there is no such rate, or nobody to share it.
+    pub share: Option<u32>,
 }
 
 impl InFleet {
@@ -77,7 +143,14 @@ impl InFleet {
             is_open_for_all,
             epoch,
             view_age_ms,
+            share: None,
         }
+    }
+
+    /// The same with its share of a rate.
+    #[must_use]
+    pub const fn with_share(self, share: Option<u32>) -> InFleet {
+        InFleet { share, ..self }
     }
 }
 

@@ -99,7 +99,7 @@ pub use config::SandboxConfig;
 pub use execute::execute_with_controls;
 pub use failure::{Failure, FailureKind, Refusal, SandboxError, SandboxResult};
 pub use overrides::{Mistake, Overrides, OverridesError};
-pub use policy::{Jitter, Policy, PolicyError};
+pub use policy::{Jitter, Policy, PolicyError, RateScope};
 pub use record::{BreakerTimes, Counters, LastChange, LastFailure};
 pub use registry::{BreakerStatus, Disabled, ToolHandle, ToolStatus, Tools, tool, tools};
 #[cfg(feature = "keyed")]

@@ -8,13 +8,18 @@ mod hold;
 mod nesting;
 mod places;
 mod rate;
+#[cfg(feature = "fleet")]
+mod share;
 
 use std::fmt;
+use std::future::{Future, poll_fn};
 use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::pin::pin;
 use std::sync::Arc;
 #[cfg(feature = "fleet")]
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::futures::OwnedNotified;
@@ -24,13 +29,19 @@ use tokio::time::{Instant, timeout_at};
 use crate::breaker::CircuitBreaker;
 use crate::clock::saturating_add;
 use crate::failure::Stop;
-use crate::policy::{Policy, Rate};
+use crate::policy::{Policy, Rate, RateScope};
 use crate::site::SiteRef;
 
 pub(crate) use call::CallLimits;
 use hold::Hold;
 use places::{Place, Places};
 use rate::Log;
+#[cfg(feature = "fleet")]
+pub(crate) use share::Demand;
+#[cfg(feature = "fleet")]
+use share::{Share, in_force, may_grow};
+#[cfg(not(feature = "fleet"))]
+use unshared::{in_force, may_grow};
 
 /// The limits of the calls with one breaker.
 pub(crate) struct Limits {
@@ -49,6 +60,8 @@ pub(crate) struct Limits {
     /// Set if the breaker has refused somebody since that was last asked.
     #[cfg(feature = "fleet")]
     has_refused: AtomicBool,
+    #[cfg(feature = "fleet")]
+    share: Share,
 }
 
 impl fmt::Debug for Limits {
@@ -92,6 +105,11 @@ impl Terms {
             longest: left.map_or(longest, |left| left.min(longest)),
         }
     }
+
+    /// Tells whether a call that is held back need not wait: it would be refused in the end.
+    fn refuse_at_once(self, held: Held) -> bool {
+        self.longest <= held.left() && (self.longest.is_zero() || !may_grow(self.rate, held))
+    }
 }
 
 impl Limits {
@@ -106,6 +124,8 @@ impl Limits {
             woken: Arc::default(),
             #[cfg(feature = "fleet")]
             has_refused: AtomicBool::new(false),
+            #[cfg(feature = "fleet")]
+            share: Share::new(),
         }
     }
 
@@ -155,6 +175,8 @@ impl Limits {
         self.places.resize(0);
         self.log.forget();
         self.hold.end();
+        #[cfg(feature = "fleet")]
+        self.share.forget();
     }
 
     /// Tells whether that may be so: it may be over.
@@ -204,7 +226,10 @@ impl Limits {
             return Err(Held::Dependency(left));
         }
         match rate {
-            Some(rate) => self.log.try_take(rate).map_err(Held::Rate),
+            Some(rate) => self
+                .log
+                .try_take(in_force(self, rate))
+                .map_err(|left| held_by(rate, left)),
             None => Ok(()),
         }
     }
@@ -238,29 +263,68 @@ impl Limits {
     /// Waits until nothing holds back an attempt whose turn it is, until this moment at most, and counts it.
     async fn pass(&self, rate: Option<Rate>, hold: &Hold, until: Instant) -> Result<(), Held> {
         loop {
-            // Before it is asked for: it may end in between.
-            let ended = hold.ended();
+            // Before it is asked for: either may come in between.
+            let (ended, share_changed) = (hold.ended(), self.share_changed());
             let held = match self.try_pass(rate, hold) {
                 Ok(()) => return Ok(()),
                 Err(held) => held,
             };
             let opens = saturating_add(Instant::now(), held.left());
+            let is_too_late = opens > until;
             // It would be refused then, and others wait behind it.
-            if opens > until {
+            if is_too_late && !may_grow(rate, held) {
                 return Err(held);
             }
             // Whichever comes first: it is asked for again.
-            let _ = timeout_at(opens, ended).await;
+            let changed = timeout_at(opens.min(until), first_of(ended, share_changed)).await;
+            if is_too_late && changed.is_err() {
+                return Err(held);
+            }
         }
     }
 
     /// What holds back an attempt that waits behind others.
     fn held_in_turn(&self, rate: Rate, needs_place: bool, hold: &Hold) -> Held {
-        match (hold.left(), self.log.next(rate)) {
+        match (hold.left(), self.log.next(in_force(self, rate))) {
             (Some(left), _) => Held::Dependency(left),
             // The first in the line waits for a place.
             (None, Duration::ZERO) if needs_place => Held::Others,
-            (None, left) => Held::Rate(left),
+            (None, left) => held_by(rate, left),
+        }
+    }
+}
+
+/// What holds back an attempt for which a rate has no room for so long. Of a share, nobody knows: but then all of it is there again.
+fn held_by(rate: Rate, left: Duration) -> Held {
+    Held::Rate(match rate.scope {
+        RateScope::Process => left,
+        #[cfg(feature = "fleet")]
+        RateScope::Fleet => left.min(rate.per),
+    })
+}
+
+/// Without a fleet, a process has all of its rate.
+#[cfg(not(feature = "fleet"))]
+mod unshared {
+    use std::future::{Future, pending};
+
+    use super::{Held, Limits, Rate};
+
+    pub(super) fn in_force(_: &Limits, rate: Rate) -> Rate {
+        rate
+    }
+
+    pub(super) fn may_grow(_: Option<Rate>, _: Held) -> bool {
+        false
+    }
+
+    impl Limits {
+        pub(super) fn want_more(&self, _: Option<Rate>, _: Held) {}
+
+        pub(super) fn miss(&self, _: Option<Rate>, _: Held) {}
+
+        pub(super) fn share_changed(&self) -> impl Future<Output = ()> {
+            pending()
         }
     }
 }
@@ -338,4 +402,14 @@ impl Held {
             Held::Rate(left) | Held::Dependency(left) => left,
         }
     }
+}
+
+/// Resolves with whichever does first.
+async fn first_of(one: impl Future<Output = ()>, other: impl Future<Output = ()>) {
+    let (mut one, mut other) = (pin!(one), pin!(other));
+    poll_fn(|cx| match one.as_mut().poll(cx) {
+        Poll::Pending => other.as_mut().poll(cx),
+        ready => ready,
+    })
+    .await;
 }

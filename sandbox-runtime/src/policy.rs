@@ -16,6 +16,8 @@ use crate::rules::{BACKOFF_BASE_OVER_MAX, DEADLINE_WITHIN_TIMEOUT};
 pub(crate) use data::{described, mistyped, unknown_setting};
 pub use error::PolicyError;
 pub(crate) use nearest::{nearest, unknown};
+pub(crate) use rate::Rate;
+pub use rate::RateScope;
 pub(crate) use unique::{Unique, UniqueValue, given_twice};
 
 /// How a tool is run, in full. Built by `const fn`s, so that a policy can be a constant.
@@ -85,13 +87,6 @@ pub struct Policy {
     pub(crate) max_concurrent: Option<u32>,
     pub(crate) queue: Option<Duration>,
     pub(crate) rate: Option<Rate>,
-}
-
-/// So many attempts in any length of time that is as long as this.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Rate {
-    pub(crate) calls: u32,
-    pub(crate) per: Duration,
 }
 
 /// How a delay is spread, so that callers that failed together do not retry together.
@@ -228,20 +223,6 @@ impl Policy {
     #[must_use]
     pub const fn queue(mut self, longest: Duration) -> Self {
         self.queue = Some(longest);
-        self
-    }
-
-    /// Sets how many attempts, retries included, begin in any length of time that is as long as `per`. Default: no limit.
-    ///
-    /// Further ones wait in the order in which they came, as with [`max_concurrent`](Policy::max_concurrent), and it is shared as that.
-    /// A call that is not made because of it ends with [`SandboxError::RateLimited`](crate::SandboxError::RateLimited). Calls that differ
-    /// in it obey each their own, beside all attempts that have begun.
-    ///
-    /// Of a number above 1,024, attempts that follow each other, a 1,024th of all, count as begun when the last of them does: never do
-    /// more begin, and less than one of 1,024 waits for longer than it had to.
-    #[must_use]
-    pub const fn rate(mut self, calls: u32, per: Duration) -> Self {
-        self.rate = Some(Rate { calls, per });
         self
     }
 

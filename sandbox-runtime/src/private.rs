@@ -20,7 +20,7 @@ pub use std::primitive::{f64, u32, u64};
 pub use argument::{CompiledPolicy, Moved, boxed, call, classify, kept_receiver, opaque, returned, tool};
 pub use check::{
     NO_TIMEOUT_MS, breaker, check, check_cooldowns, check_slow_call, count, failure_rate, forget_ms, jitter, millis,
-    probes, retries, slow_call_ms, threshold, window,
+    probes, rate_scope, retries, scope, slow_call_ms, threshold, window,
 };
 pub use error_verdict::{
     Delay, Known, KnownError, KnownType, KnownWrapper, Status, is_status_safe_to_retry, source, verdict_of_status,

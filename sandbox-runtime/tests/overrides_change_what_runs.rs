@@ -607,7 +607,7 @@ fn a_mistake_in_a_rate_is_named() {
         ),
         (
             json!({ "calls": 1, "per_ms": 1, "burst": 5 }),
-            "`rate` has no key `burst`; it takes `calls` and `per_ms`".into(),
+            "`rate` has no key `burst`; it takes `calls`, `per_ms`, `scope`".into(),
         ),
         (
             json!({ "calls": -3, "per_ms": 1 }),

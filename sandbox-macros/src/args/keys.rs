@@ -39,6 +39,7 @@ pub(crate) enum Key {
     ForgetMs,
     Calls,
     PerMs,
+    Scope,
 }
 
 impl Key {
@@ -337,6 +338,9 @@ pub(crate) const KEYS: &[KeySpec] = {
             millis(ANY_U64.from(1, "there would be no limit"), "1_000"),
         )
         .function("millis"),
+        rate(Key::Scope, "scope", Word(&["process", "fleet"]))
+            .function("rate_scope")
+            .setter("rate_scope"),
     ]
 };
 

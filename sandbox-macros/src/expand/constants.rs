@@ -166,18 +166,20 @@ impl Expansion<'_> {
         let given = KEYS.iter().filter(|spec| spec.section == section);
         let calls = given.filter_map(|spec| {
             let setter = Ident::new(spec.setter?, Span::mixed_site());
-            let values = match spec.kind.section() {
-                Some(inner) => self.setter_values(inner)?,
-                None => self.setter_value(spec, self.args.value(spec.key)?),
+            let (values, further) = match spec.kind.section() {
+                Some(inner) => (self.setter_values(inner)?, self.setters(inner)),
+                None => (self.setter_value(spec, self.args.value(spec.key)?), TokenStream::new()),
             };
-            Some(quote!(.#setter(#values)))
+            Some(quote!(.#setter(#values) #further))
         });
         calls.collect()
     }
 
-    /// The values of all keys of a section, for a setter that takes them together.
+    /// The values of all keys of a section without a setter of their own, for one that takes them together.
     fn setter_values(&self, section: Section) -> Option<TokenStream> {
-        let keys = KEYS.iter().filter(|spec| spec.section == section);
+        let keys = KEYS
+            .iter()
+            .filter(|spec| spec.section == section && spec.setter.is_none());
         let values: Option<Vec<_>> = keys
             .map(|spec| Some(self.setter_value(spec, self.args.value(spec.key)?)))
             .collect();
@@ -191,10 +193,19 @@ impl Expansion<'_> {
                 let constant = Ident::new(&format!("NO_{}", spec.text.to_uppercase()), Span::mixed_site());
                 quote!(#private::#constant)
             }
-            (ValueKind::Word(_), _) => {
+            (ValueKind::Word(_), function) => {
+                let span = mixed_site_at(value.span());
                 let private = self.private(Span::mixed_site());
                 let module = Ident::new(spec.text, Span::mixed_site());
-                quote!(#private::#module::#value)
+                let word = quote!(#private::#module::#value);
+                let function = function.map(|function| Ident::new(function, span));
+                match function {
+                    Some(function) => {
+                        let private = self.private(span);
+                        quote_spanned!(span=> #private::#function(#word))
+                    }
+                    None => word,
+                }
             }
             (_, Some(function)) => self.checked(function, value),
             (_, None) => value.to_token_stream(),

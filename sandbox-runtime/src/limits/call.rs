@@ -112,10 +112,13 @@ impl CallLimits {
         if self.waiting.is_none() {
             match self.try_now(terms) {
                 Ok(()) => return (waited, Poll::Ready(Ok(()))),
-                Err(held) if terms.longest <= held.left() => {
+                Err(held) if terms.refuse_at_once(held) => {
                     return (waited, Poll::Ready(Err(self.refused(held, terms))));
                 }
-                Err(_) => self.waiting = Some(Box::new(self.wait(terms))),
+                Err(held) => {
+                    self.limits.want_more(terms.rate, held);
+                    self.waiting = Some(Box::new(self.wait(terms)));
+                }
             }
             waited.begins = true;
         }
@@ -147,6 +150,7 @@ impl CallLimits {
 
     fn refused(&mut self, held: Held, terms: Terms) -> Held {
         let max_concurrent = terms.max_concurrent;
+        self.limits.miss(terms.rate, held);
         self.refused = Some(Refused { held, max_concurrent });
         held
     }

@@ -31,6 +31,9 @@ struct Entries {
     share: u32,
     /// Those of all entries, and those without one.
     attempts: u64,
+    /// The most of them since that was last asked.
+    #[cfg(feature = "fleet")]
+    most: u64,
     /// How far back the rate looks that looks back farthest: a rate may give way to another, and come back.
     per: Duration,
     /// When the oldest entry is to be forgotten, or earlier.
@@ -74,6 +77,19 @@ impl Log {
         *self.locked() = Entries::new();
     }
 
+    /// How many have begun in the length of time of the rate that ends now, and about how many at most in one since this was last asked.
+    #[cfg(feature = "fleet")]
+    pub(super) fn used(&self, rate: Rate) -> (u32, u32) {
+        let mut entries = self.locked();
+        let now = Instant::now();
+        entries.wait(rate, now);
+        let used = entries.used(rate, now);
+        let kept = entries.attempts;
+        let most = std::mem::replace(&mut entries.most, kept);
+        let number = |attempts: u64| u32::try_from(attempts).unwrap_or(u32::MAX);
+        (number(used), number(most.max(used)))
+    }
+
     /// How long it takes until one more attempt may begin.
     pub(super) fn next(&self, rate: Rate) -> Duration {
         let mut entries = self.locked();
@@ -94,6 +110,8 @@ impl Entries {
             undated: 0,
             share: 1,
             attempts: 0,
+            #[cfg(feature = "fleet")]
+            most: 0,
             per: Duration::ZERO,
             oldest_until: None,
         }
@@ -104,14 +122,14 @@ impl Entries {
         let has_room = self.per == rate.per && self.attempts < u64::from(rate.calls);
         if has_room && self.undated + 1 < share(rate) {
             self.undated += 1;
-            self.attempts += 1;
+            self.count();
             return Ok(());
         }
         let now = now();
         match self.wait(rate, now) {
             Some(left) => Err(left),
             None => {
-                self.attempts += 1;
+                self.count();
                 self.add(now, 1);
                 if self.earlier.len() > 2 * MOST as usize {
                     self.condense(now, rate);
@@ -119,6 +137,22 @@ impl Entries {
                 Ok(())
             }
         }
+    }
+
+    #[inline(always)]
+    fn count(&mut self) {
+        self.attempts += 1;
+        #[cfg(feature = "fleet")]
+        {
+            self.most = self.most.max(self.attempts);
+        }
+    }
+
+    #[cfg(feature = "fleet")]
+    fn used(&self, rate: Rate, now: Instant) -> u64 {
+        let entries = self.earlier.iter().chain(&self.latest);
+        let recent = entries.filter(|entry| now.saturating_duration_since(entry.last) < rate.per);
+        recent.map(|entry| u64::from(entry.attempts)).sum()
     }
 
     /// Forgets what was longer ago than every rate looks back, and tells how long one more attempt has to wait.
@@ -250,9 +284,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::policy::RateScope;
 
     const fn millis(millis: u64) -> Duration {
         Duration::from_millis(millis)
+    }
+
+    const fn rate(calls: u32, per: Duration) -> Rate {
+        let scope = RateScope::Process;
+        Rate { calls, per, scope }
     }
 
     proptest! {
@@ -266,7 +306,7 @@ mod tests {
             per in 1_u64..50,
             pauses in proptest::collection::vec(0_u64..20, 1..200),
         ) {
-            let (mut log, rate) = (Entries::new(), Rate { calls, per: millis(per) });
+            let (mut log, rate) = (Entries::new(), rate(calls, millis(per)));
             let (mut now, mut begun) = (Instant::now(), Vec::new());
             for pause in pauses {
                 now += millis(pause);
@@ -294,7 +334,7 @@ mod tests {
             calls in 1_024_u32..9_000,
             pauses in proptest::collection::vec((0_u64..200, 0_u64..300, 0_u8..4), 1..60),
         ) {
-            let rate = Rate { calls, per: millis(1_000) };
+            let rate = rate(calls, millis(1_000));
             let (mut log, mut now, mut begun) = (Entries::new(), Instant::now(), VecDeque::new());
             for (pause, burst, looks) in pauses {
                 now += millis(pause);
@@ -330,7 +370,7 @@ mod tests {
         fn rates_that_take_turns_are_both_obeyed(
             pauses in proptest::collection::vec((0_u64..20, any::<bool>()), 1..200),
         ) {
-            let rates = [Rate { calls: 2, per: millis(60) }, Rate { calls: 3, per: millis(10) }];
+            let rates = [rate(2, millis(60)), rate(3, millis(10))];
             let (mut log, mut now, mut begun) = (Entries::new(), Instant::now(), Vec::new());
             // How far it looks back has to be known from the beginning.
             prop_assert_eq!(log.wait(rates[0], now), None);
@@ -349,36 +389,18 @@ mod tests {
 
     #[test]
     fn none_is_none() {
-        let (mut log, none) = (
-            Entries::new(),
-            Rate {
-                calls: 0,
-                per: millis(1),
-            },
-        );
+        let (mut log, none) = (Entries::new(), rate(0, millis(1)));
         assert_eq!(log.try_take(none, Instant::now), Err(Duration::MAX));
     }
 
     #[test]
     fn a_short_rate_beside_a_long_one_does_not_make_the_log_grow() {
         let (mut log, mut now) = (Entries::new(), Instant::now());
-        let long = Rate {
-            calls: 1,
-            per: Duration::from_secs(3_600),
-        };
+        let long = rate(1, Duration::from_secs(3_600));
         assert_eq!(log.try_take(long, || now), Ok(()));
         for _ in 0..20_000 {
             now += millis(10);
-            assert_eq!(
-                log.try_take(
-                    Rate {
-                        calls: 100,
-                        per: Duration::from_secs(1)
-                    },
-                    || now
-                ),
-                Ok(())
-            );
+            assert_eq!(log.try_take(rate(100, Duration::from_secs(1)), || now), Ok(()));
         }
         assert!(log.earlier.len() <= 3 * MOST as usize, "{} entries", log.earlier.len());
     }
@@ -386,7 +408,7 @@ mod tests {
     #[test]
     fn another_clock_and_another_rate_lock_nobody_out() {
         let (mut log, now) = (Entries::new(), Instant::now() + millis(1_000));
-        let rate = |calls| Rate { calls, per: millis(10) };
+        let rate = |calls| rate(calls, millis(10));
         for _ in 0..3 {
             assert_eq!(log.try_take(rate(3), || now), Ok(()));
         }

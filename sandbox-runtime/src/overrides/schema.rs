@@ -51,7 +51,11 @@ fn setting(key: PolicyKey) -> Value {
         PolicyKey::MaxConcurrent => number(1, u32::MAX.into()),
         PolicyKey::Rate => json!({
             "type": "object",
-            "properties": { "calls": number(1, u32::MAX.into()), "per_ms": number(1, u64::MAX) },
+            "properties": {
+                "calls": number(1, u32::MAX.into()),
+                "per_ms": number(1, u64::MAX),
+                "scope": { "enum": ["process", "fleet"] },
+            },
             "required": ["calls", "per_ms"],
             "additionalProperties": false,
         }),

@@ -162,7 +162,7 @@ impl Policy {
             PolicyKey::Idempotent => self.idempotent = value.as_bool()?,
             PolicyKey::MaxConcurrent => self.max_concurrent = Some(value.as_u64()?.try_into().ok()?),
             PolicyKey::QueueMs => self.queue = Some(millis()?),
-            PolicyKey::Rate => self.rate = Some(Rate::read(value)?),
+            PolicyKey::Rate => self.rate = Some(Rate::read(value, self.rate)?),
             PolicyKey::JitterSeed => self.jitter_seed = Some(value.as_u64()?),
         }
         Some(())

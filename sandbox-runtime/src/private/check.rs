@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::breaker::CircuitBreaker;
-use crate::policy::Policy;
+use crate::policy::{Policy, RateScope};
 use crate::rules::{
     COOLDOWN_OVER_MAX, FAILURE_RATE, FORGET_MS, Message, PROBES, SLOW_CALL_MS, SLOW_CALL_WITHIN_TIMEOUT, THRESHOLD,
     WINDOW,
@@ -25,6 +25,28 @@ pub mod jitter {
     }
 
     pub use words::{equal, full, none};
+}
+
+/// Whose attempts a rate counts, as the attribute spells it.
+#[expect(non_camel_case_types, reason = "they are spelled as in the attribute")]
+#[derive(Debug, Clone, Copy)]
+pub enum scope {
+    process,
+    fleet,
+}
+
+/// The scope that is meant. Evaluated in a constant: one that this build does not know does not compile.
+#[track_caller]
+pub const fn rate_scope(word: scope) -> RateScope {
+    match word {
+        scope::process => RateScope::Process,
+        #[cfg(feature = "fleet")]
+        scope::fleet => RateScope::Fleet,
+        #[cfg(not(feature = "fleet"))]
+        scope::fleet => {
+            panic!("`scope = fleet` needs the feature `fleet` of `sandbox-runtime`; add it in `Cargo.toml`")
+        }
+    }
 }
 
 /// What breakers count, as the attribute spells it.

@@ -2,12 +2,16 @@
 
 use std::fmt;
 use std::panic::Location;
+#[cfg(feature = "fleet")]
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::status::{BreakerStatus, Disabled, ToolStatus};
 #[cfg(any(feature = "metrics", feature = "opentelemetry"))]
 use crate::breaker::BreakerPhase;
 use crate::breaker::{BreakerState, CircuitBreaker};
+#[cfg(feature = "fleet")]
+use crate::limits::Limits;
 use crate::observe::{Action, operator_acted};
 use crate::overrides::Override;
 use crate::policy::Policy;
@@ -60,12 +64,18 @@ impl ToolHandle {
         self.0.info.policy
     }
 
-    fn policy_in_force(&self) -> Option<Policy> {
+    pub(crate) fn policy_in_force(&self) -> Option<Policy> {
         if self.is_policy_given() {
             return self.record().last_given_policy();
         }
         let overridden = self.0.steering.policy();
         Some(overridden.map_or(self.policy(), |overridden| overridden.policy))
+    }
+
+    /// The limits of its calls.
+    #[cfg(feature = "fleet")]
+    pub(crate) fn limits(&self) -> &'static Arc<Limits> {
+        self.0.breaker.limits()
     }
 
     /// Tells whether each call brings a policy of its own.
