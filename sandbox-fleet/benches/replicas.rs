@@ -17,7 +17,9 @@ use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 
 use sandbox_fleet::store::redis::RedisStore;
-use sandbox_fleet::store::{Beat, Found, Lease, Pulse, Replica, Shared, Store, StoreError, Trip, Versioned};
+use sandbox_fleet::store::{
+    Beat, Claim, Found, Granted, Lease, Pulse, Replica, Shared, Store, StoreError, Trip, Versioned,
+};
 use sandbox_fleet::{Fleet, Member};
 use sandbox_runtime::{BreakerState, fleet, sandboxed, testing, tool};
 use tokio::sync::{broadcast, mpsc};
@@ -66,6 +68,9 @@ impl Store for Line {
     }
     async fn settle(&self, found: &Found) -> Result<Shared, StoreError> {
         self.store.settle(found).await
+    }
+    async fn claim(&self, claim: &Claim) -> Result<Granted, StoreError> {
+        self.store.claim(claim).await
     }
     async fn settings(&self) -> Result<Versioned, StoreError> {
         self.store.settings().await

@@ -1,5 +1,7 @@
 //! [`Replica`]: the task in the background by which a process tells the store what it knows, and learns what others know.
 
+mod rates;
+
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::pin;
@@ -10,6 +12,7 @@ use sandbox_runtime::{BreakerState, CircuitBreaker, ToolHandle, fleet};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use self::rates::Claims;
 use crate::instruments::Happened;
 use crate::settings::{Says, Settings};
 use crate::status::Board;
@@ -39,6 +42,7 @@ pub(crate) struct Replica<S> {
     pub(crate) board: Board,
     view: View,
     watched: HashMap<String, Watched>,
+    claims: Claims,
     /// The settings in force here, and their version.
     applied: (Settings, u64),
     /// Why those of the store are not in force, if they are not.
@@ -61,6 +65,7 @@ impl<S: Store> Replica<S> {
             board,
             view: View::default(),
             watched: HashMap::new(),
+            claims: Claims::default(),
             applied: (Settings::default(), 0),
             problem: None,
             is_told: true,
@@ -86,6 +91,7 @@ impl<S: Store> Replica<S> {
             }
         }
         // If the store cannot be reached, it finds out by the missing heartbeats.
+        let _ = timeout(STEP, self.give_back_rates()).await;
         let _ = timeout(STEP, self.store.leave(&self.name)).await;
     }
 
@@ -102,7 +108,8 @@ impl<S: Store> Replica<S> {
         // Before the breaker would let itself be tried.
         let held = held.map(|(.., breaker)| LOOK.min(fleet::cooldown(breaker) / 2).max(Duration::from_millis(1)));
         let next_look = held.min().map(|until| Instant::now() + until);
-        next_look.map_or(self.next_pulse, |look| look.min(self.next_pulse))
+        let others = [next_look, self.next_claim().filter(|_| self.is_told)];
+        others.into_iter().flatten().fold(self.next_pulse, Instant::min)
     }
 
     /// Does all that is to be done now.
@@ -118,6 +125,7 @@ impl<S: Store> Replica<S> {
                 self.follow(&path, tool, breaker).await;
             }
         }
+        self.follow_rates().await;
         self.end_leases();
         self.show();
     }
@@ -145,6 +153,7 @@ impl<S: Store> Replica<S> {
         self.failures = 0;
         if !self.is_told {
             self.is_told = true;
+            self.claims.store_is_back();
             self.board.count(Happened::Recovered);
             tracing::info!(replica = self.name, "the store answers again");
         }

@@ -54,6 +54,8 @@ pub struct ToolInFleet {
     pub epoch: u64,
     /// Whether this replica is the one that may try it.
     pub has_lease: bool,
+    /// How many attempts of the rate that all replicas share begin in this one; `None` if the tool has no such rate.
+    pub share: Option<u32>,
 }
 
 /// What the task in the background shows to others.
@@ -109,12 +111,13 @@ impl Board {
         status.is_told = is_told && view.age().is_some();
         status.settings = settings;
         status.problem = problem.map(str::to_owned);
-        let tools = members().into_iter().map(|(path, _, breaker)| {
+        let tools = members().into_iter().map(|(path, tool, breaker)| {
             let shared = view.shared(&path);
             ToolInFleet {
                 here: state(breaker),
                 is_open_for_all: shared.open_until.is_some(),
                 epoch: shared.epoch,
+                share: fleet::share(tool),
                 has_lease: watched.get(&path).is_some_and(|watched| watched.lease().is_some()),
                 path,
             }
@@ -160,7 +163,8 @@ impl fleet::View for Board {
     fn of(&self, tool: ToolHandle) -> Option<InFleet> {
         let (path, status) = (path(tool), self.status());
         let found = status.tools.iter().find(|found| found.path == path)?;
-        Some(InFleet::new(found.is_open_for_all, found.epoch, status.view_age_ms?))
+        let known = InFleet::new(found.is_open_for_all, found.epoch, status.view_age_ms?);
+        Some(known.with_share(found.share))
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod contract;
 pub mod memory;
+mod rates;
 #[cfg(feature = "redis")]
 pub mod redis;
 
@@ -12,6 +13,10 @@ use tokio::sync::mpsc;
 
 /// How long a replica counts as live after its last heartbeat.
 pub const LIVE: Duration = Duration::from_secs(3);
+
+/// How long a replica is remembered after its last heartbeat. Its share of a rate is not given to others for as long after its last claim,
+/// or for the length of time of the rate, if that is longer: it may be cut off, and go on.
+pub const REMEMBERED: Duration = Duration::from_secs(60);
 
 /// What the replicas of one service share.
 ///
@@ -39,6 +44,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// Closes a breaker for all, or opens it again: a new epoch, and no lease. Nothing changes if the replica has no lease of that epoch.
     fn settle(&self, found: &Found) -> impl Future<Output = Result<Shared, StoreError>> + Send;
+
+    /// Gives a replica a share of a rate, by what all of them want and have begun. The shares are together never more than the rate, and
+    /// what a replica has begun, or may begin until it learns of this, counts as its own. A claim that is not later than the replica's
+    /// last one changes nothing.
+    fn claim(&self, claim: &Claim) -> impl Future<Output = Result<Granted, StoreError>> + Send;
 
     /// The settings of the service.
     fn settings(&self) -> impl Future<Output = Result<Versioned, StoreError>> + Send;
@@ -157,6 +167,40 @@ pub struct Found {
     pub replica: String,
     /// How long the breaker is to be open for all; `None` if the dependency is well.
     pub open_for: Option<Duration>,
+}
+
+/// What a replica says and wants of a rate that all share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// The path of the tool.
+    pub tool: String,
+    /// The replica.
+    pub replica: String,
+    /// Greater with each claim of a replica.
+    pub turn: u64,
+    /// How many attempts begin in a length of time, over all replicas.
+    pub calls: u32,
+    /// The length of time.
+    pub per: Duration,
+    /// The share by which the replica goes until it has the answer.
+    pub share: u32,
+    /// How many attempts it has begun in the length of time that ends now.
+    pub used: u32,
+    /// How many it would begin.
+    pub wanted: u32,
+    /// Whether it goes on: otherwise it gives its share back, and begins no more by it.
+    pub stays: bool,
+}
+
+/// The answer to a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Granted {
+    /// How many attempts the replica may begin in a length of time.
+    pub share: u32,
+    /// The turn of the claim before that the store knows of the replica; 0 if it knows none.
+    pub turn: u64,
+    /// Of how many replicas the store knows claims.
+    pub claims: u32,
 }
 
 /// The settings of a service, in a form that only replicas read.

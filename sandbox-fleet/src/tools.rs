@@ -10,19 +10,17 @@ pub(crate) fn path(tool: ToolHandle) -> String {
     format!("{}::{}", tool.module(), tool.name())
 }
 
-/// The tools that take part, by their paths: those with a breaker of their own. Of several with one path, which are methods of one name,
-/// it is the first.
+/// Every tool by its path, in order. Of several with one path, which are methods of one name, it is the first.
+pub(crate) fn tools() -> Vec<(String, ToolHandle)> {
+    let mut tools: Vec<_> = fleet::tools().into_iter().map(|tool| (path(tool), tool)).collect();
+    tools.dedup_by(|(path, _), (before, _)| path == before);
+    tools
+}
+
+/// The same of those whose breaker takes part: one of their own.
 pub(crate) fn members() -> Vec<Member> {
-    let mut members: Vec<Member> = Vec::new();
-    for tool in fleet::tools() {
-        let path = path(tool);
-        // They are in order.
-        let is_another = members.last().is_none_or(|(last, ..)| *last != path);
-        members.extend(
-            tool.breaker()
-                .filter(|_| is_another)
-                .map(|breaker| (path, tool, breaker)),
-        );
-    }
+    let member = |tool: ToolHandle| Some((path(tool), tool, tool.breaker()?));
+    let mut members: Vec<_> = fleet::tools().into_iter().filter_map(member).collect();
+    members.dedup_by(|(path, ..), (before, ..)| path == before);
     members
 }

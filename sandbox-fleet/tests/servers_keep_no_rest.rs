@@ -7,8 +7,8 @@ mod server;
 
 use std::time::Duration;
 
-use sandbox_fleet::store::redis::{REMEMBERED, RedisStore};
-use sandbox_fleet::store::{Beat, Lease, Quorum, Store as _, Trip, Versioned};
+use sandbox_fleet::store::redis::RedisStore;
+use sandbox_fleet::store::{Beat, Claim, Lease, Quorum, REMEMBERED, Store as _, Trip, Versioned};
 
 use self::server::{Server, unique};
 
@@ -81,6 +81,22 @@ async fn services_that_are_gone() {
             lasts: WINDOW,
         };
         assert!(store.take_lease(&lease).await.unwrap(), "the breaker is open and due");
+        let claim = Claim {
+            tool: "shop::stock".to_owned(),
+            replica: "a".to_owned(),
+            turn: 1,
+            calls: 10,
+            per: Duration::from_millis(1),
+            share: 0,
+            used: 0,
+            wanted: 5,
+            stays: true,
+        };
+        assert_eq!(
+            store.claim(&claim).await.unwrap().share,
+            7,
+            "what is wanted, and half of the rest"
+        );
         let settings = Versioned {
             version: 1,
             text: String::new(),
@@ -90,7 +106,7 @@ async fn services_that_are_gone() {
         let keys: Vec<String> = server.ask(&["KEYS", "*"]).await;
         assert_eq!(
             keys.len(),
-            8,
+            9,
             "each key of the documentation is there, one of them twice: {keys:?}"
         );
         for key in keys {
@@ -98,6 +114,7 @@ async fn services_that_are_gone() {
             let name = key.split_once("}:").expect("each key has the service").1;
             let lasts = match name {
                 "breakers" | "settings" => None,
+                _ if name.starts_with("shares:") => Some(REMEMBERED),
                 "replicas" | "says" => Some(REMEMBERED),
                 _ => Some(WINDOW),
             };

@@ -14,6 +14,7 @@
 
 mod breakers;
 mod leases;
+mod rates;
 mod steps;
 
 use std::time::Duration;
@@ -21,7 +22,9 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use self::steps::{is, names, opened, pulse, pulse_all, report, same, settle, take, told, versioned, well};
-use super::{Beat, Found, LIVE, Lease, Pulse, Quorum, Replica, Shared, Store, StoreError, Trip, Versioned};
+use super::{
+    Beat, Claim, Found, Granted, LIVE, Lease, Pulse, Quorum, Replica, Shared, Store, StoreError, Trip, Versioned,
+};
 
 const TOOL: &str = "shop::stock";
 /// Longer than the test.
@@ -57,6 +60,11 @@ pub async fn check<S: Store>(make: impl AsyncFn(&str) -> S) {
         leases::leases_end(&make),
         leases::results_without_a_lease_change_nothing(&make),
         leases::any_time_can_be_given(&make),
+        rates::rates_are_shared_by_demand(&make),
+        rates::short_rates_are_shared_evenly(&make),
+        rates::what_has_begun_counts(&make),
+        rates::shares_are_given_back(&make),
+        rates::any_claims_are_answered_alike(&make),
         settings_are_compared_and_set(&make),
         changes_are_told(&make),
         services_are_apart(&make),

@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
-use super::{Beat, Found, LIVE, Lease, Pulse, Replica, Shared, Store, StoreError, Trip, Versioned};
+use super::rates::{Claimed, grant};
+use super::{Beat, Claim, Found, Granted, LIVE, Lease, Pulse, Replica, Shared, Store, StoreError, Trip, Versioned};
 
 /// A store within the process: what is cloned from it is the same store. By tokio's clock, so that tests may pause it, and with the
 /// faults that stores have.
@@ -33,6 +34,8 @@ struct State {
     breakers: BTreeMap<String, Shared>,
     /// Who has it, of which epoch, until when.
     leases: HashMap<String, (String, u64, u64)>,
+    /// By the paths of tools, and by replica.
+    claims: HashMap<String, BTreeMap<String, Claimed>>,
     settings: Versioned,
 }
 
@@ -252,6 +255,14 @@ impl Store for MemoryStore {
             }
             let open_until = found.open_for.map(|lasts| now.saturating_add(millis(lasts)));
             (state.begin_epoch(&found.tool, open_until), true)
+        })
+        .await
+    }
+
+    async fn claim(&self, claim: &Claim) -> Result<Granted, StoreError> {
+        self.step(|state, now| {
+            let claims = state.claims.entry(claim.tool.clone()).or_default();
+            (grant(claims, claim, now), false)
         })
         .await
     }

@@ -13,14 +13,13 @@ use tokio::sync::mpsc;
 use self::connection::Connection;
 use self::keys::Keys;
 use super::memory::millis;
-use super::{Beat, Found, LIVE, Lease, Pulse, Quorum, Replica, Shared, Store, StoreError, Trip, Versioned};
+use super::{
+    Beat, Claim, Found, Granted, LIVE, Lease, Pulse, Quorum, REMEMBERED, Replica, Shared, Store, StoreError, Trip,
+    Versioned,
+};
 
 /// How long a step may take, with the connecting before it. Then it has failed, and may nevertheless be made later.
 pub const STEP_LIMIT: Duration = Duration::from_secs(1);
-
-/// How long a replica is remembered after its last heartbeat. Then the pulses of others forget it and what it has reported; if there
-/// are no others, the server does.
-pub const REMEMBERED: Duration = Duration::from_secs(60);
 
 /// A store in Redis from 6.2 on, or in Valkey from 7.2 on.
 ///
@@ -41,10 +40,12 @@ pub const REMEMBERED: Duration = Duration::from_secs(60);
 /// | `tripped` | sorted set | the tools with such replicas, by the time at which the last of them counts no longer |
 /// | `breakers` | hash | of each tool its epoch, and when its breaker may be tried, or 0; without a name a stamp of the last change |
 /// | `lease:TOOL` | string | the epoch of the lease, and its holder; the server lets it expire |
+/// | `shares:TOOL` | hash | of each replica its claim of the tool's rate: turn, what is reserved for it, used, wanted, when it was made, when it is forgotten |
 /// | `settings` | hash | `version` and `text` of the settings |
 /// | `changes` | channel | a message for each change: the tool, or nothing if it is the settings |
 ///
-/// All but `breakers` and `settings` expire when nothing renews them: a service that is gone leaves these two.
+/// All but `breakers` and `settings` expire when nothing renews them: a service that is gone leaves these two. A replica whose heartbeats
+/// are missing is forgotten by the pulses of others, or, if there are none, by the server.
 #[derive(Debug)]
 pub struct RedisStore {
     connection: Connection,
@@ -186,6 +187,19 @@ impl Store for RedisStore {
             );
         let answer = self.connection.invoke(&settle).await?;
         Ok(to_shared(answer))
+    }
+
+    async fn claim(&self, claim: &Claim) -> Result<Granted, StoreError> {
+        let mut take = scripts::CLAIM.key(self.keys.of("shares", &claim.tool));
+        take.arg(&claim.replica)
+            .arg(claim.turn)
+            .arg(claim.calls)
+            .arg(expiring(claim.per))
+            .arg(&[claim.share, claim.used, claim.wanted])
+            .arg(u8::from(claim.stays))
+            .arg(&[millis(LIVE), millis(REMEMBERED)]);
+        let (share, turn, claims) = self.connection.invoke(&take).await?;
+        Ok(Granted { share, turn, claims })
     }
 
     async fn settings(&self) -> Result<Versioned, StoreError> {

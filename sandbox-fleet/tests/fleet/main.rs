@@ -4,6 +4,7 @@
 
 mod any_order_of_events;
 mod breakers_open_by_quorum;
+mod rates_are_shared;
 mod support;
 mod switches_reach_every_replica;
 mod the_store_may_be_gone;
