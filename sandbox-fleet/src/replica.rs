@@ -43,8 +43,7 @@ pub(crate) struct Replica<S> {
     view: View,
     watched: HashMap<String, Watched>,
     claims: Claims,
-    /// The settings in force here, and their version.
-    applied: (Settings, u64),
+    applied: Applied,
     /// Why those of the store are not in force, if they are not.
     problem: Option<String>,
     /// Whether the store has answered when it was last asked.
@@ -53,6 +52,15 @@ pub(crate) struct Replica<S> {
     next_pulse: Instant,
     /// How often the store has not answered since it last did.
     failures: u32,
+}
+
+/// The settings in force here.
+#[derive(Debug, Default)]
+struct Applied {
+    settings: Settings,
+    version: u64,
+    /// That of the store when they were read; 0 if they were given back to it since then.
+    stamp: u64,
 }
 
 impl<S: Store> Replica<S> {
@@ -66,7 +74,7 @@ impl<S: Store> Replica<S> {
             view: View::default(),
             watched: HashMap::new(),
             claims: Claims::default(),
-            applied: (Settings::default(), 0),
+            applied: Applied::default(),
             problem: None,
             is_told: true,
             messages: None,
@@ -162,6 +170,8 @@ impl<S: Store> Replica<S> {
     /// Notes that the store has not answered, and asks it again soon: later and later, and not at the same time as other replicas.
     fn unanswered(&mut self, error: &StoreError) {
         self.failures += 1;
+        // Its connection may have stayed with a server that another one has replaced, and nothing is told there any more.
+        self.messages = None;
         let longest = Duration::from_millis(50 << self.failures.min(4));
         self.next_pulse = Instant::now() + longest.mul_f64(0.5 + fastrand::f64() / 2.0);
         if self.is_told {
@@ -173,7 +183,8 @@ impl<S: Store> Replica<S> {
 
     /// Has the settings of the service in force here.
     async fn follow_settings(&mut self) {
-        if self.view.settings == self.applied.1 {
+        let (version, stamp) = self.view.settings;
+        if (version, stamp) == (self.applied.version, self.applied.stamp) {
             return;
         }
         let store = Arc::clone(&self.store);
@@ -181,20 +192,19 @@ impl<S: Store> Replica<S> {
             return;
         };
         let Some(now) = self.view.now() else { return };
-        if found.version < self.applied.1 {
+        if found.version < self.applied.version {
             return self.give_back(&found).await;
         }
         match Settings::read(&found) {
             Ok(settings) => {
-                let applied = settings.apply_after(&self.applied.0, now);
+                let applied = settings.apply_after(&self.applied.settings, now);
                 self.problem = applied.err().map(|error| error.to_string());
-                self.applied = (settings, found.version);
+                self.applied.settings = settings;
             }
-            Err(error) => {
-                self.problem = Some(error.0);
-                self.applied.1 = found.version;
-            }
+            Err(error) => self.problem = Some(error.0),
         }
+        // Of what was told before they were read: if they have changed in between, they are read once more.
+        (self.applied.version, self.applied.stamp) = (found.version, stamp);
         if let Some(problem) = &self.problem {
             tracing::error!(
                 replica = self.name,
@@ -207,13 +217,15 @@ impl<S: Store> Replica<S> {
     /// The store has lost settings: it is an old copy, or was emptied. It gets back those that were in force, unless others are there by
     /// now.
     async fn give_back(&mut self, found: &Versioned) {
-        let Ok(text) = self.applied.0.written() else { return };
-        let version = self.applied.1 + 1;
+        let Ok(text) = self.applied.settings.written() else {
+            return;
+        };
+        let version = self.applied.version + 1;
         let given = Versioned { version, text };
         let store = Arc::clone(&self.store);
         if self.ask(store.put_settings(found.version, &given)).await == Ok(true) {
-            self.applied.1 = version;
-            self.view.settings = version;
+            (self.applied.version, self.applied.stamp) = (version, 0);
+            self.next_pulse = Instant::now();
             tracing::warn!(
                 replica = self.name,
                 version,
@@ -366,9 +378,9 @@ impl<S: Store> Replica<S> {
     /// What it says of itself to operators.
     fn says(&self) -> String {
         let says = Says {
-            settings: self.applied.1,
+            settings: self.applied.version,
             problem: self.problem.clone(),
-            unknown: self.applied.0.unknown(),
+            unknown: self.applied.settings.unknown(),
         };
         says.written()
     }
@@ -377,7 +389,7 @@ impl<S: Store> Replica<S> {
         self.board.show(
             &self.view,
             self.is_told,
-            self.applied.1,
+            self.applied.version,
             self.problem.as_deref(),
             &self.watched,
         );

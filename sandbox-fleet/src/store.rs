@@ -95,6 +95,9 @@ pub struct Pulse {
     pub live: u32,
     /// The version of the settings.
     pub settings: u64,
+    /// What no other change of the settings has, so that one that an old copy of the store has lost is not taken for the one that was made
+    /// in its place.
+    pub settings_stamp: u64,
     /// The breakers that have ever been open for all, by the paths of their tools.
     pub breakers: Vec<(String, Shared)>,
 }

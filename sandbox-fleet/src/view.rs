@@ -14,7 +14,8 @@ pub(crate) struct View {
     /// When, by this process's clock and by the store's.
     told: Option<(Instant, Millis)>,
     pub(crate) live: u32,
-    pub(crate) settings: u64,
+    /// Their version and their stamp.
+    pub(crate) settings: (u64, u64),
     shared: HashMap<String, Shared>,
 }
 
@@ -22,7 +23,7 @@ impl View {
     pub(crate) fn hear(&mut self, pulse: Pulse) {
         self.told = Some((Instant::now(), pulse.now));
         self.live = pulse.live;
-        self.settings = pulse.settings;
+        self.settings = (pulse.settings, pulse.settings_stamp);
         self.shared = pulse.breakers.into_iter().collect();
     }
 

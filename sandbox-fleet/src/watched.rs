@@ -58,8 +58,8 @@ pub(crate) enum Act {
 /// What a replica remembers of one breaker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Watched {
-    /// The latest epoch of which it knows.
-    epoch: u64,
+    /// What it has last heard, which is of the latest epoch of which it knows.
+    heard: Shared,
     /// Set while the breaker is open here because it is for all.
     is_held: bool,
     /// When it was last reported that it has opened here, if it has not been taken back.
@@ -76,7 +76,8 @@ impl Watched {
         if look.local == Local::ForcedOpen {
             return Act::Nothing;
         }
-        if look.shared.epoch != self.epoch {
+        // Not by the epoch alone: an old copy of the store may have come to another state by as many.
+        if look.shared != self.heard {
             return self.hear(look);
         }
         match look.shared.open_until {
@@ -96,12 +97,12 @@ impl Watched {
         })
     }
 
-    /// Another epoch: what was found out in an earlier one no longer matters.
+    /// Another epoch: what was found out in an earlier one, or one that was lost, no longer matters.
     fn hear(&mut self, look: Look) -> Act {
-        let is_older = look.shared.epoch < self.epoch;
+        let is_older = look.shared.epoch < self.heard.epoch;
         let was_held = self.is_held;
         *self = Watched {
-            epoch: look.shared.epoch,
+            heard: look.shared,
             is_held: !is_older && look.shared.open_until.is_some(),
             ..Watched::default()
         };
@@ -178,7 +179,7 @@ impl Watched {
     }
 
     pub(crate) const fn epoch(&self) -> u64 {
-        self.epoch
+        self.heard.epoch
     }
 }
 

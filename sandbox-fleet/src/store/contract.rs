@@ -164,11 +164,8 @@ async fn settings_are_compared_and_set<S: Store>(make: &impl AsyncFn(&str) -> S)
         "settings of the expected version are replaced",
     );
     same(well(other.settings().await), first.clone(), "settings are what was put");
-    same(
-        pulse(&other, "a").await.settings,
-        1,
-        "a pulse has the version of the settings",
-    );
+    let told = pulse(&other, "a").await;
+    same(told.settings, 1, "a pulse has the version of the settings");
     is(
         !well(other.put_settings(0, &second).await),
         "settings are not replaced from an old view",
@@ -182,6 +179,11 @@ async fn settings_are_compared_and_set<S: Store>(make: &impl AsyncFn(&str) -> S)
         kept,
         "settings are of the one that has replaced them",
     );
+    let stamps = [&one, &other].map(async |store| pulse(store, "a").await.settings_stamp);
+    let [stamp, same_stamp] = stamps;
+    let (stamp, same_stamp) = tokio::join!(stamp, same_stamp);
+    same(stamp, same_stamp, "settings that stay have one stamp");
+    is(stamp != told.settings_stamp, "others have another one");
 }
 
 async fn changes_are_told<S: Store>(make: &impl AsyncFn(&str) -> S) {

@@ -23,6 +23,7 @@ struct Inner {
     subscribers: Mutex<Vec<mpsc::Sender<()>>>,
     began: Instant,
     steps: AtomicU64,
+    changes_of_settings: AtomicU64,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -37,6 +38,7 @@ struct State {
     /// By the paths of tools, and by replica.
     claims: HashMap<String, BTreeMap<String, Claimed>>,
     settings: Versioned,
+    settings_stamp: u64,
 }
 
 #[derive(Debug, Default)]
@@ -58,6 +60,7 @@ impl Default for Inner {
             subscribers: Mutex::default(),
             began: Instant::now(),
             steps: AtomicU64::new(0),
+            changes_of_settings: AtomicU64::new(0),
         }
     }
 }
@@ -170,6 +173,7 @@ impl Store for MemoryStore {
                 now,
                 live: state.live(now),
                 settings: state.settings.version,
+                settings_stamp: state.settings_stamp,
                 breakers: state
                     .breakers
                     .iter()
@@ -276,6 +280,7 @@ impl Store for MemoryStore {
             let is_expected = state.settings.version == expected;
             if is_expected {
                 state.settings = new.clone();
+                state.settings_stamp = 1 + self.0.changes_of_settings.fetch_add(1, Ordering::Relaxed);
             }
             (is_expected, is_expected)
         })

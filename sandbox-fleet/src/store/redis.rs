@@ -41,7 +41,7 @@ pub const STEP_LIMIT: Duration = Duration::from_secs(1);
 /// | `breakers` | hash | of each tool its epoch, and when its breaker may be tried, or 0; without a name a stamp of the last change |
 /// | `lease:TOOL` | string | the epoch of the lease, and its holder; the server lets it expire |
 /// | `shares:TOOL` | hash | of each replica its claim of the tool's rate: turn, what is reserved for it, used, wanted, when it was made, when it is forgotten |
-/// | `settings` | hash | `version` and `text` of the settings |
+/// | `settings` | hash | `version` and `text` of the settings, and a `stamp` of the last change |
 /// | `changes` | channel | a message for each change: the tool, or nothing if it is the settings |
 ///
 /// All but `breakers` and `settings` expire when nothing renews them: a service that is gone leaves these two. A replica whose heartbeats
@@ -110,8 +110,8 @@ impl Store for RedisStore {
             .arg(&[millis(LIVE), millis(REMEMBERED)])
             .arg(self.keys.of("trips", ""))
             .arg(&known.stamp);
-        let answer: (u64, u32, u64, String, Vec<(String, String)>) = self.connection.invoke(&pulse).await?;
-        let (now, live, settings, stamp, breakers) = answer;
+        let answer: (u64, u32, u64, u64, String, Vec<(String, String)>) = self.connection.invoke(&pulse).await?;
+        let (now, live, settings, settings_stamp, stamp, breakers) = answer;
         let known = if stamp == known.stamp {
             known
         } else {
@@ -122,6 +122,7 @@ impl Store for RedisStore {
             now,
             live,
             settings,
+            settings_stamp,
             breakers: known.breakers.clone(),
         })
     }

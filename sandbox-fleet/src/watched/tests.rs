@@ -105,6 +105,21 @@ fn what_is_open_for_all_is_held_and_closes_with_all() {
     assert_eq!(seen.is(Local::Closed), Act::Nothing);
 }
 
+/// An old copy of the store has come to another state by as many steps.
+#[test]
+fn an_epoch_that_was_lost_is_not_taken_for_the_one_in_its_place() {
+    let mut seen = Seen::held();
+    assert_eq!(seen.shared(2, None), Act::Close);
+    assert_eq!(seen.is(Local::Closed), Act::Nothing);
+    assert_eq!(
+        seen.shared(2, Some(5_000)),
+        Act::OpenFor(5_000 + HELD),
+        "it is open in its place"
+    );
+    assert_eq!(seen.is(Local::Open), Act::OpenFor(5_000 + HELD));
+    assert_eq!(seen.shared(2, None), Act::Close, "it is closed in its place");
+}
+
 #[test]
 fn what_was_never_open_here_is_not_closed() {
     let mut seen = Seen::closed();

@@ -119,3 +119,28 @@ async fn the_fleet_agrees_again_within_two_seconds() {
         );
     }
 }
+
+/// Both changes have made the same version of what was there before.
+#[tokio::test(start_paused = true)]
+async fn a_change_that_was_lost_is_not_taken_for_the_one_made_in_its_place() {
+    let service = Service::of(3).await;
+    let copy = service.store.copy();
+    service.operator().disable("look_up", "lost", None).await.unwrap();
+    sleep(SHORTLY).await;
+    service.store.be_gone(true);
+    sleep(2 * SECOND).await;
+    service.store.restore(&copy);
+    service.store.be_gone(false);
+    service
+        .operator()
+        .disable("look_up", "in its place", None)
+        .await
+        .unwrap();
+    sleep(2 * SECOND).await;
+    for answer in service.call_all().await {
+        let Err(Error::Sandbox(SandboxError::Disabled { reason, .. })) = answer else {
+            panic!("it is off: {answer:?}");
+        };
+        assert_eq!(reason, "in its place");
+    }
+}

@@ -12,10 +12,10 @@ for _, gone in ipairs(redis.call('ZRANGEBYSCORE', replicas, '-inf', '(' .. now -
 end
 
 local count = redis.call('ZCOUNT', replicas, now - live, '+inf')
-local version = redis.call('HGET', settings, 'version') or '0'
+local set = redis.call('HMGET', settings, 'version', 'stamp')
 local stamp = redis.call('HGET', breakers, '') or '0'
 local all = {}
 if stamp ~= known then
     all = redis.call('HGETALL', breakers)
 end
-return {now, count, version, stamp, all}
+return {now, count, set[1] or '0', set[2] or '0', stamp, all}
