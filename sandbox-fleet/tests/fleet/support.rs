@@ -1,10 +1,13 @@
 //! Replicas, each of which has the tools of this program for itself, and a dependency that they share.
 
 use std::collections::HashSet;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use sandbox_fleet::store::Store;
 use sandbox_fleet::store::memory::MemoryStore;
 use sandbox_fleet::{Fleet, FleetStatus, Operator, ToolInFleet};
 use sandbox_runtime::{Policy, SandboxError, ToolHandle, sandboxed, testing, tool};
@@ -77,21 +80,24 @@ pub(crate) struct Replica {
 
 impl Replica {
     /// One that has joined.
-    pub(crate) async fn joined(number: usize, store: &MemoryStore, world: &Arc<World>) -> Replica {
+    pub(crate) async fn joined(number: usize, store: impl Store, world: &Arc<World>) -> Replica {
         let (commands, mut received) = mpsc::unbounded_channel();
-        let fleet = Fleet::over(store.clone()).replica(format!("replica {number}"));
+        let fleet = Fleet::over(store).replica(format!("replica {number}"));
         let (joined, has_joined) = oneshot::channel();
         let scope = testing::isolated(async move {
-            let (member, task) = fleet.enter().await.expect("a store in memory");
+            let (member, task) = fleet.enter().await.expect("there is a store");
             joined.send(()).unwrap();
-            let mut task = std::pin::pin!(task);
+            let mut task = pin!(task);
             loop {
                 let command = tokio::select! {
                     () = &mut task => return,
                     command = received.recv() => command,
                 };
                 match command {
-                    Some(Command::Call(answer)) => drop(answer.send(look_up().await)),
+                    Some(Command::Call(answer)) => {
+                        let called = at_once(look_up()).expect("a call waits for nothing");
+                        drop(answer.send(called));
+                    }
                     Some(Command::Ask(ask)) => ask(),
                     Some(Command::Status(answer)) => drop(answer.send(member.status())),
                     Some(Command::Leave(left)) => {
@@ -178,7 +184,7 @@ impl Service {
     }
 
     pub(crate) async fn start(&mut self) {
-        let replica = Replica::joined(self.replicas.len(), &self.store, &self.world).await;
+        let replica = Replica::joined(self.replicas.len(), self.store.clone(), &self.world).await;
         self.replicas.push(replica);
     }
 
@@ -212,6 +218,16 @@ impl Service {
             }
         }
         sleep(SHORTLY).await;
+    }
+}
+
+/// The answer of a future that has it when it is first polled.
+pub(crate) fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
+    // Its turn is not taken from it for what the task has done before.
+    let mut future = pin!(tokio::task::coop::unconstrained(future));
+    match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(answer) => Some(answer),
+        Poll::Pending => None,
     }
 }
 

@@ -1,6 +1,8 @@
 //! Servers of Redis and Valkey for a test, on free ports of the loopback interface.
 #![allow(dead_code)] // no test needs all of it
 
+pub(crate) mod address;
+
 use std::env;
 use std::fs;
 use std::net::TcpListener;
@@ -60,6 +62,10 @@ impl Server {
 
     pub(crate) fn url_with(&self, scheme: &str, user: &str) -> String {
         format!("{scheme}://{user}127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) const fn port(&self) -> u16 {
+        self.port
     }
 
     /// A store of a service that no other test has.
