@@ -20,14 +20,10 @@ mod server;
 
 #[cfg(feature = "redis")]
 mod servers {
-    use std::time::Duration;
-
     use sandbox_fleet::store::contract;
     use sandbox_fleet::store::redis::RedisStore;
 
-    use tokio::time::sleep;
-
-    use super::server::{Server, unique};
+    use super::server::{Cluster, Server, programs, unique};
 
     #[tokio::test]
     #[ignore = "needs servers: sandbox-fleet/tests/servers/run"]
@@ -37,24 +33,21 @@ mod servers {
         }
     }
 
+    /// Each service in the node that has its slot.
     #[tokio::test]
     #[ignore = "needs servers: sandbox-fleet/tests/servers/run"]
     async fn in_a_cluster() {
-        for server in Server::all(&["--cluster-enabled", "yes"]).await {
-            let slots: Vec<String> = (0..16_384).map(|slot| slot.to_string()).collect();
-            let assign: Vec<&str> = ["CLUSTER", "ADDSLOTS"]
-                .into_iter()
-                .chain(slots.iter().map(String::as_str))
-                .collect();
-            server.ask::<()>(&assign).await;
-            while !server
-                .ask::<String>(&["CLUSTER", "INFO"])
-                .await
-                .contains("cluster_state:ok")
-            {
-                sleep(Duration::from_millis(10)).await;
-            }
-            check(&server).await;
+        for program in programs() {
+            let cluster = Cluster::start(&program).await;
+            let run = unique("contract");
+            let make = async |service: &str| {
+                let service = format!("{run} {service}");
+                let (node, _) = cluster.nodes_of(&service).await;
+                RedisStore::connect(&node.url(), &service)
+                    .await
+                    .expect("this node has the service")
+            };
+            contract::check(make).await;
         }
     }
 

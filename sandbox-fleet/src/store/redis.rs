@@ -30,7 +30,8 @@ pub const STEP_LIMIT: Duration = Duration::from_secs(1);
 /// # Keys
 ///
 /// All begin with `sandboxed:1:{service}:`, where 1 is the version of what follows, and the braces let a cluster keep a service in one
-/// slot. Times are the server's, in milliseconds.
+/// slot. The URL then has to name the node that has this slot: it is not followed to another one. Times are the server's, in
+/// milliseconds.
 ///
 /// | key | type | what it has |
 /// |---|---|---|
@@ -81,10 +82,12 @@ impl RedisStore {
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new); or a server that cannot be reached within [`STEP_LIMIT`], or that does not take the password.
+    /// As [`new`](Self::new); or a server that cannot be reached within [`STEP_LIMIT`], that does not take the password, or that is a
+    /// node of a cluster and has not this service: the error names the one that has.
     pub async fn connect(url: &str, service: &str) -> Result<Self, StoreError> {
         let store = Self::new(url, service)?;
-        let _: String = store.connection.query(&cmd("PING")).await?;
+        // Not a `PING`, which every node of a cluster answers.
+        store.settings().await?;
         Ok(store)
     }
 

@@ -6,7 +6,7 @@ pub(crate) mod address;
 use std::env;
 use std::fs;
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{self, Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -115,6 +115,17 @@ impl Server {
         assert!(self.is_up().await, "{} does not start again", self.program.display());
     }
 
+    /// Waits until a node of a cluster knows who has all slots.
+    async fn has_met_all(&self) {
+        loop {
+            let info: String = self.ask(&["CLUSTER", "INFO"]).await;
+            if info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:3") {
+                return;
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     async fn is_up(&mut self) -> bool {
         for _ in 0..500 {
             if self.child.try_wait().expect("it is a child of this process").is_some() {
@@ -135,6 +146,48 @@ impl Drop for Server {
         // It may have been killed by the test.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Three nodes, each with a third of the slots.
+pub(crate) struct Cluster([Server; 3]);
+
+impl Cluster {
+    const SLOTS: u32 = 16_384;
+    const SLOTS_OF_ONE: u32 = Self::SLOTS.div_ceil(3);
+
+    pub(crate) async fn start(program: &Path) -> Cluster {
+        let start = async || Server::start(program.to_owned(), &["--cluster-enabled", "yes"]).await;
+        let nodes = [start().await, start().await, start().await];
+        println!("a cluster of {}", nodes[0].version());
+        for (number, node) in (0..).zip(&nodes) {
+            let first = number * Self::SLOTS_OF_ONE;
+            let slots = first..Self::SLOTS.min(first + Self::SLOTS_OF_ONE);
+            let slots: Vec<String> = slots.map(|slot| slot.to_string()).collect();
+            let assign: Vec<&str> = ["CLUSTER", "ADDSLOTS"]
+                .into_iter()
+                .chain(slots.iter().map(String::as_str))
+                .collect();
+            node.ask::<()>(&assign).await;
+            let met = nodes[0].port.to_string();
+            node.ask::<()>(&["CLUSTER", "MEET", "127.0.0.1", &met]).await;
+        }
+        for node in &nodes {
+            node.has_met_all().await;
+        }
+        Cluster(nodes)
+    }
+
+    /// The node that has a service, and the two others.
+    pub(crate) async fn nodes_of(&self, service: &str) -> (&Server, [&Server; 2]) {
+        let [a, b, c] = &self.0;
+        let key = format!("sandboxed:1:{{{service}}}:settings");
+        let slot: u32 = a.ask(&["CLUSTER", "KEYSLOT", &key]).await;
+        match slot / Self::SLOTS_OF_ONE {
+            0 => (a, [b, c]),
+            1 => (b, [a, c]),
+            _ => (c, [a, b]),
+        }
     }
 }
 

@@ -106,6 +106,11 @@ impl Connection {
 
     /// Some servers answer a command that they do not know with its arguments: `AUTH` has the password.
     fn describe(&self, error: &RedisError) -> StoreError {
+        if let Some((node, _)) = error.redirect_node() {
+            return StoreError(format!(
+                "the store is a cluster, and this service is in another node of it; name `{node}` in the URL"
+            ));
+        }
         let text = format!("the store could not be asked: {error}");
         match self.client.get_connection_info().redis_settings().password() {
             Some(password) if !password.is_empty() => StoreError(text.replace(password, "***")),
