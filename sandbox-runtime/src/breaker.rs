@@ -161,9 +161,10 @@ impl CircuitBreaker {
             self.on_transition(Some(transition), None);
         });
         #[cfg(feature = "fleet")]
-        if answer.is_err() {
-            self.note_refusal();
-        }
+        let answer = answer.map_err(|refusal| Refusal {
+            consecutive_failures: self.note_refused(refusal.consecutive_failures),
+            ..refusal
+        });
         answer
     }
 
@@ -250,6 +251,10 @@ impl CircuitBreaker {
     #[cold]
     fn report(&self, transition: Transition, fault: Option<Fault>) {
         self.wake_those_who_wait();
+        #[cfg(feature = "fleet")]
+        if let (Some(limits), Some(by_others)) = (self.limits.get(), transition.is_by_others()) {
+            limits.be_opened_by_others(by_others);
+        }
         #[cfg(any(feature = "rmcp", feature = "fleet"))]
         crate::registry::changes::changed();
         if gate::is_open() {
@@ -352,6 +357,8 @@ impl CircuitBreaker {
     /// Opens, or sets for how much longer it is open, because the replicas of the service agreed on that.
     #[cfg(feature = "fleet")]
     pub(crate) fn open_for(&self, lasts: Duration) {
+        // Where it is noted that this was not found out here.
+        self.limits();
         let state = || self.machine.state_at(clock::now).0;
         let before = state();
         self.on_transition(self.machine.open_for(lasts, clock::now), None);
@@ -379,6 +386,22 @@ impl CircuitBreaker {
     pub(crate) fn note_refusal(&self) {
         if let Some(limits) = self.limits.get() {
             limits.note_refusal();
+        }
+    }
+
+    /// Does the same for who is refused, and returns how many of the failures that the machine has counted were found here.
+    #[cfg(feature = "fleet")]
+    #[cold]
+    fn note_refused(&self, failures: u32) -> u32 {
+        match self.limits.get() {
+            None => failures,
+            Some(limits) => {
+                limits.note_refusal();
+                match limits.is_opened_by_others() {
+                    true => failures.saturating_sub(self.threshold()),
+                    false => failures,
+                }
+            }
         }
     }
 

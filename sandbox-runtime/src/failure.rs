@@ -117,7 +117,7 @@ pub enum FailureKind {
     /// thread, and so was not kept during the delay. [`Failure::retry_after_ms`] tells when to come back.
     #[non_exhaustive]
     CircuitBreakerOpen {
-        /// The failures that the breaker has counted.
+        /// The failures that the breaker has counted: fewer than those that open it if other replicas of the service have opened it.
         consecutive_failures: u32,
         /// The failures that open it.
         threshold: u32,

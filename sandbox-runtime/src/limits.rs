@@ -62,6 +62,9 @@ pub(crate) struct Limits {
     has_refused: AtomicBool,
     #[cfg(feature = "fleet")]
     share: Share,
+    /// Set while the breaker is not closed because other replicas of the service have found failures.
+    #[cfg(feature = "fleet")]
+    is_opened_by_others: AtomicBool,
 }
 
 impl fmt::Debug for Limits {
@@ -126,6 +129,8 @@ impl Limits {
             has_refused: AtomicBool::new(false),
             #[cfg(feature = "fleet")]
             share: Share::new(),
+            #[cfg(feature = "fleet")]
+            is_opened_by_others: AtomicBool::new(false),
         }
     }
 
@@ -138,6 +143,18 @@ impl Limits {
     #[cfg(feature = "fleet")]
     pub(crate) fn take_refusals(&self) -> bool {
         self.has_refused.swap(false, Ordering::Relaxed)
+    }
+
+    // Both relaxed: of two transitions at the same time the later one may be noted first, and then refusals name the wrong cause until
+    // the next one.
+    #[cfg(feature = "fleet")]
+    pub(crate) fn be_opened_by_others(&self, by_others: bool) {
+        self.is_opened_by_others.store(by_others, Ordering::Relaxed);
+    }
+
+    #[cfg(feature = "fleet")]
+    pub(crate) fn is_opened_by_others(&self) -> bool {
+        self.is_opened_by_others.load(Ordering::Relaxed)
     }
 
     /// Has everybody who waits look whether they still have to: the tool may be off by now, or its breaker open.
@@ -177,6 +194,8 @@ impl Limits {
         self.hold.end();
         #[cfg(feature = "fleet")]
         self.share.forget();
+        #[cfg(feature = "fleet")]
+        self.is_opened_by_others.store(false, Ordering::Relaxed);
     }
 
     /// Tells whether that may be so: it may be over.

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use sandbox_runtime::observe::{Event, Happened, Observer, observe_in};
-use sandbox_runtime::{BreakerState, CircuitBreaker, fleet, sandboxed, tool};
+use sandbox_runtime::{BreakerState, CircuitBreaker, SandboxError, fleet, sandboxed, tool};
 use tokio::time::advance;
 
 const COOLDOWN: Duration = Duration::from_secs(10);
@@ -31,10 +31,11 @@ fn poll<T>(future: std::pin::Pin<&mut impl Future<Output = T>>) -> Poll<T> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
+/// By what others have found.
 fn refused(tool: &str, seconds: u64) -> Result<u32, String> {
     Err(format!(
-        "`{tool}` is unavailable after repeated failures (circuit breaker open) and was not called. Do not call it again for \
-         {seconds} s; go on without it."
+        "`{tool}` is unavailable after repeated failures in other replicas of this service (circuit breaker open) and was not \
+         called. Do not call it again for {seconds} s; go on without it."
     ))
 }
 
@@ -182,6 +183,58 @@ async fn they_close_it_and_what_was_under_way_does_not_count() {
     assert!(told(SECOND, false).await.is_err());
     assert_eq!(breaker.state(), open(COOLDOWN), "it opens by itself as before");
     breaker.reset();
+}
+
+#[sandboxed(max_retries = 0, breaker(threshold = 2, cooldown_ms = 10_000))]
+async fn found(is_well: bool) -> Result<u32, Failed> {
+    if is_well { Ok(1) } else { Err(Failed::Down) }
+}
+
+#[derive(Debug, PartialEq, thiserror::Error)]
+enum Failed {
+    #[error("down")]
+    Down,
+    #[error("{0}")]
+    Sandbox(#[from] SandboxError),
+}
+
+/// In all that is said of it, to a model, in a log and as data, until this replica has found failures of its own.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_says_whose_failures_have_opened_it() {
+    let breaker = breaker("found");
+    let refusal = async || found(true).await.unwrap_err().to_string();
+    let others = "circuit breaker open after failures in other replicas of the service; try again in 10000 ms";
+    let own = "circuit breaker open after 2 failures; try again in 10000 ms";
+
+    assert_eq!(found(false).await, Err(Failed::Down), "one is not enough to open it");
+    fleet::open_for(breaker, COOLDOWN);
+    assert_eq!(refusal().await, others);
+    let Err(SandboxError::CircuitBreakerOpen {
+        consecutive_failures,
+        threshold,
+        ..
+    }) = breaker.admit().map(drop)
+    else {
+        panic!("it is open");
+    };
+    assert_eq!((consecutive_failures, threshold), (0, 2), "as data");
+    fleet::open_for(breaker, COOLDOWN);
+    assert_eq!(refusal().await, others, "it is held open");
+    fleet::open_for(breaker, Duration::ZERO);
+    assert_eq!(found(false).await, Err(Failed::Down), "the probe");
+    assert_eq!(refusal().await, own, "its own probe has failed");
+    fleet::close(breaker);
+    for _ in 0..2 {
+        assert_eq!(found(false).await, Err(Failed::Down));
+    }
+    assert_eq!(refusal().await, own, "it has opened by itself");
+    fleet::open_for(breaker, COOLDOWN);
+    assert_eq!(refusal().await, own, "others only hold it open");
+    breaker.reset();
+    fleet::open_for(breaker, COOLDOWN);
+    assert_eq!(refusal().await, others, "after a reset");
+    breaker.reset();
+    assert_eq!(found(true).await, Ok(1));
 }
 
 #[sandboxed(max_retries = 0, breaker(threshold = 1, cooldown_ms = 10_000))]

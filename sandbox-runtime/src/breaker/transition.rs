@@ -72,6 +72,19 @@ pub(crate) struct Transition {
     pub(crate) failed_probes: u8,
 }
 
+#[cfg(feature = "fleet")]
+impl Transition {
+    /// Tells whether the failures for which the breaker is not closed now were found by other replicas; `None` if it is for the same ones
+    /// as before: a probe begins, or others hold it open.
+    pub(super) const fn is_by_others(self) -> Option<bool> {
+        match (self.from, self.to, self.cause) {
+            (State::Closed, State::Open, BreakerCause::Fleet) => Some(true),
+            (_, State::HalfOpen, _) | (_, State::Open, BreakerCause::Fleet) => None,
+            _ => Some(false),
+        }
+    }
+}
+
 /// What kind of failure an attempt was: in one byte, for it is handed on with every failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::refusal::is_found_by_others;
 use super::{Failure, FailureKind, UsedUp};
 
 impl Failure {
@@ -55,9 +56,17 @@ impl Failure {
             FailureKind::CircuitBreakerOpen { .. } if self.retry_after_ms.is_none() => {
                 format!("`{tool}` is switched off (its circuit breaker is held open) and was not called{again}.")
             }
-            FailureKind::CircuitBreakerOpen { .. } => {
+            FailureKind::CircuitBreakerOpen {
+                consecutive_failures,
+                threshold,
+                ..
+            } => {
+                let by_whom = match is_found_by_others(consecutive_failures, threshold) {
+                    true => " in other replicas of this service",
+                    false => "",
+                };
                 format!(
-                    "`{tool}` is unavailable after repeated failures (circuit breaker open) and was not called{again}."
+                    "`{tool}` is unavailable after repeated failures{by_whom} (circuit breaker open) and was not called{again}."
                 )
             }
             FailureKind::Disabled => {

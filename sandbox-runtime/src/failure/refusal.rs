@@ -11,7 +11,7 @@ use super::sandbox_error::Plural;
 #[non_exhaustive]
 pub struct Refusal {
     /// The failures that the breaker has counted, as [`failure_count`](crate::CircuitBreaker::failure_count) returns
-    /// them.
+    /// them. Fewer than the threshold if other replicas of the service have opened it: then those of this one since it did.
     pub consecutive_failures: u32,
     /// The number of failures that opens the breaker.
     pub threshold: u32,
@@ -42,12 +42,22 @@ impl Refusal {
     }
 }
 
+/// Tells whether a breaker that is not closed, and lets itself be tried later, is so because of what other replicas of the service have
+/// found out. Otherwise it has counted as many failures as open it.
+pub(super) const fn is_found_by_others(failures: u32, threshold: u32) -> bool {
+    failures < threshold
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.retry_after_ms {
             Some(millis) => {
-                let failures = Plural(self.consecutive_failures, "failure");
-                write!(f, "open after {failures}; try again in {millis} ms")
+                f.write_str("open after ")?;
+                match is_found_by_others(self.consecutive_failures, self.threshold) {
+                    true => f.write_str("failures in other replicas of the service")?,
+                    false => write!(f, "{}", Plural(self.consecutive_failures, "failure"))?,
+                }
+                write!(f, "; try again in {millis} ms")
             }
             // Failures are not what holds it open, whatever their number.
             None => f.write_str("held open; it refuses every call until it is reset"),
@@ -61,10 +71,18 @@ mod tests {
 
     #[test]
     fn tells_the_failures_and_the_time_left() {
-        let display = |failures, retry_after_ms| Refusal::new(failures, 5, retry_after_ms).to_string();
-        assert_eq!(display(5, Some(27)), "open after 5 failures; try again in 27 ms");
-        assert_eq!(display(1, Some(0)), "open after 1 failure; try again in 0 ms");
-        assert_eq!(display(5, None), "held open; it refuses every call until it is reset");
+        let display =
+            |failures, threshold, retry_after_ms| Refusal::new(failures, threshold, retry_after_ms).to_string();
+        assert_eq!(display(5, 5, Some(27)), "open after 5 failures; try again in 27 ms");
+        assert_eq!(display(1, 1, Some(0)), "open after 1 failure; try again in 0 ms");
+        assert_eq!(
+            display(0, 5, Some(27)),
+            "open after failures in other replicas of the service; try again in 27 ms"
+        );
+        assert_eq!(
+            display(0, 5, None),
+            "held open; it refuses every call until it is reset"
+        );
     }
 
     #[test]

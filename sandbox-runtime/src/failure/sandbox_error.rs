@@ -30,7 +30,7 @@ pub enum SandboxError {
     #[error("circuit breaker {}", Refusal::new(*.consecutive_failures, *.threshold, *.retry_after_ms))]
     #[non_exhaustive]
     CircuitBreakerOpen {
-        /// The failures that the breaker has counted.
+        /// The failures that the breaker has counted: fewer than those that open it if other replicas of the service have opened it.
         consecutive_failures: u32,
         /// The failures that open it.
         threshold: u32,
