@@ -6,7 +6,7 @@ use std::time::Duration;
 use sandbox_fleet::Operator;
 use sandbox_fleet::store::redis::RedisStore;
 use sandbox_runtime::{SandboxError, sandboxed};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::server::address::Address;
 use crate::server::{Server, unique};
@@ -85,8 +85,9 @@ impl ServiceOverServer {
         .await;
     }
 
-    /// Until every replica is told again by this server, of all of them and by messages.
+    /// Until every replica is told again by this server, of all of them and by messages. Prints how long that has taken.
     pub(crate) async fn agrees(&self, server: &Server) {
+        let start = Instant::now();
         let channel = format!("sandboxed:1:{{{}}}:changes", self.name);
         self.calls_until("all replicas agree", async || {
             for replica in &self.replicas {
@@ -101,6 +102,7 @@ impl ServiceOverServer {
             listening == REPLICAS
         })
         .await;
+        println!("all replicas agree after {:?}", start.elapsed());
     }
 
     /// Until the tool is off for this reason in every replica.
