@@ -1,5 +1,8 @@
-//! Runs the tools of AI agents safely: a time limit for each attempt, retries with exponential backoff and a circuit
-//! breaker, by one attribute.
+//! Makes the tool functions of AI agents end: a time limit for each attempt, retries with exponential backoff and a circuit
+//! breaker, by one attribute. It isolates nothing: a tool has the files, the network and the memory of its program, as before.
+//!
+//! The crate of this name on crates.io is another project, about the isolation of processes, and `cargo add sandbox-runtime` would
+//! fetch that one. This one is used by a path or by git. The repository's README is the guide, and `docs` has a page for each subject.
 //!
 //! ```
 //! use sandbox_runtime::sandboxed;

@@ -1,14 +1,23 @@
-//! The documentation of this crate is the README, so that its snippets are compiled and run. `snippets.rs` compares those of
-//! frameworks with the programs beside this file.
+//! The documentation of this crate is that of the repository, so that its snippets are compiled and run. `snippets.rs` compares those
+//! of frameworks with the programs beside this file, and finds pages that are not here.
 
 #![cfg_attr(doctest, doc = include_str!("../../README.md"))]
 
-/// That page's snippets are compiled, too; `shop.rs` runs them.
+/// The pages with snippets that are whole programs. `shop.rs` and `documents.rs` run others.
 #[cfg(doctest)]
-#[doc = include_str!("../../docs/operating.md")]
-mod operating {}
-
-/// And of this one.
-#[cfg(doctest)]
-#[doc = include_str!("../../docs/agents.md")]
-mod agents {}
+mod pages {
+    #[doc = include_str!("../../docs/agents.md")]
+    mod agents {}
+    #[doc = include_str!("../../docs/attribute.md")]
+    mod attribute {}
+    #[doc = include_str!("../../docs/by-hand.md")]
+    mod by_hand {}
+    #[doc = include_str!("../../docs/failures.md")]
+    mod failures {}
+    #[doc = include_str!("../../docs/observing.md")]
+    mod observing {}
+    #[doc = include_str!("../../docs/operating.md")]
+    mod operating {}
+    #[doc = include_str!("../../docs/skill/SKILL.md")]
+    mod skill {}
+}
