@@ -1,4 +1,4 @@
-//! A plugin of a framework whose error type is foreign, as the README has it.
+//! A plugin of a framework whose error type is foreign, as `docs/attribute.md` has it.
 
 #![allow(missing_docs)]
 

@@ -1,4 +1,4 @@
-//! The README's tool of an MCP server, as a whole program.
+//! The tool of an MCP server in `docs/mcp.md`, as a whole program.
 
 use std::error::Error;
 use std::time::Duration;
@@ -25,7 +25,7 @@ impl Post {
 }
 
 /// A server whose clients are not sent in circles.
-#[expect(dead_code, reason = "the README has it beside the program")]
+#[expect(dead_code, reason = "the page has it beside the program")]
 fn careful() -> Sandboxed<Post> {
     Sandboxed::new(Post)
         .withdraw_unavailable(Duration::from_secs(2)) // the shortest time between two changes of the list

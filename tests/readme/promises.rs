@@ -123,6 +123,27 @@ fn of_every_page_are_among_them() {
 }
 
 #[test]
+fn of_the_readme_about_times_are_in_the_tables() {
+    let readme = read("README.md");
+    let performance = Page::new("docs/performance.md");
+    let (sentence, _) = readme.split_once("([how that was measured]").unwrap();
+    let words: Vec<_> = sentence.rsplit("\n\n").next().unwrap().split_whitespace().collect();
+    let times: Vec<_> = words
+        .windows(2)
+        .filter(|pair| pair[1] == "ns")
+        .map(|pair| pair[0])
+        .collect();
+    assert_eq!(times.len(), 2, "{words:?}");
+    for time in times {
+        let cell = format!("| {time} |");
+        assert!(
+            performance.section("### Ready at once").contains(&cell),
+            "{time} ns is not in the table"
+        );
+    }
+}
+
+#[test]
 fn a_proof_that_is_gone_is_found() {
     let here = "tests/readme/promises.rs";
     let cell = format!("`{here}`: `a_proof_that_is_gone_is_found`, `{}`", "no_such_test");

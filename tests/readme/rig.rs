@@ -1,4 +1,4 @@
-//! The README's tool of a rig agent, as a whole program.
+//! The tool of a rig agent in `docs/rig.md`, as a whole program.
 
 use rig::rig_tool;
 use rig::tool::{PortableTool, ToolExecutionError};
