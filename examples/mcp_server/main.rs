@@ -32,9 +32,9 @@
 //!   `read_line` for a note that does not exist.
 //! - `--http`: serves on a free port until its standard input ends. It prints its address to standard error.
 //!
-//! Watch the texts of the failures, on which a model acts, and the same as data in `_meta`. `docs/mcp.md` has the configuration that
-//! starts this server from an agent. Without `#[sandboxed]`, clients would never get an answer from `visitors`, `send` and
-//! `ring`, or from `read_line` when it panics.
+//! Watch the texts of the failures, on which a model acts, and the same as data in `_meta`. The page `docs/mcp.md` has the
+//! configuration that starts this server from an agent. Without `#[sandboxed]`, clients would never get an answer from `visitors`,
+//! `send` and `ring`, or from `read_line` when it panics.
 
 mod error;
 mod serve;
