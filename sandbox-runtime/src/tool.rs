@@ -19,6 +19,7 @@ pub(crate) mod keep;
 pub(crate) mod label;
 pub(crate) mod outcome;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::future::{Future, IntoFuture, Pending};
 
@@ -74,14 +75,17 @@ pub struct Tool<F, H = TypedHandler, K = Pending<()>, L = NameLabel> {
 impl<F> Tool<F> {
     /// A tool that returns a `Result<T, E>` with `E: From<SandboxError>`, or with `String` for `E`. `function` is called once for
     /// each attempt.
+    ///
+    /// The name may be one that is made at run time, such as `format!("{server}.{tool}")`. Such a name is kept for as long as the program
+    /// runs, once for all tools that have it: it is to say which tool it is, and not which call.
     #[inline]
-    pub fn new<A>(name: &'static str, function: F) -> Self
+    pub fn new<A>(name: impl Into<Cow<'static, str>>, function: F) -> Self
     where
         F: FnMut() -> A,
         A: Future,
     {
         Tool {
-            label: NameLabel(name),
+            label: NameLabel::of(name.into()),
             function,
             handler: TypedHandler::FROM_RETURN_TYPE,
             cancel: std::future::pending(),
@@ -311,7 +315,7 @@ where
     #[inline]
     fn into_tool(self) -> Tool<F, JsonHandler> {
         Tool {
-            label: NameLabel("tool"),
+            label: NameLabel::of("tool".into()),
             function: self,
             handler: JsonHandler,
             cancel: std::future::pending(),

@@ -83,6 +83,8 @@ mod file {
 }
 
 mod kept {
+    use std::borrow::Cow;
+
     use sandbox_runtime::tool::{Tool, TypedHandler};
     use sandbox_runtime::{CircuitBreaker, Policy, execute_with_controls};
 
@@ -98,7 +100,7 @@ mod kept {
         F: FnMut() -> A + Clone,
         A: Future<Output = Result<String, String>>,
     {
-        fn new(name: &'static str, policy: Policy, function: F) -> Self {
+        fn new(name: impl Into<Cow<'static, str>>, policy: Policy, function: F) -> Self {
             Guarded {
                 policy,
                 breaker: CircuitBreaker::new(5),
@@ -119,7 +121,9 @@ mod kept {
         #[tokio::test(start_paused = true)]
         async fn each_has_its_breaker() {
             let hangs = Guarded::new("hangs", Policy::new().max_retries(4), std::future::pending);
-            let works = Guarded::new("works", Policy::new(), || async { Ok("done".to_owned()) });
+            let works = Guarded::new(format!("{}.works", "local"), Policy::new(), || async {
+                Ok("done".to_owned())
+            });
             let told = hangs.call().await.unwrap_err();
             assert!(
                 told.starts_with("`hangs` timed out after 30 s, in the last of 5 attempts."),

@@ -1,5 +1,9 @@
 //! [`ToolLabel`]: what a tool is called, and whether it has a site of its own.
 
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
 use crate::breaker::CircuitBreaker;
 use crate::sealed;
 use crate::site::{Compiled, SiteRef};
@@ -38,7 +42,34 @@ impl BreakerRef for &CircuitBreaker {
 /// The name of a tool that was written by hand. Its type has no lifetime: with one, even `'static`, the compiler could not
 /// tell whether the future of a call is `Send`.
 #[derive(Debug, Clone, Copy)]
-pub struct NameLabel(pub(crate) &'static str);
+pub struct NameLabel(&'static str);
+
+impl NameLabel {
+    #[inline]
+    pub(crate) fn of(name: Cow<'static, str>) -> NameLabel {
+        NameLabel(match name {
+            Cow::Borrowed(name) => name,
+            Cow::Owned(name) => kept(name),
+        })
+    }
+}
+
+/// The same name for as long as the program runs: failures and events have it, and it is shared by all that have it.
+#[cold]
+fn kept(name: String) -> &'static str {
+    static KEPT: Mutex<Option<HashSet<&'static str>>> = Mutex::new(None);
+    // Nothing panics while it is locked.
+    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    let kept = kept.get_or_insert_default();
+    match kept.get(&*name) {
+        Some(name) => name,
+        None => {
+            let name = Box::leak(name.into_boxed_str());
+            kept.insert(name);
+            name
+        }
+    }
+}
 
 impl sealed::ToolLabel for NameLabel {}
 

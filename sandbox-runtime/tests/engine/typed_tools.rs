@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use sandbox_runtime::{CircuitBreaker, Policy, SandboxError, Tool, execute_with_controls};
+use sandbox_runtime::{CircuitBreaker, Failure, Policy, SandboxError, Tool, execute_with_controls};
 
 use crate::support::timed;
 
@@ -107,4 +107,22 @@ async fn a_call_by_hand_can_be_spawned() {
         execute_with_controls(&POLICY, &breaker, tool).await
     });
     assert_eq!(call.await.unwrap(), Ok(1));
+}
+
+/// A name that is made at run time is kept once, however often it is made.
+#[tokio::test(start_paused = true)]
+async fn names_may_be_made_at_run_time() {
+    let named = async |name: String| {
+        let breaker = CircuitBreaker::disabled();
+        let hang = Tool::new(name, std::future::pending::<Result<(), Failure>>).on_failure(Err);
+        let failed = execute_with_controls(POLICY.max_retries(0), &breaker, hang).await;
+        failed.unwrap_err().tool
+    };
+    let (one, same, other) = (
+        named(format!("{}.search", "web")).await,
+        named(format!("web.{}", "search")).await,
+        named("files.search".to_owned()).await,
+    );
+    assert_eq!((one, other), ("web.search", "files.search"));
+    assert!(std::ptr::eq(one, same), "kept twice");
 }
