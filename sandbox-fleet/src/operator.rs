@@ -7,8 +7,7 @@ use std::time::Duration;
 use sandbox_runtime::Overrides;
 
 use crate::settings::{Disabled, Says, Settings};
-use crate::store::{Store, StoreError, Versioned};
-use crate::view::millis;
+use crate::store::{Store, StoreError, Versioned, millis};
 
 /// How often a change is tried while others change the settings, too.
 const TRIES: u32 = 32;

@@ -16,9 +16,9 @@ use self::rates::Claims;
 use crate::instruments::Happened;
 use crate::settings::{Says, Settings};
 use crate::status::Board;
-use crate::store::{Beat, Found, Lease, Quorum, Shared, Store, StoreError, Trip, Versioned};
+use crate::store::{Beat, Found, Lease, Quorum, Shared, Store, StoreError, Trip, Versioned, millis};
 use crate::tools::members;
-use crate::view::{View, millis};
+use crate::view::View;
 use crate::watched::{Act, Local, Look, Watched};
 
 /// The time between two pulses: what a lost message would have told is known after it.

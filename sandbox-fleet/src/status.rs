@@ -12,6 +12,7 @@ use tokio::time::Instant;
 #[cfg(feature = "metrics")]
 use crate::instruments;
 use crate::instruments::Happened;
+use crate::store::millis;
 use crate::tools::{members, path};
 use crate::view::View;
 use crate::watched::Watched;
@@ -129,7 +130,7 @@ impl Board {
         let shown = self.locked();
         let age = shown.told.map(|told| told.elapsed());
         FleetStatus {
-            view_age_ms: age.map(crate::view::millis),
+            view_age_ms: age.map(millis),
             ..shown.status.clone()
         }
     }

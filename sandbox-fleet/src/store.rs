@@ -214,3 +214,8 @@ pub struct Versioned {
     /// The settings.
     pub text: String,
 }
+
+/// A length of time in milliseconds.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

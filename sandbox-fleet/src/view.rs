@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::store::{Pulse, Shared};
+use crate::store::{Pulse, Shared, millis};
 use crate::watched::Millis;
 
 /// What a replica has last been told by the store.
@@ -45,8 +45,4 @@ impl View {
         let (told, then) = self.told?;
         Some(then + millis(told.elapsed()))
     }
-}
-
-pub(crate) fn millis(duration: Duration) -> Millis {
-    Millis::try_from(duration.as_millis()).unwrap_or(Millis::MAX)
 }

@@ -256,7 +256,7 @@ impl CircuitBreaker {
             limits.be_opened_by_others(by_others);
         }
         #[cfg(any(feature = "rmcp", feature = "fleet"))]
-        crate::registry::changes::changed();
+        crate::changes::changed();
         if gate::is_open() {
             observe::breaker_changed(self, transition, fault);
         }
@@ -364,7 +364,7 @@ impl CircuitBreaker {
         self.on_transition(self.machine.open_for(lasts, clock::now), None);
         // Also without a transition: its cooldown may have ended, or begun again. Whoever offers its tool has to look.
         if state() != before {
-            crate::registry::changes::changed();
+            crate::changes::changed();
         }
     }
 

@@ -9,9 +9,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::breaker::CircuitBreaker;
+use crate::changes;
 use crate::limits;
 use crate::policy::{Rate, RateScope};
-use crate::registry::{ToolHandle, changes, tools_in_order};
+use crate::registry::{ToolHandle, tools_in_order};
 
 /// Every tool of the program, or of the isolated scope around the caller, without beginning to record.
 #[must_use]

@@ -59,6 +59,8 @@
 mod backoff;
 mod breaker;
 mod call;
+#[cfg(any(feature = "rmcp", feature = "fleet"))]
+mod changes;
 mod clock;
 mod config;
 mod execute;

@@ -347,7 +347,7 @@ const fn error_of_attempt(outcome: AttemptOutcome) -> Option<&'static str> {
 #[cold]
 pub(crate) fn operator_acted(handle: ToolHandle, action: Action, reason: Option<&str>) {
     #[cfg(any(feature = "rmcp", feature = "fleet"))]
-    crate::registry::changes::changed();
+    crate::changes::changed();
     let tool = ObservedTool::new(handle.name(), Some(handle));
     report(tool, Happened::OperatorActed { action, reason });
 }

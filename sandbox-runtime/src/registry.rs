@@ -2,8 +2,6 @@
 
 #[cfg(feature = "rmcp")]
 pub(crate) mod availability;
-#[cfg(any(feature = "rmcp", feature = "fleet"))]
-pub(crate) mod changes;
 mod handle;
 #[cfg(feature = "keyed")]
 mod keyed;

@@ -9,7 +9,9 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
 use super::rates::{Claimed, grant};
-use super::{Beat, Claim, Found, Granted, LIVE, Lease, Pulse, Replica, Shared, Store, StoreError, Trip, Versioned};
+use super::{
+    Beat, Claim, Found, Granted, LIVE, Lease, Pulse, Replica, Shared, Store, StoreError, Trip, Versioned, millis,
+};
 
 /// A store within the process: what is cloned from it is the same store. By tokio's clock, so that tests may pause it, and with the
 /// faults that stores have.
@@ -309,10 +311,6 @@ impl Store for MemoryStore {
 
 fn is_live(beat: u64, now: u64) -> bool {
     now - beat <= millis(LIVE)
-}
-
-pub(super) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

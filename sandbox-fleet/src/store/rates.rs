@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::memory::millis;
-use super::{Claim, Granted, LIVE, REMEMBERED};
+use super::{Claim, Granted, LIVE, REMEMBERED, millis};
 
 /// What a store keeps of a replica's last claim.
 #[derive(Debug, Clone)]

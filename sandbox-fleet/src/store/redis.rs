@@ -12,10 +12,9 @@ use tokio::sync::mpsc;
 
 use self::connection::Connection;
 use self::keys::Keys;
-use super::memory::millis;
 use super::{
     Beat, Claim, Found, Granted, LIVE, Lease, Pulse, Quorum, REMEMBERED, Replica, Shared, Store, StoreError, Trip,
-    Versioned,
+    Versioned, millis,
 };
 
 /// How long a step may take, with the connecting before it. Then it has failed, and may nevertheless be made later.

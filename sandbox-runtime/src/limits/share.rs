@@ -7,8 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use super::{Held, Limits};
+use crate::changes;
 use crate::policy::{Rate, RateScope};
-use crate::registry::changes;
 
 /// The share, and how much more is wanted. All atomics are relaxed: each tells something by itself, and whoever looks looks again.
 #[derive(Debug)]

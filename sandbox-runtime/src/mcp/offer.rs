@@ -13,9 +13,9 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::observer::locked;
+use crate::changes::next_change;
 use crate::clock::saturating_add;
 use crate::registry::availability::Availability;
-use crate::registry::changes::next_change;
 use crate::registry::tools_in_order;
 
 /// The tools of one connection, as its client has last been shown them.
