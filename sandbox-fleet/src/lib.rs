@@ -15,10 +15,8 @@
 //!
 //! The page `docs/fleet.md` of the repository has what is guaranteed, and what is not.
 
-/// The page, whose snippets are compiled.
-#[cfg(doctest)]
-#[doc = include_str!("../../docs/fleet.md")]
-mod page {}
+// For the builder of documentation, which has a nightly compiler: it labels items with the features that they need.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod instruments;
 mod member;

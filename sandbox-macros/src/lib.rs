@@ -1,5 +1,5 @@
-//! The `#[sandboxed]` attribute and `#[derive(ErrorVerdict)]` of [`sandbox-runtime`](https://docs.rs/sandbox-runtime), which
-//! re-exports them. Depend on that crate: the expansions need it.
+//! The `#[sandboxed]` attribute and `#[derive(ErrorVerdict)]` of the crate `sandbox-runtime`, which re-exports them. Depend on that
+//! crate: the expansions need it.
 
 mod args;
 mod block;

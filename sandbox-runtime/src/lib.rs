@@ -56,6 +56,9 @@
 //! A panic is caught, counts as a failure, is not retried, and becomes [`SandboxError::Panicked`]. In a program that is built
 //! with `panic = "abort"`, it ends the program, as every panic does there.
 
+// For the builder of documentation, which has a nightly compiler: it labels items with the features that they need.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod backoff;
 mod breaker;
 mod call;

@@ -14,10 +14,21 @@ mod pages {
     mod by_hand {}
     #[doc = include_str!("../../docs/failures.md")]
     mod failures {}
+    #[doc = include_str!("../../docs/fleet.md")]
+    mod fleet {}
     #[doc = include_str!("../../docs/observing.md")]
     mod observing {}
     #[doc = include_str!("../../docs/operating.md")]
     mod operating {}
     #[doc = include_str!("../../docs/skill/SKILL.md")]
     mod skill {}
+}
+
+/// What comes with each package.
+#[cfg(doctest)]
+mod packages {
+    #[doc = include_str!("../../sandbox-fleet/README.md")]
+    mod fleet {}
+    #[doc = include_str!("../../sandbox-runtime/README.md")]
+    mod runtime {}
 }
