@@ -69,9 +69,11 @@ fn check(name: &str, manifest: &str, program: (&str, &str)) {
 #[ignore = "builds frameworks anew: a minute or two"]
 fn are_enough_for_their_programs() {
     let readme = read("README.md");
-    let main =
-        "\n#[tokio::main]\nasync fn main() {\n    println!(\"{:?}\", read_page(\"README.md\".into()).await);\n}\n";
-    let first = format!("{}{main}", fences(&readme, "rust")[0].text);
+    let [tool, main] = [
+        &fences(&readme, "rust")[0].text,
+        &fences(&readme, "rust,ignore")[0].text,
+    ];
+    let first = format!("{tool}\n{main}");
     check(
         "first-tool",
         &manifest("README.md", "first-tool"),

@@ -24,6 +24,11 @@ async fn read_page(path: String) -> Result<String, PageError> {
     Ok(page)
 }
 
+#[tokio::main]
+async fn main() {
+    println!("{:?}", read_page("Cargo.toml".to_owned()).await);
+}
+
 #[tokio::test]
 async fn a_hundred_missing_pages_do_not_switch_it_off() {
     for number in 0..50 {
