@@ -38,7 +38,7 @@
 //! | `Result<_, String>` | a result with `isError: true` and the text |
 //! | `String`, `ContentBlock` | a result with the text, which is not marked as an error |
 //! | `Result<_, ErrorData>` with any other `_` | a JSON-RPC error with the text and the data, which clients do not show to the model |
-//! | `Result<_, E>` with any other `E` | a result with `isError: true` and the text that `E` makes of the failure |
+//! | `Result<_, E>` with any other `E` that rmcp takes | a result with `isError: true` and the text that `E` makes of the failure |
 //! | `()` | no answer: the tool panics, because it cannot return a failure |
 //!
 //! `String`, `ContentBlock` and `()` are accepted only beside `#[tool]`, or where `#[tool]` above has made a boxed future of the
@@ -60,7 +60,9 @@
 //!
 //! # A tool with an error type of its own
 //!
-//! Such a type keeps the failure in a variant, and passes it to rmcp, which marks everything that is made from an error:
+//! rmcp takes an error type that implements its trait `IntoCallToolResult`, and marks everything that is made from an error.
+//! Without that trait, its message is that `IntoToolRoute` is not satisfied. Such a type keeps the failure in a variant, and passes
+//! it on:
 //!
 //! ```
 //! use rmcp::ErrorData;

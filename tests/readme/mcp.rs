@@ -1,15 +1,32 @@
-//! The tool of an MCP server in `docs/mcp.md`, as a whole program.
+//! The tools of an MCP server in `docs/mcp.md`, as a whole program.
 
 use std::error::Error;
 use std::time::Duration;
 
+use rmcp::handler::server::tool::IntoCallToolResult;
 use rmcp::handler::server::wrapper::Parameters;
-use rmcp::{tool, tool_router, transport};
-use sandbox_runtime::{mcp::Sandboxed, sandboxed};
+use rmcp::model::CallToolResponse;
+use rmcp::{ErrorData, tool, tool_router, transport};
+use sandbox_runtime::{ErrorVerdict, SandboxError, mcp::Sandboxed, sandboxed};
 
 #[derive(serde::Deserialize, schemars::JsonSchema)]
 struct Letter {
     to: String,
+}
+
+#[derive(Debug, thiserror::Error, ErrorVerdict)]
+enum PostError {
+    #[error("there is no letter to {0}")]
+    #[verdict(ignore)]
+    NoLetter(String),
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+}
+
+impl IntoCallToolResult for PostError {
+    fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
+        self.to_string().into_call_tool_result()
+    }
 }
 
 struct Post;
@@ -21,6 +38,13 @@ impl Post {
     #[tool]
     async fn send(&self, Parameters(Letter { to }): Parameters<Letter>) -> String {
         format!("sent to {to}")
+    }
+
+    /// Tells where a letter is.
+    #[sandboxed(timeout_ms = 5_000)]
+    #[tool]
+    async fn track(&self, Parameters(Letter { to }): Parameters<Letter>) -> Result<String, PostError> {
+        Err(PostError::NoLetter(to))
     }
 }
 
