@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::future::pending;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use sandbox_runtime::{Budget, Failure, SandboxError, Verdict, sandboxed, testing, tool};
+use tokio::runtime::Builder;
 
 use crate::support::{Page, fences, files_within, read};
 
@@ -266,6 +269,26 @@ async fn of_every_kind_are_there() {
         program.contains(&format!("failed after 3 attempts: {reason}")),
         "{program}"
     );
+}
+
+/// What a call of a tool that hangs panics with.
+fn panic_of_a_call() -> String {
+    let mut call = Box::pin(hanging::search());
+    let mut context = Context::from_waker(Waker::noop());
+    let polled = catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(&mut context)));
+    let payload = polled.expect_err("there is no timer to wait by");
+    *payload.downcast::<String>().expect("the message of a panic")
+}
+
+#[test]
+fn of_a_missing_runtime_are_those_of_tokio() {
+    let outside = panic_of_a_call();
+    let without_time = Builder::new_current_thread().build().unwrap();
+    let _guard = without_time.enter();
+    let inside = panic_of_a_call();
+    let page = Page::new("docs/messages.md");
+    let quoted = fences(page.section("## When there is no runtime"), "text");
+    assert_eq!(quoted[0].text.lines().collect::<Vec<_>>(), [outside, inside]);
 }
 
 #[test]
