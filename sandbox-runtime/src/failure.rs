@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use crate::call::current::CallId;
+use crate::surroundings;
 
 #[cfg(feature = "rmcp")]
 pub(crate) use model_text::{HumanMillis, wait};
@@ -199,6 +200,15 @@ impl Failure {
             Detail::UsedUp(used_up) => Some(*used_up),
             Detail::PanicMessage(_) | Detail::Reason(_) => None,
         }
+    }
+
+    /// The error in its place. Its text is none for a model, so that what the run has used up is still to be told.
+    #[cold]
+    pub(crate) fn into_error(self) -> SandboxError {
+        if let Some(used_up) = self.used_up() {
+            surroundings::untell_used_up_around(used_up);
+        }
+        self.into()
     }
 
     /// A refusal before a retry is reported only where the error of the attempt before could not be kept.

@@ -38,6 +38,7 @@ pub(crate) use called::Called;
 use observers::CallObservers;
 pub(crate) use scope::{
     InScope, Scope, attach, current, inherit, isolation_around, observers_around, tell_used_up_around,
+    untell_used_up_around,
 };
 
 /// What surrounds one call.

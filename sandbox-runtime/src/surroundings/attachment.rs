@@ -102,6 +102,11 @@ pub(crate) trait Attachment: Debug + Send + Sync {
         None
     }
 
+    /// Takes back that it has told what is used up, because nothing that a model reads became of it. `false` if it tells nobody.
+    fn untell_used_up(&self, _used_up: UsedUp) -> bool {
+        false
+    }
+
     /// A retry has been granted by everything around the call, and its delay begins.
     fn retry_scheduled(&self, _retry: &Retry<'_>) {}
 

@@ -107,7 +107,8 @@ impl Budget {
     /// and what is left to do. `None` if nothing is, if a failure has said so, or if this was taken before.
     ///
     /// A failure of the engine [says it](crate::Failure::for_model) to the model by itself. An error that a tool returns stays as it is, and so
-    /// does an answer. A program that writes to its model asks for this with each result of a tool, and adds it:
+    /// does an answer; and an error type that is made from a [`SandboxError`](crate::SandboxError) has a text for programs, which does not
+    /// say it. A program that writes to its model asks for this with each result of a tool, and adds it:
     ///
     /// ```
     /// # use sandbox_runtime::{Budget, sandboxed};
@@ -227,6 +228,15 @@ impl Attachment for RunLimits {
         };
         // Relaxed: it orders nothing else.
         Some((!is_told.swap(true, Ordering::Relaxed)).then_some(used_up))
+    }
+
+    fn untell_used_up(&self, used_up: UsedUp) -> bool {
+        let is_told = match used_up {
+            UsedUp::Calls => &self.is_told[0],
+            UsedUp::Retries => &self.is_told[1],
+        };
+        is_told.store(false, Ordering::Relaxed);
+        true
     }
 
     fn call_ended(&self, end: &CallEnd<'_>, is_reported: bool) -> bool {

@@ -257,6 +257,15 @@ pub(crate) fn tell_used_up_around() -> Option<UsedUp> {
         .find_map(|attachment| attachment.tell_used_up(None))?
 }
 
+/// Takes back that a failure has told what the run around the caller has used up.
+pub(crate) fn untell_used_up_around(used_up: UsedUp) {
+    if let Some(scope) = current() {
+        // The outermost, as it is the one that a failure speaks of.
+        let mut outermost_first = scope.attachments().rev();
+        outermost_first.any(|attachment| attachment.untell_used_up(used_up));
+    }
+}
+
 /// Tells whether the caller runs in a scope.
 #[inline]
 pub(super) fn is_within_one() -> bool {

@@ -31,7 +31,7 @@ pub trait FromFailure {
 #[diagnostic::do_not_recommend]
 impl<E: From<SandboxError>> FromFailure for E {
     fn from_failure(failure: Failure) -> Self {
-        E::from(SandboxError::from(failure))
+        E::from(failure.into_error())
     }
 
     fn from_refusal(error: SandboxError, _: impl FnOnce() -> Failure) -> Self {

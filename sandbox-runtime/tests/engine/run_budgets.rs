@@ -5,7 +5,9 @@ use std::future::pending;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use sandbox_runtime::{Budget, CircuitBreaker, Failure, FailureKind, Policy, Tool, execute_with_controls};
+use sandbox_runtime::{
+    Budget, CircuitBreaker, Failure, FailureKind, Policy, SandboxError, Tool, execute_with_controls,
+};
 use tokio::time::Instant;
 
 const POLICY: Policy = Policy::new()
@@ -128,6 +130,40 @@ async fn a_model_is_told_once_that_a_run_is_over() {
         second,
         "`search` was not called: there is no time left. Finish with what you have."
     );
+}
+
+/// Its text is for programs, so that the model has not read that the run is over.
+#[tokio::test(start_paused = true)]
+async fn an_error_that_is_made_from_a_sandbox_error_tells_no_model() {
+    let breaker = CircuitBreaker::disabled();
+    let typed = async |policy: Policy| {
+        let tool = Tool::new("fetch", pending::<Result<(), SandboxError>>);
+        execute_with_controls(policy, &breaker, tool).await.unwrap_err()
+    };
+    Budget::new()
+        .calls(0)
+        .scope(async {
+            assert_eq!(typed(POLICY).await, SandboxError::CallBudgetSpent);
+            assert_eq!(typed(POLICY).await, SandboxError::CallBudgetSpent);
+            let over = "No tool will be called any more in this run. Finish with what you have.";
+            assert!(
+                hang(POLICY).await.for_model().ends_with(over),
+                "no failure has told the model"
+            );
+            typed(POLICY).await;
+            assert_eq!(Budget::notice(), None, "it is told once");
+        })
+        .await;
+    Budget::new()
+        .retries(0)
+        .scope(async {
+            typed(POLICY).await;
+            let told = "No call that fails will be tried again in this run. Go on without it.";
+            assert_eq!(Budget::notice(), Some(told), "the error's text has not told the model");
+            typed(POLICY).await;
+            assert_eq!(Budget::notice(), None, "it is told once");
+        })
+        .await;
 }
 
 #[tokio::test(start_paused = true)]
