@@ -10,6 +10,8 @@ mod pages {
     mod agents {}
     #[doc = include_str!("../../docs/attribute.md")]
     mod attribute {}
+    #[doc = include_str!("../../docs/breaker.md")]
+    mod breaker {}
     #[doc = include_str!("../../docs/by-hand.md")]
     mod by_hand {}
     #[doc = include_str!("../../docs/failures.md")]

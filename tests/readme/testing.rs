@@ -38,6 +38,33 @@ mod paused {
     }
 }
 
+mod faults {
+    use sandbox_runtime::faults::{Fault, Faults};
+    use sandbox_runtime::{sandboxed, testing};
+
+    #[sandboxed(timeout_ms = 2_000, max_retries = 2)]
+    async fn search(words: &str) -> Result<String, String> {
+        Ok(format!("pages about {words}"))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_search_that_hangs_twice_is_answered() {
+        let hangs_twice = Faults::seeded(7).on("search", Fault::Hang.first(2));
+        let answer = testing::isolated(hangs_twice.scope(search("owls"))).await;
+        assert_eq!(answer.as_deref(), Ok("pages about owls"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_search_that_always_hangs_is_told() {
+        let hangs = Faults::seeded(7).on("search", Fault::Hang);
+        let error = testing::isolated(hangs.scope(search("owls"))).await.unwrap_err();
+        assert!(
+            error.starts_with("`search` timed out after 2 s, in the last of 3 attempts."),
+            "{error}"
+        );
+    }
+}
+
 mod of_the_skill {
     use sandbox_runtime::{sandboxed, testing};
 
