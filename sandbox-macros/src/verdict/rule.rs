@@ -312,9 +312,16 @@ impl Parser<'_> {
         if self.is_given(Key::Retry) {
             return;
         }
-        let remedy = if first.is_some() { "remove it" } else { "add `retry`" };
+        let meaning = first.map(|first| first.key);
         for setting in &self.settings {
             if matches!(setting.key, Key::After | Key::Safe) {
+                let remedy = match (meaning, setting.key) {
+                    (Some(Key::Status), Key::After) => {
+                        "remove it, and give the answers that ask to wait a variant with `retry, after = ..`"
+                    }
+                    (Some(_), _) => "remove it",
+                    (None, _) => "add `retry`",
+                };
                 let message = format!("`{}` has no effect without `retry`; {remedy}", setting.key.text());
                 self.mistakes.push(syn::Error::new(setting.span, message));
             }

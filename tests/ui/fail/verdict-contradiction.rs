@@ -16,6 +16,8 @@ enum Error {
     After(Duration),
     #[verdict(ignore, after = 0)]
     IgnoredAfter(Duration),
+    #[verdict(status = 0, after = 1)]
+    StatusAfter(u16, Duration),
 }
 
 fn main() {}
