@@ -19,8 +19,12 @@ fn keys() -> BTreeSet<&'static str> {
         .collect()
 }
 
-/// Whether this file has a test whose name begins with `key`; of a key for the answers of rmcp's tools, whether theirs has one.
+/// Whether this file has a test whose name begins with `key`; of a key for the answers of rmcp's tools, whether theirs has one, and of
+/// one for a fleet, whether the runtime has.
 fn is_tested(key: &str) -> bool {
+    if key == "scope" {
+        return include_str!("../sandbox-runtime/tests/shares_of_a_rate_are_obeyed.rs").contains("scope = fleet)");
+    }
     if key == "is_error" {
         return include_str!("mcp/answers_can_be_failures.rs").contains("#[sandboxed(is_error = retry");
     }

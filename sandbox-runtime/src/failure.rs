@@ -11,7 +11,6 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use crate::call::current::CallId;
-use crate::surroundings;
 
 #[cfg(feature = "rmcp")]
 pub(crate) use model_text::{HumanMillis, wait};
@@ -195,20 +194,11 @@ impl Failure {
     }
 
     /// What its run has used up, in the first failure that says so.
-    fn used_up(&self) -> Option<UsedUp> {
+    pub(crate) fn used_up(&self) -> Option<UsedUp> {
         match self.detail.as_deref()? {
             Detail::UsedUp(used_up) => Some(*used_up),
             Detail::PanicMessage(_) | Detail::Reason(_) => None,
         }
-    }
-
-    /// The error in its place. Its text is none for a model, so that what the run has used up is still to be told.
-    #[cold]
-    pub(crate) fn into_error(self) -> SandboxError {
-        if let Some(used_up) = self.used_up() {
-            surroundings::untell_used_up_around(used_up);
-        }
-        self.into()
     }
 
     /// A refusal before a retry is reported only where the error of the attempt before could not be kept.

@@ -2,6 +2,7 @@
 
 use crate::failure::{Failure, Refusal, SandboxError};
 use crate::sealed;
+use crate::surroundings;
 use crate::tool::outcome::{FromReturnType, Outcome, UserFn};
 
 /// An error type that can be made of a [`Failure`]: any `E: From<SandboxError>`, and `String`. An error type that keeps the
@@ -28,10 +29,19 @@ pub trait FromFailure {
     }
 }
 
+/// The error that programs get, once for all tools. Its text is none for a model, so what its run has used up is still to be told.
+#[cold]
+fn to_error(failure: Failure) -> SandboxError {
+    if let Some(used_up) = failure.used_up() {
+        surroundings::untell_used_up_around(used_up);
+    }
+    failure.into()
+}
+
 #[diagnostic::do_not_recommend]
 impl<E: From<SandboxError>> FromFailure for E {
     fn from_failure(failure: Failure) -> Self {
-        E::from(failure.into_error())
+        E::from(to_error(failure))
     }
 
     fn from_refusal(error: SandboxError, _: impl FnOnce() -> Failure) -> Self {
