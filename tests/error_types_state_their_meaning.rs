@@ -72,6 +72,9 @@ enum FetchError {
     #[error("status {status}")]
     #[verdict(status = status)]
     Status { status: u16, body: String },
+    #[error("status {0}, to be asked again after {1:?}")]
+    #[verdict(status = 0, after = 1)]
+    Answer(u16, Option<Duration>),
     #[error("status {0:?}")]
     #[verdict(status = 0)]
     Code(Code),
@@ -134,6 +137,13 @@ fn a_variant_means_what_its_attribute_says() {
         let body = String::new();
         assert_eq!(meaning(&Status { status, body }), expected, "{}", status);
         assert_eq!(meaning(&Code(self::Code(status))), expected, "{}", status);
+        let (verdict, is_safe) = expected;
+        let later = match verdict {
+            Verdict::Retry { .. } => retry_after(Some(SECOND)),
+            verdict => verdict,
+        };
+        assert_eq!(meaning(&Answer(status, Some(SECOND))), (later, is_safe), "{}", status);
+        assert_eq!(meaning(&Answer(status, None)), expected, "{}", status);
     }
 }
 

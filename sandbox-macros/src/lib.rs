@@ -246,6 +246,7 @@ pub fn sandboxed(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | `retry, after = FIELD` | `Verdict::Retry { after }`: the field is a `Duration` or an `Option<Duration>`, such as that of a `Retry-After` header |
 /// | `retry, safe` | the tool has certainly done nothing: with `idempotent = false` it is run again too |
 /// | `status = FIELD` | `Verdict::of_status` of the field, a `u16` or a `StatusCode` of the crate `http`; 425 and 429 are safe. A status that is not an error is retried |
+/// | `status = FIELD, after = FIELD` | the same, and what is retried is retried after the delay in the second field |
 /// | `source`, `source = FIELD` | what the error in the field means. Without a `FIELD`, in the only one |
 ///
 /// A field is given by its name, or by its position in a tuple.

@@ -91,7 +91,10 @@ impl<'a> Derived<'a> {
             ..
         } = self;
         let (impl_generics, arguments, conditions) = generics.split_for_impl();
-        let verdict = self.by_case(&self.verdict(&self.default), |meaning| Some(self.verdict(meaning)));
+        let verdict = self.by_case(&self.verdict(&self.default), |meaning| {
+            let delay = meaning.after().map(|field| bind(field, &delay(field)));
+            Some((self.verdict(meaning), delay))
+        });
         let is_safe = self.is_safe_to_retry();
         quote! {
             #[automatically_derived]
@@ -111,7 +114,9 @@ impl<'a> Derived<'a> {
             Some(meaning) => !meaning.may_be_safe(),
             None => !self.default.may_be_safe(),
         });
-        let is_safe = self.by_case(&default, |meaning| meaning.may_be_safe().then(|| self.is_safe(meaning)));
+        let is_safe = self.by_case(&default, |meaning| {
+            meaning.may_be_safe().then(|| (self.is_safe(meaning), None))
+        });
         (!is_uniform).then(|| {
             quote! {
                 fn is_safe_to_retry(&self) -> bool {
@@ -121,24 +126,23 @@ impl<'a> Derived<'a> {
         })
     }
 
-    /// An expression that is `of` a case's meaning; `None` stands for `false`.
-    fn by_case(&self, default: &TokenStream, of: impl Fn(&Meaning) -> Option<TokenStream>) -> TokenStream {
+    /// An expression that is `of` a case's meaning, with what it binds beside the field that decides; `None` stands for `false`.
+    fn by_case(
+        &self,
+        default: &TokenStream,
+        of: impl Fn(&Meaning) -> Option<(TokenStream, Option<TokenStream>)>,
+    ) -> TokenStream {
         if self.cases.is_empty() {
             return quote!(match *self {});
         }
         let arms = self.cases.iter().map(|Case { path, meaning }| match meaning {
             None => quote!(#path { .. } => #default,),
             Some(meaning) => {
-                let value = of(meaning);
-                let field = meaning.field().filter(|_| value.is_some());
-                let value = value.unwrap_or_else(|| quote!(false));
-                match field {
-                    Some(field) => {
-                        let variable = variable(field);
-                        quote!(#path { #field: #variable, .. } => #value,)
-                    }
-                    None => quote!(#path { .. } => #value,),
-                }
+                let Some((value, further)) = of(meaning) else {
+                    return quote!(#path { .. } => false,);
+                };
+                let field = meaning.field().map(|field| bind(field, &variable(field)));
+                quote!(#path { #field #further .. } => #value,)
             }
         });
         quote!(match self { #(#arms)* })
@@ -153,10 +157,19 @@ impl<'a> Derived<'a> {
             Meaning::Fail => quote!(#private::Verdict::Fail),
             Meaning::Retry { after: None, .. } => quote!(#private::Verdict::RETRY),
             Meaning::Retry { after: Some(after), .. } => {
-                quote_spanned!(at(after)=> #private::Delay::retry_after(#field))
+                let delay = delay(after);
+                quote_spanned!(at(after)=> #private::Delay::retry_after(#delay))
             }
-            Meaning::Status(status) => {
-                quote_spanned!(at(status)=> #private::verdict_of_status(#private::Status::status(#field)))
+            Meaning::Status { status, after } => {
+                let read = quote_spanned!(at(status)=> #private::Status::status(#field));
+                match after {
+                    None => quote!(#private::verdict_of_status(#read)),
+                    Some(after) => {
+                        let delay = delay(after);
+                        let delay = quote_spanned!(at(after)=> #private::Delay::delay(#delay));
+                        quote!(#private::verdict_of_status_after(#read, #delay))
+                    }
+                }
             }
             Meaning::Source(source) => {
                 let default = self.verdict(&self.default);
@@ -175,7 +188,7 @@ impl<'a> Derived<'a> {
         match meaning {
             Meaning::Ignore | Meaning::Fail => quote!(false),
             Meaning::Retry { is_safe, .. } => quote!(#is_safe),
-            Meaning::Status(status) => {
+            Meaning::Status { status, .. } => {
                 quote_spanned!(at(status)=> #private::is_status_safe_to_retry(#private::Status::status(#field)))
             }
             Meaning::Source(source) => {
@@ -229,9 +242,19 @@ fn is_transparent(attribute: &Attribute) -> bool {
     attribute.path().is_ident("error") && word().is_ok_and(|word| word == "transparent")
 }
 
-/// The variable for a field, at the field's name: a type that does not fit is reported there.
+/// The variable for the field that decides, at the field's name: a type that does not fit is reported there.
 fn variable(field: &Member) -> Ident {
     Ident::new("__sandboxed_field", at(field))
+}
+
+/// The same for one that has a delay.
+fn delay(field: &Member) -> Ident {
+    Ident::new("__sandboxed_delay", at(field))
+}
+
+/// The part of a pattern that binds a field.
+fn bind(field: &Member, variable: &Ident) -> TokenStream {
+    quote!(#field: #variable,)
 }
 
 /// The place of a field's name, for generated code.

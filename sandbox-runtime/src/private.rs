@@ -24,6 +24,7 @@ pub use check::{
 };
 pub use error_verdict::{
     Delay, Known, KnownError, KnownType, KnownWrapper, Status, is_status_safe_to_retry, source, verdict_of_status,
+    verdict_of_status_after,
 };
 #[cfg(feature = "rmcp")]
 pub use mcp_return_type::{AnswerProbe, AnyAnswer, ErrorReader, ResultAnswer, ToolAnswerProbe, UnitAnswer};

@@ -17,8 +17,11 @@ pub(super) enum Meaning {
         after: Option<Member>,
         is_safe: bool,
     },
-    /// What the status in a field means.
-    Status(Member),
+    /// What the status in a field means, with the delay in another one where that is to be retried.
+    Status {
+        status: Member,
+        after: Option<Member>,
+    },
     /// What the error in a field means.
     Source(Member),
 }
@@ -29,12 +32,19 @@ impl Meaning {
         is_safe: false,
     };
 
-    /// The field that the meaning depends on.
+    /// The field that decides what is meant.
     pub(super) fn field(&self) -> Option<&Member> {
         match self {
-            Meaning::Ignore | Meaning::Fail => None,
-            Meaning::Retry { after, .. } => after.as_ref(),
-            Meaning::Status(field) | Meaning::Source(field) => Some(field),
+            Meaning::Ignore | Meaning::Fail | Meaning::Retry { .. } => None,
+            Meaning::Status { status: field, .. } | Meaning::Source(field) => Some(field),
+        }
+    }
+
+    /// The field that has a delay.
+    pub(super) fn after(&self) -> Option<&Member> {
+        match self {
+            Meaning::Retry { after, .. } | Meaning::Status { after, .. } => after.as_ref(),
+            Meaning::Ignore | Meaning::Fail | Meaning::Source(_) => None,
         }
     }
 
@@ -42,7 +52,7 @@ impl Meaning {
         match self {
             Meaning::Ignore | Meaning::Fail => false,
             Meaning::Retry { is_safe, .. } => *is_safe,
-            Meaning::Status(_) | Meaning::Source(_) => true,
+            Meaning::Status { .. } | Meaning::Source(_) => true,
         }
     }
 }
@@ -312,19 +322,24 @@ impl Parser<'_> {
         if self.is_given(Key::Retry) {
             return;
         }
-        let meaning = first.map(|first| first.key);
+        let remedy = if first.is_some() { "remove it" } else { "add `retry`" };
+        let field = |key| self.settings.iter().find(|setting| setting.key == key)?.field.as_ref();
+        if let (Some(status), Some(after)) = (field(Key::Status), field(Key::After))
+            && status == after
+        {
+            let message = "`status` and `after` name the same field; `after` takes the one that has the delay";
+            self.mistakes.push(syn::Error::new(after.span(), message));
+        }
+        let has_status = self.is_given(Key::Status);
         for setting in &self.settings {
-            if matches!(setting.key, Key::After | Key::Safe) {
-                let remedy = match (meaning, setting.key) {
-                    (Some(Key::Status), Key::After) => {
-                        "remove it, and give the answers that ask to wait a variant with `retry, after = ..`"
-                    }
-                    (Some(_), _) => "remove it",
-                    (None, _) => "add `retry`",
-                };
-                let message = format!("`{}` has no effect without `retry`; {remedy}", setting.key.text());
-                self.mistakes.push(syn::Error::new(setting.span, message));
-            }
+            let message = match setting.key {
+                // For the statuses that are retried.
+                Key::After if has_status => continue,
+                Key::After => format!("`after` has no effect without `retry` or `status`; {remedy}"),
+                Key::Safe => format!("`safe` has no effect without `retry`; {remedy}"),
+                _ => continue,
+            };
+            self.mistakes.push(syn::Error::new(setting.span, message));
         }
     }
 
@@ -343,7 +358,10 @@ impl Parser<'_> {
                 after: field(Key::After),
                 is_safe: self.is_given(Key::Safe),
             }),
-            Key::Status => field(Key::Status).map(Meaning::Status),
+            Key::Status => Some(Meaning::Status {
+                status: field(Key::Status)?,
+                after: field(Key::After),
+            }),
             Key::Source => field(Key::Source).map(Meaning::Source),
             Key::After | Key::Safe | Key::Crate => None,
         }

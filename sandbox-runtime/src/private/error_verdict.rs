@@ -62,6 +62,14 @@ pub fn verdict_of_status(status: u16) -> Verdict {
     }
 }
 
+/// The same of one that has a delay, too: for a status that is retried.
+pub fn verdict_of_status_after(status: u16, after: Option<Duration>) -> Verdict {
+    match verdict_of_status(status) {
+        Verdict::Retry { .. } => Verdict::Retry { after },
+        verdict => verdict,
+    }
+}
+
 pub fn is_status_safe_to_retry(status: u16) -> bool {
     Verdict::is_status_safe_to_retry(status)
 }

@@ -16,8 +16,10 @@ enum Error {
     After(Duration),
     #[verdict(ignore, after = 0)]
     IgnoredAfter(Duration),
-    #[verdict(status = 0, after = 1)]
-    StatusAfter(u16, Duration),
+    #[verdict(status = 0, safe)]
+    SafeStatus(u16),
+    #[verdict(status = 0, after = 0)]
+    StatusAfterStatus(u16),
 }
 
 fn main() {}
