@@ -130,7 +130,7 @@ impl Entries {
             Some(left) => Err(left),
             None => {
                 self.count();
-                self.add(now, 1);
+                self.add(now, 1, 0);
                 if self.earlier.len() > 2 * MOST as usize {
                     self.condense(now, rate);
                 }
@@ -227,13 +227,14 @@ impl Entries {
     fn date(&mut self, now: Instant) {
         if self.undated > 0 {
             let undated = std::mem::take(&mut self.undated);
-            self.add(now, undated);
+            self.add(now, undated, undated);
         }
     }
 
-    /// Gives them an entry, or that of the latest before, if it has room for them: these then count as begun now.
-    fn add(&mut self, now: Instant, attempts: u32) {
-        let has_room = |latest: &&mut Entry| latest.last == now || latest.attempts + attempts <= self.share;
+    /// Gives them an entry, or that of the latest before, which then count as begun now: those and the ones of these that are late have to
+    /// be fewer than share an entry.
+    fn add(&mut self, now: Instant, attempts: u32, late: u32) {
+        let has_room = |latest: &&mut Entry| latest.last == now || latest.attempts + late < self.share;
         if let Some(latest) = self.latest.as_mut().filter(has_room) {
             latest.add(now, attempts);
             return;
@@ -385,6 +386,26 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn one_that_nobody_has_dated_keeps_no_other_one() {
+        let rate = rate(2 * MOST, millis(1_000));
+        let (mut log, start) = (Entries::new(), Instant::now());
+        for at in [0, 1, 2] {
+            assert_eq!(log.try_take(rate, || start + millis(at)), Ok(()));
+        }
+        for _ in 3..rate.calls {
+            assert_eq!(log.try_take(rate, || start + millis(2)), Ok(()));
+        }
+        let refused = log.try_take(rate, || start + millis(1_000) - Duration::from_nanos(1));
+        assert_eq!(refused, Err(Duration::from_nanos(1)), "until the first is over");
+        let later = log.try_take(rate, || start + millis(1_001));
+        assert_eq!(
+            later,
+            Ok(()),
+            "two are over, and one of them at most may count for longer"
+        );
     }
 
     #[test]
