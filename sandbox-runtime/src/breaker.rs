@@ -162,7 +162,7 @@ impl CircuitBreaker {
         });
         #[cfg(feature = "fleet")]
         let answer = answer.map_err(|refusal| Refusal {
-            consecutive_failures: self.note_refused(refusal.consecutive_failures),
+            consecutive_failures: self.note_refused(refusal.consecutive_failures, limit),
             ..refusal
         });
         answer
@@ -385,18 +385,19 @@ impl CircuitBreaker {
     #[cold]
     pub(crate) fn note_refusal(&self) {
         if let Some(limits) = self.limits.get() {
-            limits.note_refusal();
+            // The time limit of who asks first is unknown.
+            limits.note_refusal(Duration::ZERO);
         }
     }
 
     /// Does the same for who is refused, and returns how many of the failures that the machine has counted were found here.
     #[cfg(feature = "fleet")]
     #[cold]
-    fn note_refused(&self, failures: u32) -> u32 {
+    fn note_refused(&self, failures: u32, limit: Duration) -> u32 {
         match self.limits.get() {
             None => failures,
             Some(limits) => {
-                limits.note_refusal();
+                limits.note_refusal(limit);
                 match limits.is_opened_by_others() {
                     true => failures.saturating_sub(self.threshold()),
                     false => failures,
@@ -409,6 +410,15 @@ impl CircuitBreaker {
     #[cfg(feature = "fleet")]
     pub(crate) fn is_wanted(&self) -> bool {
         self.limits().take_refusals()
+    }
+
+    /// The longest that an attempt of those may take who were refused: of permits by hand, whose time limit is unknown, a cooldown.
+    #[cfg(feature = "fleet")]
+    pub(crate) fn longest_attempt(&self) -> Duration {
+        match self.limits().longest_refused() {
+            Duration::ZERO => self.first_cooldown(),
+            longest => longest,
+        }
     }
 
     /// Refuses every attempt until [`reset`](Self::reset): for maintenance, or to switch a tool off.

@@ -9,6 +9,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::breaker::CircuitBreaker;
+#[cfg(feature = "keyed")]
+use crate::breaker::{KeyOf, KeyedBreakers};
 use crate::changes;
 use crate::limits;
 use crate::policy::{Rate, RateScope};
@@ -58,6 +60,37 @@ pub fn is_wanted(breaker: &CircuitBreaker) -> bool {
 #[must_use]
 pub fn time_limit(tool: ToolHandle) -> Duration {
     tool.policy().timeout
+}
+
+/// What a map of breakers is called.
+#[cfg(feature = "keyed")]
+#[must_use]
+pub const fn map_name<K: Send + Sync + 'static>(map: &KeyedBreakers<K>) -> &'static str {
+    map.name()
+}
+
+/// The keys of a map whose breakers are open, with these. This looks at every key.
+#[cfg(feature = "keyed")]
+pub fn open_keys<K: Clone + Send + Sync + 'static>(
+    map: &KeyedBreakers<K>,
+) -> impl Iterator<Item = (K, Arc<CircuitBreaker>)> {
+    map.open()
+}
+
+/// The breaker of a key, made if there is none; `None` if the map has no place for it.
+#[cfg(feature = "keyed")]
+#[must_use]
+pub fn breaker_of_key<K: KeyOf<K> + Send + Sync + 'static>(
+    map: &KeyedBreakers<K>,
+    key: &K,
+) -> Option<Arc<CircuitBreaker>> {
+    map.of_kept(key)
+}
+
+/// How long an attempt takes at most that a breaker has refused, as far as that is known.
+#[must_use]
+pub fn longest_attempt(breaker: &CircuitBreaker) -> Duration {
+    breaker.longest_attempt()
 }
 
 /// A rate that the replicas of a service share.

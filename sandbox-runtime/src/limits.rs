@@ -6,6 +6,8 @@
 mod call;
 mod hold;
 mod nesting;
+#[cfg(feature = "fleet")]
+mod others;
 mod places;
 mod rate;
 #[cfg(feature = "fleet")]
@@ -16,8 +18,6 @@ use std::future::{Future, poll_fn};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::pin;
 use std::sync::Arc;
-#[cfg(feature = "fleet")]
-use std::sync::atomic::AtomicBool;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Poll;
 use std::time::Duration;
@@ -34,6 +34,8 @@ use crate::site::SiteRef;
 
 pub(crate) use call::CallLimits;
 use hold::Hold;
+#[cfg(feature = "fleet")]
+use others::Others;
 use places::{Place, Places};
 use rate::Log;
 #[cfg(feature = "fleet")]
@@ -57,14 +59,10 @@ pub(crate) struct Limits {
     in_turn: AtomicU32,
     /// Wakes everybody who waits, to look whether they still have to.
     woken: Arc<Notify>,
-    /// Set if the breaker has refused somebody since that was last asked.
-    #[cfg(feature = "fleet")]
-    has_refused: AtomicBool,
     #[cfg(feature = "fleet")]
     share: Share,
-    /// Set while the breaker is not closed because other replicas of the service have found failures.
     #[cfg(feature = "fleet")]
-    is_opened_by_others: AtomicBool,
+    others: Others,
 }
 
 impl fmt::Debug for Limits {
@@ -126,35 +124,10 @@ impl Limits {
             in_turn: AtomicU32::new(0),
             woken: Arc::default(),
             #[cfg(feature = "fleet")]
-            has_refused: AtomicBool::new(false),
-            #[cfg(feature = "fleet")]
             share: Share::new(),
             #[cfg(feature = "fleet")]
-            is_opened_by_others: AtomicBool::new(false),
+            others: Others::new(),
         }
-    }
-
-    // Both relaxed: whoever asks asks again.
-    #[cfg(feature = "fleet")]
-    pub(crate) fn note_refusal(&self) {
-        self.has_refused.store(true, Ordering::Relaxed);
-    }
-
-    #[cfg(feature = "fleet")]
-    pub(crate) fn take_refusals(&self) -> bool {
-        self.has_refused.swap(false, Ordering::Relaxed)
-    }
-
-    // Both relaxed: of two transitions at the same time the later one may be noted first, and then refusals name the wrong cause until
-    // the next one.
-    #[cfg(feature = "fleet")]
-    pub(crate) fn be_opened_by_others(&self, by_others: bool) {
-        self.is_opened_by_others.store(by_others, Ordering::Relaxed);
-    }
-
-    #[cfg(feature = "fleet")]
-    pub(crate) fn is_opened_by_others(&self) -> bool {
-        self.is_opened_by_others.load(Ordering::Relaxed)
     }
 
     /// Has everybody who waits look whether they still have to: the tool may be off by now, or its breaker open.
@@ -195,7 +168,7 @@ impl Limits {
         #[cfg(feature = "fleet")]
         self.share.forget();
         #[cfg(feature = "fleet")]
-        self.is_opened_by_others.store(false, Ordering::Relaxed);
+        self.be_opened_by_others(false);
     }
 
     /// Tells whether that may be so: it may be over.

@@ -8,6 +8,8 @@ use std::panic::Location;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
+#[cfg(feature = "fleet")]
+use super::BreakerState;
 use super::CircuitBreaker;
 use crate::clock::Tick;
 use crate::registry::{KeyedStatus, ListedMap, list_map};
@@ -192,13 +194,40 @@ impl<K: Send + Sync + 'static> KeyedBreakers<K> {
     where
         K: Clone,
     {
-        self.kept.get().into_iter().flat_map(|kept| kept.iter())
+        self.kept.get().into_iter().flat_map(|kept| kept.iter(|_| true))
     }
 
     /// Returns how the map is now. This looks at every key.
     #[must_use]
     pub fn status(&self) -> KeyedStatus {
         self.kept().status()
+    }
+
+    /// Returns the breaker of `key`, as [`of`](Self::of) does, if there is a place for it.
+    #[cfg(feature = "fleet")]
+    pub(crate) fn of_kept(&self, key: &K) -> Option<Arc<CircuitBreaker>>
+    where
+        K: KeyOf<K>,
+    {
+        let kept = self.kept();
+        let hash = kept.hash(key);
+        let found = kept.get(hash, |other| key.is(other));
+        found.or_else(|| kept.keep(hash, key.to_key(), |other| key.is(other)).ok())
+    }
+
+    /// Returns the keys whose breakers are open, with these.
+    #[cfg(feature = "fleet")]
+    pub(crate) fn open(&self) -> impl Iterator<Item = (K, Arc<CircuitBreaker>)>
+    where
+        K: Clone,
+    {
+        let is_open = |breaker: &CircuitBreaker| matches!(breaker.state(), BreakerState::Open { .. });
+        self.kept.get().into_iter().flat_map(move |kept| kept.iter(is_open))
+    }
+
+    #[cfg(feature = "fleet")]
+    pub(crate) const fn name(&self) -> &'static str {
+        self.name
     }
 
     fn kept(&self) -> &Arc<Kept<K>> {

@@ -77,23 +77,35 @@ impl<K> Kept<K> {
     /// Makes a breaker for a key that has none, and keeps it if there is a place.
     #[cold]
     pub(super) fn begin(&self, hash: u64, key: K, is_meant: impl Fn(&K) -> bool) -> Arc<CircuitBreaker> {
+        self.keep(hash, key, is_meant).unwrap_or_else(|unkept| {
+            self.unkept.fetch_add(1, Ordering::Relaxed);
+            unkept
+        })
+    }
+
+    /// Makes a breaker for a key that has none. The error is one for which there is no place.
+    pub(super) fn keep(
+        &self,
+        hash: u64,
+        key: K,
+        is_meant: impl Fn(&K) -> bool,
+    ) -> Result<Arc<CircuitBreaker>, Arc<CircuitBreaker>> {
         let breaker = Arc::new(self.pattern.fresh());
         let (mut looks, mut is_full) = (LOOKS, false);
         loop {
             let mut entries = self.shard(hash).write();
             match entries.keys.raw_entry_mut_v1().from_hash(hash, &is_meant) {
                 // Another call was quicker.
-                RawEntryMut::Occupied(entry) => return Arc::clone(&entry.get().breaker),
+                RawEntryMut::Occupied(entry) => return Ok(Arc::clone(&entry.get().breaker)),
                 RawEntryMut::Vacant(place) if self.takes_place() => {
                     place.insert_hashed_nocheck(hash, key, Slot::of(Arc::clone(&breaker)));
-                    return breaker;
+                    return Ok(breaker);
                 }
                 RawEntryMut::Vacant(_) => {}
             }
             drop(entries);
             if is_full {
-                self.unkept.fetch_add(1, Ordering::Relaxed);
-                return breaker;
+                return Err(breaker);
             }
             // Another call may take the place that is made, and who finds none may have come after one that has made it for the
             // same key. So both look once more.
@@ -147,15 +159,19 @@ impl<K> Kept<K> {
         gone.is_some()
     }
 
-    /// The keys, one shard after the other.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (K, Arc<CircuitBreaker>)>
+    /// The keys whose breakers are wanted, one shard after the other.
+    pub(super) fn iter(
+        &self,
+        is_wanted: impl Fn(&CircuitBreaker) -> bool,
+    ) -> impl Iterator<Item = (K, Arc<CircuitBreaker>)>
     where
         K: Clone,
     {
-        self.shards.iter().flat_map(|shard| {
+        self.shards.iter().flat_map(move |shard| {
             let entries = shard.read();
+            let wanted = entries.keys.iter().filter(|(_, slot)| is_wanted(&slot.breaker));
             let shared = |(key, slot): (&K, &Slot)| (key.clone(), Arc::clone(&slot.breaker));
-            entries.keys.iter().map(shared).collect::<Vec<_>>()
+            wanted.map(shared).collect::<Vec<_>>()
         })
     }
 }
