@@ -32,7 +32,9 @@ pub trait Store: Send + Sync + 'static {
     /// Forgets a replica and what it has reported.
     fn leave(&self, replica: &str) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Notes that a breaker has opened in a replica. If enough of the live ones have said so, it is open for all: a new epoch.
+    /// Notes that a breaker has opened in a replica. If enough of the live ones have said so, it is open for all: a new epoch. Of a key
+    /// for which there is no [place](Places), nothing is noted; one that gives its place to another one is forgotten, but for its epoch:
+    /// what the key has later is greater.
     fn report_trip(&self, trip: &Trip) -> impl Future<Output = Result<Shared, StoreError>> + Send;
 
     /// Takes a trip back.
@@ -105,7 +107,7 @@ pub struct Pulse {
 /// What is shared of a breaker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Shared {
-    /// How often it has opened and closed for all.
+    /// How often it has opened and closed for all; of a key that may be greater, and grows all the same.
     pub epoch: u64,
     /// When it may be tried, in milliseconds of the store's time; `None` if it is closed.
     pub open_until: Option<u64>,
@@ -124,6 +126,23 @@ pub struct Trip {
     pub cooldown: Duration,
     /// How many of the live replicas have to say so.
     pub quorum: Quorum,
+    /// What bounds those of which it is one; `None` if nothing does, as with tools.
+    pub places: Option<Places>,
+}
+
+/// How many breakers of keys take part. Their paths are `map[key]`: those that have the same map share its places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Places {
+    /// How many keys of the map at most.
+    pub most: u32,
+    /// How long it takes until a breaker that is open for all gives its place to another one, if nobody has been given its lease since. One
+    /// that is not open gives it once no report of it counts.
+    pub unused: Duration,
+}
+
+/// The map of a path.
+pub(crate) fn map_of(path: &str) -> &str {
+    path.split_once('[').map_or("", |(map, _)| map)
 }
 
 /// How many of the live replicas have to report a trip.

@@ -8,7 +8,7 @@ mod server;
 use std::time::Duration;
 
 use sandbox_fleet::store::redis::RedisStore;
-use sandbox_fleet::store::{Beat, Claim, Lease, Quorum, REMEMBERED, Store as _, Trip, Versioned};
+use sandbox_fleet::store::{Beat, Claim, Lease, Places, Quorum, REMEMBERED, Store as _, Trip, Versioned};
 
 use self::server::{Server, unique};
 
@@ -103,17 +103,34 @@ async fn services_that_are_gone() {
         };
         store.put_settings(0, &settings).await.unwrap();
 
+        let of_a_map = |tool: &str, window| Trip {
+            window,
+            places: Some(Places {
+                most: 1,
+                unused: WINDOW,
+            }),
+            ..trip("a", tool)
+        };
+        let forgotten = of_a_map("hosts[x]", Duration::from_millis(1));
+        store.report_trip(&forgotten).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        store
+            .report_trip(&of_a_map("hosts[y]", Duration::from_millis(1)))
+            .await
+            .unwrap();
+        store.report_trip(&of_a_map("hosts[y]", WINDOW)).await.unwrap();
+
         let keys: Vec<String> = server.ask(&["KEYS", "*"]).await;
         assert_eq!(
             keys.len(),
-            9,
-            "each key of the documentation is there, one of them twice: {keys:?}"
+            12,
+            "each key of the documentation is there, one of them three times: {keys:?}"
         );
         for key in keys {
             let left: i64 = server.ask(&["PTTL", &key]).await;
             let name = key.split_once("}:").expect("each key has the service").1;
             let lasts = match name {
-                "breakers" | "settings" => None,
+                "breakers" | "settings" | "epochs" | "keys:hosts" => None,
                 _ if name.starts_with("shares:") => Some(REMEMBERED),
                 "replicas" | "says" => Some(REMEMBERED),
                 _ => Some(WINDOW),
@@ -153,5 +170,6 @@ fn trip(replica: &str, tool: &str) -> Trip {
         window: WINDOW,
         cooldown: WINDOW,
         quorum: Quorum::Of(9),
+        places: None,
     }
 }

@@ -13,6 +13,7 @@
 //! ```
 
 mod breakers;
+mod keys;
 mod leases;
 mod rates;
 mod steps;
@@ -23,7 +24,8 @@ use tokio::time::sleep;
 
 use self::steps::{is, names, opened, pulse, pulse_all, report, same, settle, take, told, versioned, well};
 use super::{
-    Beat, Claim, Found, Granted, LIVE, Lease, Pulse, Quorum, Replica, Shared, Store, StoreError, Trip, Versioned,
+    Beat, Claim, Found, Granted, LIVE, Lease, Places, Pulse, Quorum, Replica, Shared, Store, StoreError, Trip,
+    Versioned,
 };
 
 const TOOL: &str = "shop::stock";
@@ -60,6 +62,9 @@ pub async fn check<S: Store>(make: impl AsyncFn(&str) -> S) {
         leases::leases_end(&make),
         leases::results_without_a_lease_change_nothing(&make),
         leases::any_time_can_be_given(&make),
+        keys::keys_are_bounded(&make),
+        keys::keys_give_way(&make),
+        keys::keys_that_nobody_tries_give_way(&make),
         rates::rates_are_shared_by_demand(&make),
         rates::short_rates_are_shared_evenly(&make),
         rates::what_has_begun_counts(&make),

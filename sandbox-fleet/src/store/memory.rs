@@ -10,7 +10,8 @@ use tokio::time::{Instant, sleep};
 
 use super::rates::{Claimed, grant};
 use super::{
-    Beat, Claim, Found, Granted, LIVE, Lease, Pulse, Replica, Shared, Store, StoreError, Trip, Versioned, millis,
+    Beat, Claim, Found, Granted, LIVE, Lease, Places, Pulse, Replica, Shared, Store, StoreError, Trip, Versioned,
+    map_of, millis,
 };
 
 /// A store within the process: what is cloned from it is the same store. By tokio's clock, so that tests may pause it, and with the
@@ -35,6 +36,10 @@ struct State {
     /// Until when the reports of each tool's replicas count.
     trips: HashMap<String, HashMap<String, u64>>,
     breakers: BTreeMap<String, Shared>,
+    /// By the names of maps, and by path: when one was last reported or tried.
+    keys: HashMap<String, BTreeMap<String, u64>>,
+    /// Of each map, the greatest epoch of those that have given their places away.
+    forgotten: HashMap<String, u64>,
     /// Who has it, of which epoch, until when.
     leases: HashMap<String, (String, u64, u64)>,
     /// By the paths of tools, and by replica.
@@ -158,8 +163,57 @@ impl State {
         u32::try_from(trips.count()).unwrap_or(u32::MAX)
     }
 
-    fn begin_epoch(&mut self, tool: &str, open_until: Option<u64>) -> Shared {
-        let epoch = self.shared(tool).epoch + 1;
+    /// Gives a key a place of its map, if there is one.
+    fn takes_place(&mut self, trip: &Trip, places: Places, now: u64) -> bool {
+        let map = map_of(&trip.tool);
+        let mut keys = self.keys.remove(map).unwrap_or_default();
+        let has_place = keys.contains_key(&trip.tool)
+            || keys.len() < places.most as usize
+            || self.makes_room(map, &mut keys, trip.window, places.unused, now);
+        if has_place {
+            keys.insert(trip.tool.clone(), now);
+        }
+        self.keys.insert(map.to_owned(), keys);
+        has_place
+    }
+
+    /// Forgets the key that was last reported or tried longest ago, of those that can go.
+    fn makes_room(
+        &mut self,
+        map: &str,
+        keys: &mut BTreeMap<String, u64>,
+        window: Duration,
+        unused: Duration,
+        now: u64,
+    ) -> bool {
+        let is_over = |at: u64, lasts: Duration| at.saturating_add(millis(lasts)) < now;
+        let can_go = |(path, at): &(&String, &u64)| {
+            let lasts = if self.shared(path).open_until.is_some() {
+                unused.max(window)
+            } else {
+                window
+            };
+            is_over(**at, lasts)
+        };
+        let Some((_, path)) = keys.iter().filter(can_go).map(|(path, at)| (*at, path.clone())).min() else {
+            return false;
+        };
+        keys.remove(&path);
+        self.trips.remove(&path);
+        let epoch = self.breakers.remove(&path).unwrap_or_default().epoch;
+        let greatest = self.forgotten.entry(map.to_owned()).or_default();
+        *greatest = epoch.max(*greatest);
+        true
+    }
+
+    fn touch(&mut self, tool: &str, now: u64) {
+        if let Some(at) = self.keys.get_mut(map_of(tool)).and_then(|keys| keys.get_mut(tool)) {
+            *at = now;
+        }
+    }
+
+    fn begin_epoch(&mut self, tool: &str, open_until: Option<u64>, least: u64) -> Shared {
+        let epoch = self.shared(tool).epoch.max(least) + 1;
         let shared = Shared { epoch, open_until };
         self.breakers.insert(tool.to_owned(), shared);
         self.leases.remove(tool);
@@ -205,6 +259,11 @@ impl Store for MemoryStore {
 
     async fn report_trip(&self, trip: &Trip) -> Result<Shared, StoreError> {
         self.step(|state, now| {
+            if let Some(places) = trip.places
+                && !state.takes_place(trip, places, now)
+            {
+                return (Shared::default(), false);
+            }
             let trips = state.trips.entry(trip.tool.clone()).or_default();
             trips.insert(trip.replica.clone(), now.saturating_add(millis(trip.window)));
             let shared = state.shared(&trip.tool);
@@ -212,10 +271,9 @@ impl Store for MemoryStore {
             if shared.open_until.is_some() || state.tripped(&trip.tool, now) < needed {
                 return (shared, false);
             }
-            (
-                state.begin_epoch(&trip.tool, Some(now.saturating_add(millis(trip.cooldown)))),
-                true,
-            )
+            let least = state.forgotten.get(map_of(&trip.tool)).copied().unwrap_or_default();
+            let open_until = now.saturating_add(millis(trip.cooldown));
+            (state.begin_epoch(&trip.tool, Some(open_until), least), true)
         })
         .await
     }
@@ -242,6 +300,7 @@ impl Store for MemoryStore {
             state
                 .leases
                 .insert(lease.tool.clone(), (lease.replica.clone(), lease.epoch, until));
+            state.touch(&lease.tool, now);
             (true, false)
         })
         .await
@@ -260,7 +319,8 @@ impl Store for MemoryStore {
                 state.trips.remove(&found.tool);
             }
             let open_until = found.open_for.map(|lasts| now.saturating_add(millis(lasts)));
-            (state.begin_epoch(&found.tool, open_until), true)
+            state.touch(&found.tool, now);
+            (state.begin_epoch(&found.tool, open_until, 0), true)
         })
         .await
     }

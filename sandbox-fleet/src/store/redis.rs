@@ -14,7 +14,7 @@ use self::connection::Connection;
 use self::keys::Keys;
 use super::{
     Beat, Claim, Found, Granted, LIVE, Lease, Pulse, Quorum, REMEMBERED, Replica, Shared, Store, StoreError, Trip,
-    Versioned, millis,
+    Versioned, map_of, millis,
 };
 
 /// How long a step may take, with the connecting before it. Then it has failed, and may nevertheless be made later.
@@ -40,11 +40,14 @@ pub const STEP_LIMIT: Duration = Duration::from_secs(1);
 /// | `tripped` | sorted set | the tools with such replicas, by the time at which the last of them counts no longer |
 /// | `breakers` | hash | of each tool its epoch, and when its breaker may be tried, or 0; without a name a stamp of the last change |
 /// | `lease:TOOL` | string | the epoch of the lease, and its holder; the server lets it expire |
+/// | `keys:MAP` | sorted set | the keys of a map that have a place, by when they were last reported or tried |
+/// | `epochs` | hash | of each map, the greatest epoch of keys that have given their places to others |
 /// | `shares:TOOL` | hash | of each replica its claim of the tool's rate: turn, what is reserved for it, used, wanted, when it was made, when it is forgotten |
 /// | `settings` | hash | `version` and `text` of the settings, and a `stamp` of the last change |
 /// | `changes` | channel | a message for each change: the tool, or nothing if it is the settings |
 ///
-/// All but `breakers` and `settings` expire when nothing renews them: a service that is gone leaves these two. A replica whose heartbeats
+/// TOOL is the path of a tool, or of a key `MAP[key]`. All but `breakers`, `keys:MAP`, `epochs` and `settings` expire when nothing renews
+/// them: a service that is gone leaves these. A replica whose heartbeats
 /// are missing is forgotten by the pulses of others, or, if there are none, by the server.
 #[derive(Debug)]
 pub struct RedisStore {
@@ -148,7 +151,11 @@ impl Store for RedisStore {
         let mut report = scripts::REPORT_TRIP.key(&[self.keys.one("replicas"), self.keys.one("tripped")]);
         report
             .key(&[self.keys.of("trips", &trip.tool), self.keys.one("breakers")])
-            .key(self.keys.of("lease", &trip.tool))
+            .key(&[
+                self.keys.of("lease", &trip.tool),
+                self.keys.of("keys", map_of(&trip.tool)),
+            ])
+            .key(self.keys.one("epochs"))
             .arg(self.keys.one("changes"))
             .arg(&[&trip.tool, &trip.replica])
             .arg(&[expiring(trip.window), lasting(trip.cooldown)])
@@ -156,7 +163,13 @@ impl Store for RedisStore {
                 Quorum::Of(number) => number.max(1).to_string(),
                 Quorum::Third => "third".to_owned(),
             })
-            .arg(millis(LIVE));
+            .arg(millis(LIVE))
+            .arg(map_of(&trip.tool));
+        match trip.places {
+            None => report.arg(&["", ""]),
+            Some(places) => report.arg(places.most).arg(lasting(places.unused)),
+        };
+        report.arg(self.keys.of("trips", ""));
         let answer = self.connection.invoke(&report).await?;
         Ok(to_shared(answer))
     }
@@ -168,7 +181,8 @@ impl Store for RedisStore {
 
     async fn take_lease(&self, lease: &Lease) -> Result<bool, StoreError> {
         let mut take = scripts::TAKE_LEASE.key(&[self.keys.one("breakers"), self.keys.of("lease", &lease.tool)]);
-        take.arg(&lease.tool)
+        take.key(self.keys.of("keys", map_of(&lease.tool)))
+            .arg(&lease.tool)
             .arg(lease.epoch)
             .arg(&lease.replica)
             .arg(expiring(lease.lasts));
@@ -179,6 +193,7 @@ impl Store for RedisStore {
         let mut settle = scripts::SETTLE.key(&[self.keys.one("tripped"), self.keys.of("trips", &found.tool)]);
         settle
             .key(&[self.keys.one("breakers"), self.keys.of("lease", &found.tool)])
+            .key(self.keys.of("keys", map_of(&found.tool)))
             .arg(self.keys.one("changes"))
             .arg(&found.tool)
             .arg(found.epoch)

@@ -14,9 +14,14 @@ local function shared(breakers, tool)
 end
 
 -- The field without a name has a stamp that no other change has: who knows it knows all breakers.
-local function begin_epoch(breakers, lease, changes, tool, open_until)
-    local epoch = shared(breakers, tool) + 1
-    redis.call('HSET', breakers, tool, epoch .. ' ' .. open_until, '', clock[1] .. '.' .. clock[2])
+local function stamp(breakers)
+    redis.call('HSET', breakers, '', clock[1] .. '.' .. clock[2])
+end
+
+local function begin_epoch(breakers, lease, changes, tool, open_until, least)
+    local epoch = math.max((shared(breakers, tool)), least or 0) + 1
+    redis.call('HSET', breakers, tool, epoch .. ' ' .. open_until)
+    stamp(breakers)
     redis.call('DEL', lease)
     redis.call('PUBLISH', changes, tool)
     return {epoch, open_until}

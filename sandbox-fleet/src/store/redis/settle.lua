@@ -1,10 +1,11 @@
-local tripped, trips, breakers, lease = unpack(KEYS)
+local tripped, trips, breakers, lease, keys = unpack(KEYS)
 local changes, tool, epoch, replica, open_for = unpack(ARGV)
 
 local current, open_until = shared(breakers, tool)
 if current ~= tonumber(epoch) or redis.call('GET', lease) ~= epoch .. ' ' .. replica then
     return {current, open_until}
 end
+redis.call('ZADD', keys, 'XX', now, tool)
 if open_for ~= '' then
     return begin_epoch(breakers, lease, changes, tool, now + open_for)
 end
