@@ -18,7 +18,9 @@
 // For the builder of documentation, which has a nightly compiler: it labels items with the features that they need.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod followed;
 mod instruments;
+mod keys;
 mod member;
 mod operator;
 mod replica;
@@ -34,4 +36,4 @@ pub use member::Server;
 pub use member::{Fleet, Member};
 pub use operator::{LiveReplica, Operator, OperatorError};
 pub use settings::ALL;
-pub use status::{FleetStatus, ToolInFleet};
+pub use status::{FleetStatus, KeyInFleet, ToolInFleet};

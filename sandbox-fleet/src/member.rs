@@ -1,14 +1,24 @@
 //! [`Fleet`]: how a process becomes a replica of its service, and [`Member`], by which it is one.
 
 use std::fmt;
+#[cfg(feature = "keyed")]
+use std::fmt::Display;
 use std::future::Future;
+#[cfg(feature = "keyed")]
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sandbox_runtime::fleet;
+#[cfg(feature = "keyed")]
+use sandbox_runtime::{KeyOf, KeyedBreakers};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::followed::Followed;
+#[cfg(feature = "keyed")]
+use crate::keys::Keyed;
+use crate::keys::{self, Map};
 use crate::operator::Operator;
 use crate::replica::Replica;
 use crate::status::{Board, FleetStatus};
@@ -24,6 +34,7 @@ pub struct Fleet<S> {
     name: Option<String>,
     quorum: Quorum,
     window: Duration,
+    maps: Vec<Box<dyn Map>>,
 }
 
 impl<S> fmt::Debug for Fleet<S> {
@@ -79,6 +90,7 @@ impl<S: Store> Fleet<S> {
             name: None,
             quorum: Quorum::Third,
             window: Duration::from_secs(30),
+            maps: Vec::new(),
         }
     }
 
@@ -101,13 +113,40 @@ impl<S: Store> Fleet<S> {
         self
     }
 
+    /// Has the breakers of a map's keys take part, at most so many of them at a time; those of others stay local, and so do keys whose text
+    /// has more than 256 bytes. Replicas know a map by its [name](KeyedBreakers::named), and a key by its text: what it is displayed as, and
+    /// parsed from. **Keys that take part stand in the store**, and in [`Member::status`]: they are no secrets.
+    ///
+    /// A key takes part from when its breaker opens in a replica until it is closed in all of them. If there are more, the first ones
+    /// have the places; one that is open for all and that nobody has tried for an hour gives its place away.
+    ///
+    /// The map is looked through each second, and at each change of a breaker.
+    ///
+    /// ```
+    /// use sandbox_fleet::Fleet;
+    /// use sandbox_runtime::{CircuitBreaker, KeyedBreakers};
+    ///
+    /// static HOSTS: KeyedBreakers<String> = KeyedBreakers::new(10_000, CircuitBreaker::new(5)).named("hosts");
+    ///
+    /// let fleet = Fleet::connect("redis://127.0.0.1:6379").service("shop").keyed(&HOSTS, 1_000);
+    /// ```
+    #[cfg(feature = "keyed")]
+    pub fn keyed<K>(mut self, map: &'static KeyedBreakers<K>, most: u32) -> Self
+    where
+        K: KeyOf<K> + Display + FromStr + Clone + Send + Sync + 'static,
+    {
+        self.maps.push(Box::new(Keyed { map, most }));
+        self
+    }
+
     /// Makes this process a replica, until the member [leaves](Member::leave) or is dropped. What operators have set for the service is
     /// in force when this returns, or [`Member::status`] tells that the store could not be asked, which takes a second at most: then this
     /// process goes on by itself, and learns of it as soon as the store answers.
     ///
     /// # Errors
     ///
-    /// A URL that means no server, or a name that no service can have. A store that does not answer is not an error.
+    /// A URL that means no server, or a name that no service can have; two maps of breakers with one name, one whose name has brackets, or
+    /// one of which no key may take part. A store that does not answer is not an error.
     ///
     /// # Panics
     ///
@@ -124,9 +163,17 @@ impl<S: Store> Fleet<S> {
     ///
     /// Those of [`join`](Self::join).
     pub async fn enter(self) -> Result<(Member<S>, impl Future<Output = ()> + Send), StoreError> {
+        keys::check(&self.maps)?;
         let name = self.name.unwrap_or_else(|| format!("{:016x}", fastrand::u64(..)));
         let (store, board) = (Arc::new(self.store?), Board::new(name.clone()));
-        let mut replica = Replica::new(Arc::clone(&store), name, self.quorum, self.window, board.clone());
+        let mut replica = Replica::new(
+            Arc::clone(&store),
+            name,
+            self.quorum,
+            self.window,
+            Followed::of(self.maps),
+            board.clone(),
+        );
         replica.turn().await;
         #[cfg(feature = "metrics")]
         crate::instruments::describe();

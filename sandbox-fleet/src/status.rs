@@ -1,6 +1,5 @@
 //! [`FleetStatus`]: what a replica knows of the others, for people and for data.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,13 +8,13 @@ use sandbox_runtime::{BreakerState, CircuitBreaker, ToolHandle};
 use serde::Serialize;
 use tokio::time::Instant;
 
+use crate::followed::{Breaker, Followed};
 #[cfg(feature = "metrics")]
 use crate::instruments;
 use crate::instruments::Happened;
 use crate::store::millis;
-use crate::tools::{members, path};
+use crate::tools::path;
 use crate::view::View;
-use crate::watched::Watched;
 
 /// What a replica knows at a moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -39,6 +38,8 @@ pub struct FleetStatus {
     pub recovered: u64,
     /// The tools that have a breaker of their own.
     pub tools: Vec<ToolInFleet>,
+    /// Of the maps of breakers that take part, the keys whose breakers are not closed, here or for all.
+    pub keys: Vec<KeyInFleet>,
 }
 
 /// A tool in this replica and in the fleet.
@@ -57,6 +58,24 @@ pub struct ToolInFleet {
     pub has_lease: bool,
     /// How many attempts of the rate that all replicas share begin in this one; `None` if the tool has no such rate.
     pub share: Option<u32>,
+}
+
+/// A key of a map of breakers in this replica and in the fleet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct KeyInFleet {
+    /// What the map is called.
+    pub map: &'static str,
+    /// The key, as it is displayed.
+    pub key: String,
+    /// Its breaker here: `closed`, `open`, `half_open` or `forced_open`.
+    pub here: &'static str,
+    /// Whether it is open for all.
+    pub is_open_for_all: bool,
+    /// Greater each time that it has opened or closed for all; 0 if it never has, as far as this replica knows.
+    pub epoch: u64,
+    /// Whether this replica is the one that may try it.
+    pub has_lease: bool,
 }
 
 /// What the task in the background shows to others.
@@ -81,6 +100,7 @@ impl Board {
             degraded: 0,
             recovered: 0,
             tools: Vec::new(),
+            keys: Vec::new(),
         };
         Board(Arc::new(Mutex::new(Shown { status, told: None })))
     }
@@ -95,14 +115,7 @@ impl Board {
         }
     }
 
-    pub(crate) fn show(
-        &self,
-        view: &View,
-        is_told: bool,
-        settings: u64,
-        problem: Option<&str>,
-        watched: &HashMap<String, Watched>,
-    ) {
+    pub(crate) fn show(&self, view: &View, is_told: bool, settings: u64, problem: Option<&str>, followed: &Followed) {
         #[cfg(feature = "metrics")]
         view.age().into_iter().for_each(instruments::age);
         let mut shown = self.locked();
@@ -112,18 +125,30 @@ impl Board {
         status.is_told = is_told && view.age().is_some();
         status.settings = settings;
         status.problem = problem.map(str::to_owned);
-        let tools = members().into_iter().map(|(path, tool, breaker)| {
-            let shared = view.shared(&path);
-            ToolInFleet {
-                here: state(breaker),
-                is_open_for_all: shared.open_until.is_some(),
-                epoch: shared.epoch,
-                share: fleet::share(tool),
-                has_lease: watched.get(&path).is_some_and(|watched| watched.lease().is_some()),
-                path,
+        (status.tools, status.keys) = (Vec::new(), Vec::new());
+        for (path, member) in followed.iter() {
+            let (shared, here) = (view.shared(path), state(&member.breaker));
+            let (is_open_for_all, epoch) = (shared.open_until.is_some(), shared.epoch);
+            let has_lease = member.watched.lease().is_some();
+            match member.breaker {
+                Breaker::Tool(tool, _) => status.tools.push(ToolInFleet {
+                    path: path.to_owned(),
+                    here,
+                    is_open_for_all,
+                    epoch,
+                    has_lease,
+                    share: fleet::share(tool),
+                }),
+                Breaker::Key(..) => status.keys.extend(followed.key(path).map(|(map, key)| KeyInFleet {
+                    map,
+                    key: key.to_owned(),
+                    here,
+                    is_open_for_all,
+                    epoch,
+                    has_lease,
+                })),
             }
-        });
-        status.tools = tools.collect();
+        }
     }
 
     pub(crate) fn status(&self) -> FleetStatus {
@@ -162,9 +187,10 @@ impl Board {
 
 impl fleet::View for Board {
     fn of(&self, tool: ToolHandle) -> Option<InFleet> {
-        let (path, status) = (path(tool), self.status());
-        let found = status.tools.iter().find(|found| found.path == path)?;
-        let known = InFleet::new(found.is_open_for_all, found.epoch, status.view_age_ms?);
+        let (path, shown) = (path(tool), self.locked());
+        let found = shown.status.tools.iter().find(|found| found.path == path)?;
+        let age = millis(shown.told?.elapsed());
+        let known = InFleet::new(found.is_open_for_all, found.epoch, age);
         Some(known.with_share(found.share))
     }
 }

@@ -1,9 +1,6 @@
-//! Which tools take part, and by what replicas know them.
+//! By what do replicas know a tool?
 
-use sandbox_runtime::{CircuitBreaker, ToolHandle, fleet};
-
-/// A tool with its path and its breaker.
-pub(crate) type Member = (String, ToolHandle, &'static CircuitBreaker);
+use sandbox_runtime::{ToolHandle, fleet};
 
 /// By what replicas know a tool.
 pub(crate) fn path(tool: ToolHandle) -> String {
@@ -15,12 +12,4 @@ pub(crate) fn tools() -> Vec<(String, ToolHandle)> {
     let mut tools: Vec<_> = fleet::tools().into_iter().map(|tool| (path(tool), tool)).collect();
     tools.dedup_by(|(path, _), (before, _)| path == before);
     tools
-}
-
-/// The same of those whose breaker takes part: one of their own.
-pub(crate) fn members() -> Vec<Member> {
-    let member = |tool: ToolHandle| Some((path(tool), tool, tool.breaker()?));
-    let mut members: Vec<_> = fleet::tools().into_iter().filter_map(member).collect();
-    members.dedup_by(|(path, ..), (before, ..)| path == before);
-    members
 }

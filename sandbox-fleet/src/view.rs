@@ -35,6 +35,12 @@ impl View {
         self.shared.get(tool).copied().unwrap_or_default()
     }
 
+    /// The paths of those that are open for all.
+    pub(crate) fn open(&self) -> impl Iterator<Item = &str> {
+        let open = self.shared.iter().filter(|(_, shared)| shared.open_until.is_some());
+        open.map(|(path, _)| path.as_str())
+    }
+
     /// How long ago it was told.
     pub(crate) fn age(&self) -> Option<Duration> {
         self.told.map(|(told, _)| told.elapsed())

@@ -173,6 +173,11 @@ impl Watched {
         self.is_held
     }
 
+    /// Whether nothing about it is left to be done, unless it opens here or for all.
+    pub(crate) const fn is_at_rest(&self) -> bool {
+        self.heard.open_until.is_none() && !self.is_held && self.reported.is_none() && self.lease.is_none()
+    }
+
     /// Until when this replica alone may try it, if it may.
     pub(crate) const fn lease(&self) -> Option<Millis> {
         self.lease

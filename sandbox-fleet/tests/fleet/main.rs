@@ -5,6 +5,8 @@
 
 mod any_order_of_events;
 mod breakers_open_by_quorum;
+#[cfg(feature = "keyed")]
+mod keys_take_part;
 mod rates_are_shared;
 #[cfg(feature = "redis")]
 #[path = "../server/mod.rs"]

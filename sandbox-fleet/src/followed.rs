@@ -1,0 +1,187 @@
+//! [`Followed`]: the breakers that take part, each with what this replica remembers of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sandbox_runtime::{BreakerState, CircuitBreaker, ToolHandle, fleet};
+
+use crate::keys::{Map, key_of, path_of_key};
+use crate::store::Places;
+use crate::tools::tools;
+use crate::view::View;
+use crate::watched::{Millis, Watched};
+
+/// After this time without a trial, the place of a key that is open for all may be given to another one.
+const UNUSED: Duration = Duration::from_secs(60 * 60);
+
+/// Every tool that has a breaker of its own; and of each map the keys that are open, here or for all, until they are closed.
+#[derive(Default)]
+pub(crate) struct Followed {
+    all: BTreeMap<String, Member>,
+    maps: Vec<Box<dyn Map>>,
+    /// The key that is next, where a turn was too short for all.
+    next_key: Option<String>,
+}
+
+/// A breaker that takes part.
+pub(crate) struct Member {
+    pub(crate) breaker: Breaker,
+    pub(crate) watched: Watched,
+}
+
+/// Whose breaker it is.
+#[derive(Clone)]
+pub(crate) enum Breaker {
+    Tool(ToolHandle, &'static CircuitBreaker),
+    /// Held, so that it keeps its place in the map.
+    Key(Arc<CircuitBreaker>, Places),
+}
+
+impl Followed {
+    pub(crate) fn of(maps: Vec<Box<dyn Map>>) -> Followed {
+        Followed {
+            maps,
+            ..Followed::default()
+        }
+    }
+
+    /// Takes up what takes part by now, and lets go of keys that are closed again.
+    pub(crate) fn meet(&mut self, view: &View) {
+        self.all.retain(|_, member| !member.is_done());
+        for (path, tool) in tools() {
+            if let Some(breaker) = tool.breaker() {
+                let new = || Member::of(Breaker::Tool(tool, breaker));
+                self.all.entry(path).or_insert_with(new);
+            }
+        }
+        for map in &self.maps {
+            let known = self.all.keys().map(String::as_str).chain(view.open());
+            let mut keys: BTreeSet<String> = known
+                .filter_map(|path| key_of(map.name(), path))
+                .map(str::to_owned)
+                .collect();
+            let most = map.most() as usize;
+            if keys.len() < most {
+                let mut open = map.open();
+                while keys.len() < most
+                    && let Some(key) = open.next()
+                {
+                    keys.insert(key);
+                }
+            }
+            for key in keys {
+                let path = path_of_key(map.name(), &key);
+                match map.breaker(&key) {
+                    Some(breaker) => follow_key(&mut self.all, path, breaker, map.most()),
+                    // It has no place any more, so that nobody would be refused by it.
+                    None => drop(self.all.remove(&path)),
+                }
+            }
+        }
+    }
+
+    /// The paths in the order of their turns: tools, then keys from the one on that is next.
+    pub(crate) fn in_turn(&mut self) -> Vec<String> {
+        let (mut keys, mut paths) = (Vec::new(), Vec::new());
+        for (path, member) in &self.all {
+            match member.breaker {
+                Breaker::Tool(..) => paths.push(path.clone()),
+                Breaker::Key(..) => keys.push(path.clone()),
+            }
+        }
+        if let Some(next) = self.next_key.take() {
+            let before = keys.partition_point(|key| *key < next);
+            keys.rotate_left(before);
+        }
+        paths.extend(keys);
+        paths
+    }
+
+    /// Has the next turn of keys begin with this one.
+    pub(crate) fn goes_on_with(&mut self, key: String) {
+        self.next_key = Some(key);
+    }
+
+    pub(crate) fn breaker(&self, path: &str) -> Option<Breaker> {
+        self.all.get(path).map(|member| member.breaker.clone())
+    }
+
+    pub(crate) fn watched(&mut self, path: &str) -> Option<&mut Watched> {
+        self.all.get_mut(path).map(|member| &mut member.watched)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Member)> {
+        self.all.iter().map(|(path, member)| (path.as_str(), member))
+    }
+
+    pub(crate) fn members(&mut self) -> impl Iterator<Item = &mut Member> {
+        self.all.values_mut()
+    }
+
+    /// The soonest end of a lease that this replica has.
+    pub(crate) fn next_end_of_lease(&self, now: Millis) -> Option<Millis> {
+        let leases = self.all.values().filter_map(|member| member.watched.lease());
+        leases.filter(|lease| *lease > now).min()
+    }
+
+    /// Tells of which map a path has a key.
+    pub(crate) fn key<'a>(&self, path: &'a str) -> Option<(&'static str, &'a str)> {
+        let mut names = self.maps.iter().map(|map| map.name());
+        names.find_map(|name| Some((name, key_of(name, path)?)))
+    }
+}
+
+fn follow_key(all: &mut BTreeMap<String, Member>, path: String, breaker: Arc<CircuitBreaker>, most: u32) {
+    // Another one in its place, because somebody has removed the key, has nothing of what is remembered.
+    let is_same = |member: &Member| std::ptr::eq(&*member.breaker, &*breaker);
+    if !all.get(&path).is_some_and(is_same) {
+        let places = Places { most, unused: UNUSED };
+        all.insert(path, Member::of(Breaker::Key(breaker, places)));
+    }
+}
+
+impl Member {
+    fn of(breaker: Breaker) -> Member {
+        Member {
+            breaker,
+            watched: Watched::default(),
+        }
+    }
+
+    /// Tells whether it is as good as one that is taken up anew, when it opens.
+    fn is_done(&self) -> bool {
+        let is_open = matches!(self.breaker.state(), BreakerState::Open { .. } | BreakerState::HalfOpen);
+        matches!(self.breaker, Breaker::Key(..)) && !is_open && self.watched.is_at_rest()
+    }
+}
+
+impl Deref for Breaker {
+    type Target = CircuitBreaker;
+
+    fn deref(&self) -> &CircuitBreaker {
+        match self {
+            Breaker::Tool(_, breaker) => breaker,
+            Breaker::Key(breaker, _) => breaker,
+        }
+    }
+}
+
+impl Breaker {
+    /// How long an attempt takes at most. The tools that have the breaker of a key are known by their calls alone.
+    pub(crate) fn longest_attempt(&self) -> Duration {
+        match self {
+            Breaker::Tool(tool, _) => fleet::time_limit(*tool),
+            Breaker::Key(breaker, _) => fleet::longest_attempt(breaker),
+        }
+    }
+
+    /// How many take part of which it is one, if they are bounded.
+    pub(crate) const fn places(&self) -> Option<Places> {
+        match self {
+            Breaker::Tool(..) => None,
+            Breaker::Key(_, places) => Some(*places),
+        }
+    }
+}
