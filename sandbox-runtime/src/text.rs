@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 /// How many characters are kept of a text.
 const LONGEST: usize = 500;
@@ -11,7 +11,8 @@ const LONGEST_TO_REDACT: usize = 64 * 1_024;
 
 type Redactor = dyn Fn(&str) -> String + Send + Sync;
 
-static REDACTOR: RwLock<Option<Arc<Redactor>>> = RwLock::new(None);
+/// Made by the first one: while there is none, nothing is locked.
+static REDACTOR: OnceLock<RwLock<Arc<Redactor>>> = OnceLock::new();
 
 /// Passes the texts of errors through `redactor` before they go to a model, a client or into data: for keys, tokens and addresses
 /// that must not leave the process.
@@ -37,16 +38,17 @@ static REDACTOR: RwLock<Option<Arc<Redactor>>> = RwLock::new(None);
     expect(rustdoc::broken_intra_doc_links, reason = "`mcp` is there with the feature `rmcp`")
 )]
 pub fn redact(redactor: impl Fn(&str) -> String + Send + Sync + 'static) {
+    let new: Arc<Redactor> = Arc::new(redactor);
+    let current = REDACTOR.get_or_init(|| RwLock::new(Arc::clone(&new)));
     // Dropped when the lock is free again: its destructor is the user's.
-    let new = Some(Arc::new(redactor) as Arc<Redactor>);
-    let old = std::mem::replace(&mut *REDACTOR.write().unwrap_or_else(PoisonError::into_inner), new);
+    let old = std::mem::replace(&mut *current.write().unwrap_or_else(PoisonError::into_inner), new);
     drop(old);
 }
 
 /// `text` as the redactor leaves it; `None` if there is none.
 pub(crate) fn redacted(text: &str) -> Option<String> {
     // Called when the lock is free again: it is the user's, too.
-    let redactor = REDACTOR.read().unwrap_or_else(PoisonError::into_inner).clone()?;
+    let redactor = Arc::clone(&REDACTOR.get()?.read().unwrap_or_else(PoisonError::into_inner));
     let redacted = catch_unwind(AssertUnwindSafe(|| redactor(text)));
     Some(redacted.unwrap_or_else(|_| "[redacted]".to_owned()))
 }
@@ -55,7 +57,7 @@ pub(crate) fn redacted(text: &str) -> Option<String> {
 pub(crate) fn sanitized(text: impl Display) -> String {
     let mut line = OneLine::default();
     // Of a `Display` that fails, what it has written until then counts.
-    let _ = if has_redactor() {
+    let _ = if REDACTOR.get().is_some() {
         let mut whole = Bounded::default();
         let _ = write!(whole, "{text}");
         let redacted = redacted(&whole.0);
@@ -73,10 +75,6 @@ pub(crate) fn shown(name: &str) -> String {
         false => character.to_string(),
     });
     sanitized(visible.collect::<String>())
-}
-
-fn has_redactor() -> bool {
-    REDACTOR.read().unwrap_or_else(PoisonError::into_inner).is_some()
 }
 
 /// Takes a text up to its bound, and then stops its writer.
