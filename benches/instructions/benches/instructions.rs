@@ -36,18 +36,19 @@ mod limit {
     /// Takes 144. Beside a tool for which an operator has set something: one word of its own tells that nothing is set for it. At most
     /// 30 more than a call with nothing attached.
     pub(super) const READY_CALL_BESIDE_A_STEERED_TOOL: u64 = 147;
-    /// Takes 422. With settings of an operator: a lock to look them up, and a share of them for as long as the call runs. No allocation.
+    /// Takes 423. With settings of an operator: a lock to look them up, and a share of them for as long as the call runs. No allocation.
     pub(super) const READY_CALL_OVERRIDDEN: u64 = 445;
-    /// Takes 406. Among so many calls at a time: a place taken and left, one exchange each, and noted for calls within. No allocation.
+    /// Takes 410. Among so many calls at a time: a place taken and left, one exchange each, and noted for calls within. No allocation.
     pub(super) const READY_CALL_LIMITED: u64 = 430;
-    /// Takes 484. One reading of the clock, and an error with the time until the next try; no text is written. Some 30 of them are
+    /// Takes 496. One reading of the clock, and an error with the time until the next try; no text is written. Some 30 of them are
     /// the turn in the cooperative budget, without which a loop over refusals would keep its thread, and some 20 compare what is
-    /// left of the last millisecond, without which a cooldown would be shorter than asked.
+    /// left of the last millisecond, without which a cooldown would be shorter than asked; with the feature `fleet` 8 note how long the
+    /// attempt would have taken.
     pub(super) const REFUSED_CALL: u64 = 504;
-    /// Takes 991, of them 16 by what the compiler decides otherwise since limits can be shared. Two attempts; an error that a retry follows is not counted; neither clock nor timer. Some 280 keep the text of
+    /// Takes 975. Two attempts; an error that a retry follows is not counted; neither clock nor timer. Some 260 keep the text of
     /// the first error, for the failure that may follow: an allocation, and what it displays. Some 100 let the tool know its
     /// attempt, and look for what surrounds the call.
-    pub(super) const RETRIED_CALL: u64 = 1_000;
+    pub(super) const RETRIED_CALL: u64 = 983;
     /// Takes 14. One word is read and none is written.
     pub(super) const SUCCESS_IN_A_ROW: u64 = 15;
     /// Takes 48. One word is written; far from the threshold no clock is read.
