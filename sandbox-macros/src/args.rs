@@ -165,7 +165,7 @@ impl Args {
                 skip_to_comma(input);
             }
             if !input.is_empty() && input.parse::<Token![,]>().is_err() {
-                errors.push(input.error("expected a comma between two arguments"));
+                errors.push(input.error(no_comma(input)));
                 skip_to_comma(input);
             }
         }
@@ -312,7 +312,15 @@ impl Args {
     }
 }
 
-fn skip_to_comma(input: ParseStream<'_>) {
+/// What is to be said where a comma is missing.
+pub(crate) fn no_comma(input: ParseStream<'_>) -> String {
+    match input.fork().call(Ident::parse_any) {
+        Ok(next) => format!("expected a comma between two arguments; write `, {next}`"),
+        Err(_) => "expected a comma after an argument; write one, or remove what follows".to_owned(),
+    }
+}
+
+pub(crate) fn skip_to_comma(input: ParseStream<'_>) {
     while !input.is_empty() && !input.peek(Token![,]) {
         // A token tree parses from anything that is not the end.
         if input.parse::<TokenTree>().is_err() {

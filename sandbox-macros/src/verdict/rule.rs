@@ -1,12 +1,12 @@
 //! [`Rule`]: what stands in `#[verdict(..)]`.
 
-use proc_macro2::{Ident, Span, TokenTree};
+use proc_macro2::{Ident, Span};
 use syn::ext::IdentExt;
 use syn::parse::ParseStream;
 use syn::spanned::Spanned;
 use syn::{Attribute, Fields, Member, Meta, Path, Token};
 
-use crate::args::edit_distance;
+use crate::args::{edit_distance, no_comma, skip_to_comma};
 use crate::errors::Errors;
 
 /// What a value means.
@@ -192,8 +192,7 @@ impl Parser<'_> {
                 skip_to_comma(input);
             }
             if !input.is_empty() && input.parse::<Token![,]>().is_err() {
-                self.mistakes
-                    .push(input.error("expected a comma between two arguments"));
+                self.mistakes.push(input.error(no_comma(input)));
                 skip_to_comma(input);
             }
         }
@@ -392,13 +391,4 @@ fn unknown_key(text: &str) -> String {
 fn nearest<'a>(text: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let (distance, nearest) = known.map(|known| (edit_distance(text, known), known)).min()?;
     (distance <= (nearest.len() + 1) / 3).then_some(nearest)
-}
-
-fn skip_to_comma(input: ParseStream<'_>) {
-    while !input.is_empty() && !input.peek(Token![,]) {
-        // A token tree parses from anything that is not the end.
-        if input.parse::<TokenTree>().is_err() {
-            return;
-        }
-    }
 }
