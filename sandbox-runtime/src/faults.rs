@@ -174,8 +174,12 @@ impl Faults {
     }
 
     /// Runs `run` with these faults in its calls, counted from 1 for each scope. The future is `Send` when `run` is.
+    ///
+    /// A name in it that no annotated function has, and that is nearly that of one, is told on the standard error output.
     pub fn scope<F: Future>(self, run: F) -> impl Future<Output = F::Output> {
-        InScope::new(move || vec![Arc::new(plan::Plan::new(self)) as _], run)
+        let plan = plan::Plan::new(self);
+        environment::tell_misspelt(&plan);
+        InScope::new(move || vec![Arc::new(plan) as _], run)
     }
 }
 

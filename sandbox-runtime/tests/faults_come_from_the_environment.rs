@@ -142,6 +142,23 @@ fn a_rule_for_no_tool_is_told() {
     assert_eq!(warnings.next(), Some(far), "{stderr}");
 }
 
+/// A program that has a plan of its own.
+#[tokio::test(start_paused = true)]
+#[ignore = "it is run by the tests here"]
+async fn program_with_a_plan() {
+    let plan = Faults::seeded(1).on("serch", Fault::Fail).on("by_hand", Fault::Fail);
+    assert_eq!(plan.scope(search(1)).await.unwrap(), 1);
+}
+
+#[test]
+fn a_name_that_looks_misspelt_is_told_of_a_scope_too() {
+    let stderr = String::from_utf8(run("program_with_a_plan", None).stderr).unwrap();
+    assert_eq!(
+        stderr,
+        "warning: in `Faults`: no annotated function is called `serch`; did you mean `search`?\n"
+    );
+}
+
 #[test]
 fn without_them_nothing_happens() {
     for faults in [None, Some("")] {

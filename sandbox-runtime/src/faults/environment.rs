@@ -9,8 +9,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::plan::Plan;
 use super::text::FaultsError;
 use crate::gate;
-use crate::policy::nearest;
-use crate::registry::all_tools;
 
 const VARIABLE: &str = "SANDBOXED_FAULTS";
 
@@ -55,16 +53,25 @@ fn tell(read: &Result<Option<Plan>, FaultsError>) {
         Err(error) => format!("{VARIABLE} is ignored, and no fault is injected: {error}"),
     };
     warn(&warning);
-    let rules = read.iter().flatten().flat_map(Plan::unknown_tools);
-    for name in rules {
-        let known = all_tools().map(|tool| tool.name());
-        let remedy = nearest(name, known).map_or_else(
+    for (name, near) in read.iter().flatten().flat_map(Plan::unknown_tools) {
+        let remedy = near.map_or_else(
             || "the rule concerns tools that are made by hand, or none".to_owned(),
             |near| format!("did you mean `{near}`?"),
         );
         warn(&format!(
             "in {VARIABLE}: no annotated function is called `{name}`; {remedy}"
         ));
+    }
+}
+
+/// Tells of names in the plan of a scope that look misspelt. Others may be those of tools that are made by hand.
+pub(super) fn tell_misspelt(plan: &Plan) {
+    for (name, near) in plan.unknown_tools() {
+        if let Some(near) = near {
+            warn(&format!(
+                "in `Faults`: no annotated function is called `{name}`; did you mean `{near}`?"
+            ));
+        }
     }
 }
 

@@ -6,7 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use super::{Fault, Faults, Rule, When};
 use crate::backoff::mixed;
 use crate::observe::ObservedTool;
-use crate::registry::{Named, named};
+use crate::policy::nearest;
+use crate::registry::{Named, all_tools, named};
 use crate::surroundings::Attachment;
 
 /// Faults in a scope, and how far its story is.
@@ -25,10 +26,11 @@ impl Plan {
         }
     }
 
-    /// The names in its rules that no annotated function has.
-    pub(super) fn unknown_tools(&self) -> impl Iterator<Item = &str> {
+    /// The names in its rules that no annotated function has, with one that is near.
+    pub(super) fn unknown_tools(&self) -> impl Iterator<Item = (&str, Option<&'static str>)> {
         let names = self.faults.rules.iter().filter_map(|rule| rule.tool.as_deref());
-        names.filter(|name| matches!(named(name), Named::Nobody))
+        let unknown = names.filter(|name| matches!(named(name), Named::Nobody));
+        unknown.map(|name| (name, nearest(name, all_tools().map(|tool| tool.name()))))
     }
 
     /// Counts an attempt of a tool, and returns its position.
