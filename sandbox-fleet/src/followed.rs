@@ -8,13 +8,9 @@ use std::time::Duration;
 use sandbox_runtime::{BreakerState, CircuitBreaker, ToolHandle, fleet};
 
 use crate::keys::{Map, key_of, path_of_key};
-use crate::store::Places;
 use crate::tools::tools;
 use crate::view::View;
 use crate::watched::{Millis, Watched};
-
-/// After this time without a trial, the place of a key that is open for all may be given to another one.
-const UNUSED: Duration = Duration::from_secs(60 * 60);
 
 /// Every tool that has a breaker of its own; and of each map the keys that are open, here or for all, until they are closed.
 #[derive(Default)]
@@ -35,8 +31,8 @@ pub(crate) struct Member {
 #[derive(Clone)]
 pub(crate) enum Breaker {
     Tool(ToolHandle, &'static CircuitBreaker),
-    /// Held, so that it keeps its place in the map.
-    Key(Arc<CircuitBreaker>, Places),
+    /// Held, so that it keeps its place in the map, of which so many keys take part at most.
+    Key(Arc<CircuitBreaker>, u32),
 }
 
 impl Followed {
@@ -57,20 +53,18 @@ impl Followed {
             }
         }
         for map in &self.maps {
-            let known = self.all.keys().map(String::as_str).chain(view.open());
-            let mut keys: BTreeSet<String> = known
-                .filter_map(|path| key_of(map.name(), path))
-                .map(str::to_owned)
-                .collect();
-            let most = map.most() as usize;
-            if keys.len() < most {
-                let mut open = map.open();
-                while keys.len() < most
-                    && let Some(key) = open.next()
-                {
-                    keys.insert(key);
-                }
+            let key = |path| key_of(map.name(), path).map(str::to_owned);
+            let open_for_all: BTreeSet<String> = view.open().filter_map(key).collect();
+            let mut keys: BTreeSet<String> = self.all.keys().filter_map(|path| key(path)).collect();
+            keys.retain(|key| !open_for_all.contains(key));
+            // The map is not looked through where there are enough.
+            let mut open = map.open().filter(|key| !open_for_all.contains(key));
+            while keys.len() < map.most() as usize
+                && let Some(key) = open.next()
+            {
+                keys.insert(key);
             }
+            keys.extend(open_for_all.iter().cloned());
             for key in keys {
                 let path = path_of_key(map.name(), &key);
                 match map.breaker(&key) {
@@ -137,8 +131,7 @@ fn follow_key(all: &mut BTreeMap<String, Member>, path: String, breaker: Arc<Cir
     // Another one in its place, because somebody has removed the key, has nothing of what is remembered.
     let is_same = |member: &Member| std::ptr::eq(&*member.breaker, &*breaker);
     if !all.get(&path).is_some_and(is_same) {
-        let places = Places { most, unused: UNUSED };
-        all.insert(path, Member::of(Breaker::Key(breaker, places)));
+        all.insert(path, Member::of(Breaker::Key(breaker, most)));
     }
 }
 
@@ -177,11 +170,11 @@ impl Breaker {
         }
     }
 
-    /// How many take part of which it is one, if they are bounded.
-    pub(crate) const fn places(&self) -> Option<Places> {
+    /// How many take part at most of those of which it is one; `None` if nothing bounds them.
+    pub(crate) const fn most(&self) -> Option<u32> {
         match self {
             Breaker::Tool(..) => None,
-            Breaker::Key(_, places) => Some(*places),
+            Breaker::Key(_, most) => Some(*most),
         }
     }
 }

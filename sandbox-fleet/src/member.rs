@@ -118,7 +118,8 @@ impl<S: Store> Fleet<S> {
     /// parsed from. **Keys that take part stand in the store**, and in [`Member::status`]: they are no secrets.
     ///
     /// A key takes part from when its breaker opens in a replica until it is closed in all of them. If there are more, the first ones
-    /// have the places; one that is open for all and that nobody has tried for an hour gives its place away.
+    /// have the places; one that is open for all and that nobody has tried for an hour gives its place away. Each replica reports so many
+    /// others at a time.
     ///
     /// The map is looked through each second, and at each change of a breaker.
     ///

@@ -18,6 +18,9 @@ pub const LIVE: Duration = Duration::from_secs(3);
 /// or for the length of time of the rate, if that is longer: it may be cut off, and go on.
 pub const REMEMBERED: Duration = Duration::from_secs(60);
 
+/// How long the breaker of a key that is open for all keeps its place if nobody tries it.
+pub const UNUSED: Duration = Duration::from_secs(60 * 60);
+
 /// What the replicas of one service share.
 ///
 /// Each step is made as a whole or not at all, and by the store's clock: those of replicas may differ. What a step changes is told to
@@ -33,8 +36,9 @@ pub trait Store: Send + Sync + 'static {
     fn leave(&self, replica: &str) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Notes that a breaker has opened in a replica. If enough of the live ones have said so, it is open for all: a new epoch. Of a key
-    /// for which there is no [place](Places), nothing is noted; one that gives its place to another one is forgotten, but for its epoch:
-    /// what the key has later is greater.
+    /// for which there is [no place](Trip::most), nothing is noted. A key gives its place to another one once it is closed, once no report of it
+    /// counts, or if it is open for all, once it has had no lease for [`UNUSED`]: then it is forgotten, but for its epoch: what it has later
+    /// is greater.
     fn report_trip(&self, trip: &Trip) -> impl Future<Output = Result<Shared, StoreError>> + Send;
 
     /// Takes a trip back.
@@ -126,18 +130,8 @@ pub struct Trip {
     pub cooldown: Duration,
     /// How many of the live replicas have to say so.
     pub quorum: Quorum,
-    /// What bounds those of which it is one; `None` if nothing does, as with tools.
-    pub places: Option<Places>,
-}
-
-/// How many breakers of keys take part. Their paths are `map[key]`: those that have the same map share its places.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Places {
-    /// How many keys of the map at most.
-    pub most: u32,
-    /// How long it takes until a breaker that is open for all gives its place to another one, if nobody has been given its lease since. One
-    /// that is not open gives it once no report of it counts.
-    pub unused: Duration,
+    /// Of a key, how many keys of its map take part at most; `None` if nothing bounds them, as with tools. The path of a key is `map[key]`.
+    pub most: Option<u32>,
 }
 
 /// The map of a path.

@@ -1,4 +1,5 @@
-//! A replica that is gone leaves nothing in a server, and a service that is gone only its breakers and settings.
+//! A replica that is gone leaves nothing in a server, a service that is gone only its breakers and settings, and a key that nobody tries no
+//! longer its place.
 
 #![cfg(feature = "redis")]
 #![allow(clippy::expect_used, clippy::unwrap_used, missing_docs)]
@@ -8,7 +9,7 @@ mod server;
 use std::time::Duration;
 
 use sandbox_fleet::store::redis::RedisStore;
-use sandbox_fleet::store::{Beat, Claim, Lease, Places, Quorum, REMEMBERED, Store as _, Trip, Versioned};
+use sandbox_fleet::store::{Beat, Claim, Lease, Quorum, REMEMBERED, Store as _, Trip, UNUSED, Versioned};
 
 use self::server::{Server, unique};
 
@@ -105,19 +106,12 @@ async fn services_that_are_gone() {
 
         let of_a_map = |tool: &str, window| Trip {
             window,
-            places: Some(Places {
-                most: 1,
-                unused: WINDOW,
-            }),
+            most: Some(1),
             ..trip("a", tool)
         };
         let forgotten = of_a_map("hosts[x]", Duration::from_millis(1));
         store.report_trip(&forgotten).await.unwrap();
         tokio::time::sleep(Duration::from_millis(5)).await;
-        store
-            .report_trip(&of_a_map("hosts[y]", Duration::from_millis(1)))
-            .await
-            .unwrap();
         store.report_trip(&of_a_map("hosts[y]", WINDOW)).await.unwrap();
 
         let keys: Vec<String> = server.ask(&["KEYS", "*"]).await;
@@ -170,6 +164,49 @@ fn trip(replica: &str, tool: &str) -> Trip {
         window: WINDOW,
         cooldown: WINDOW,
         quorum: Quorum::Of(9),
-        places: None,
+        most: None,
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs servers: sandbox-fleet/tests/servers/run"]
+async fn keys_that_nobody_tries() {
+    for server in Server::all(&[]).await {
+        let service = unique("keys");
+        let store = RedisStore::new(&server.url(), &service).unwrap();
+        let places = format!("sandboxed:1:{{{service}}}:keys:hosts");
+        let trip_of = |key: &str| Trip {
+            quorum: Quorum::Of(1),
+            cooldown: Duration::ZERO,
+            most: Some(1),
+            ..trip("a", key)
+        };
+        pulse(&store, "a").await;
+        let open = store.report_trip(&trip_of("hosts[x]")).await.unwrap();
+        let lease = Lease {
+            tool: "hosts[x]".to_owned(),
+            epoch: open.epoch,
+            replica: "a".to_owned(),
+            lasts: WINDOW,
+        };
+        let seconds: Vec<String> = server.ask(&["TIME"]).await;
+        let now = seconds[0].parse::<u64>().unwrap() * 1000;
+        let until: u64 = server.ask(&["ZSCORE", &places, "hosts[x]"]).await;
+        let left = Duration::from_millis(until - now);
+        assert!(
+            UNUSED * 9 / 10 < left && left < UNUSED * 11 / 10,
+            "a key that is open keeps its place for another {left:?}"
+        );
+        let is_over = async || {
+            let over = (now - 1_000).to_string();
+            server.ask::<()>(&["ZADD", &places, &over, "hosts[x]"]).await;
+        };
+        is_over().await;
+        assert!(store.take_lease(&lease).await.unwrap(), "it is open and due");
+        let other = store.report_trip(&trip_of("hosts[y]")).await.unwrap();
+        assert_eq!(other.epoch, 0, "a trial lets it keep its place");
+        is_over().await;
+        let other = store.report_trip(&trip_of("hosts[y]")).await.unwrap();
+        assert_eq!(other.epoch, 2, "one that nobody tries gives its place away");
     }
 }

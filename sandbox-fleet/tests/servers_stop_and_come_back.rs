@@ -184,7 +184,7 @@ fn trip() -> Trip {
         window: Duration::from_secs(600),
         cooldown: Duration::from_secs(600),
         quorum: Quorum::Of(1),
-        places: None,
+        most: None,
     }
 }
 

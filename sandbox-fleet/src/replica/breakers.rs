@@ -127,7 +127,7 @@ impl<S: Store> Replica<S> {
             window: self.window,
             cooldown: cooldown_left(breaker),
             quorum: self.quorum,
-            places: breaker.places(),
+            most: breaker.most(),
         };
         let store = Arc::clone(&self.store);
         let shared = self.ask(store.report_trip(&trip)).await;

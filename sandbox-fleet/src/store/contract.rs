@@ -24,8 +24,7 @@ use tokio::time::sleep;
 
 use self::steps::{is, names, opened, pulse, pulse_all, report, same, settle, take, told, versioned, well};
 use super::{
-    Beat, Claim, Found, Granted, LIVE, Lease, Places, Pulse, Quorum, Replica, Shared, Store, StoreError, Trip,
-    Versioned,
+    Beat, Claim, Found, Granted, LIVE, Lease, Pulse, Quorum, Replica, Shared, Store, StoreError, Trip, Versioned,
 };
 
 const TOOL: &str = "shop::stock";
@@ -64,7 +63,6 @@ pub async fn check<S: Store>(make: impl AsyncFn(&str) -> S) {
         leases::any_time_can_be_given(&make),
         keys::keys_are_bounded(&make),
         keys::keys_give_way(&make),
-        keys::keys_that_nobody_tries_give_way(&make),
         rates::rates_are_shared_by_demand(&make),
         rates::short_rates_are_shared_evenly(&make),
         rates::what_has_begun_counts(&make),

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::rates::{Claimed, grant};
 use super::{
-    Beat, Claim, Found, Granted, LIVE, Lease, Places, Pulse, Replica, Shared, Store, StoreError, Trip, Versioned,
+    Beat, Claim, Found, Granted, LIVE, Lease, Pulse, Replica, Shared, Store, StoreError, Trip, UNUSED, Versioned,
     map_of, millis,
 };
 
@@ -36,7 +36,7 @@ struct State {
     /// Until when the reports of each tool's replicas count.
     trips: HashMap<String, HashMap<String, u64>>,
     breakers: BTreeMap<String, Shared>,
-    /// By the names of maps, and by path: when one was last reported or tried.
+    /// By the names of maps, and by path: from when on it gives its place away.
     keys: HashMap<String, BTreeMap<String, u64>>,
     /// Of each map, the greatest epoch of those that have given their places away.
     forgotten: HashMap<String, u64>,
@@ -163,52 +163,29 @@ impl State {
         u32::try_from(trips.count()).unwrap_or(u32::MAX)
     }
 
-    /// Gives a key a place of its map, if there is one.
-    fn takes_place(&mut self, trip: &Trip, places: Places, now: u64) -> bool {
-        let map = map_of(&trip.tool);
-        let mut keys = self.keys.remove(map).unwrap_or_default();
-        let has_place = keys.contains_key(&trip.tool)
-            || keys.len() < places.most as usize
-            || self.makes_room(map, &mut keys, trip.window, places.unused, now);
-        if has_place {
-            keys.insert(trip.tool.clone(), now);
-        }
-        self.keys.insert(map.to_owned(), keys);
-        has_place
-    }
-
-    /// Forgets the key that was last reported or tried longest ago, of those that can go.
-    fn makes_room(
-        &mut self,
-        map: &str,
-        keys: &mut BTreeMap<String, u64>,
-        window: Duration,
-        unused: Duration,
-        now: u64,
-    ) -> bool {
-        let is_over = |at: u64, lasts: Duration| at.saturating_add(millis(lasts)) < now;
-        let can_go = |(path, at): &(&String, &u64)| {
-            let lasts = if self.shared(path).open_until.is_some() {
-                unused.max(window)
-            } else {
-                window
+    /// Gives a key a place of its map, if there is one: where there are as many as may be, that of the one that gives it away first.
+    fn takes_place(&mut self, tool: &str, most: u32, now: u64) -> bool {
+        let map = map_of(tool);
+        let keys = self.keys.entry(map.to_owned()).or_default();
+        if !keys.contains_key(tool) && keys.len() >= most as usize {
+            let over = keys.iter().filter(|(_, until)| **until < now);
+            let Some(path) = over.min_by_key(|(_, until)| **until).map(|(path, _)| path.clone()) else {
+                return false;
             };
-            is_over(**at, lasts)
-        };
-        let Some((_, path)) = keys.iter().filter(can_go).map(|(path, at)| (*at, path.clone())).min() else {
-            return false;
-        };
-        keys.remove(&path);
-        self.trips.remove(&path);
-        let epoch = self.breakers.remove(&path).unwrap_or_default().epoch;
-        let greatest = self.forgotten.entry(map.to_owned()).or_default();
-        *greatest = epoch.max(*greatest);
+            keys.remove(&path);
+            self.trips.remove(&path);
+            let epoch = self.breakers.remove(&path).unwrap_or_default().epoch;
+            let greatest = self.forgotten.entry(map.to_owned()).or_default();
+            *greatest = epoch.max(*greatest);
+        }
+        keys.entry(tool.to_owned()).or_default();
         true
     }
 
-    fn touch(&mut self, tool: &str, now: u64) {
-        if let Some(at) = self.keys.get_mut(map_of(tool)).and_then(|keys| keys.get_mut(tool)) {
-            *at = now;
+    /// Lets a key keep its place until then, or at least until then.
+    fn keeps_place(&mut self, tool: &str, until: impl FnOnce(u64) -> u64) {
+        if let Some(kept) = self.keys.get_mut(map_of(tool)).and_then(|keys| keys.get_mut(tool)) {
+            *kept = until(*kept);
         }
     }
 
@@ -259,16 +236,18 @@ impl Store for MemoryStore {
 
     async fn report_trip(&self, trip: &Trip) -> Result<Shared, StoreError> {
         self.step(|state, now| {
-            if let Some(places) = trip.places
-                && !state.takes_place(trip, places, now)
-            {
+            if trip.most.is_some_and(|most| !state.takes_place(&trip.tool, most, now)) {
                 return (Shared::default(), false);
             }
             let trips = state.trips.entry(trip.tool.clone()).or_default();
             trips.insert(trip.replica.clone(), now.saturating_add(millis(trip.window)));
             let shared = state.shared(&trip.tool);
             let needed = trip.quorum.number(state.live(now));
-            if shared.open_until.is_some() || state.tripped(&trip.tool, now) < needed {
+            let is_open = shared.open_until.is_some();
+            let opens = !is_open && state.tripped(&trip.tool, now) >= needed;
+            let until = now.saturating_add(millis(if is_open || opens { UNUSED } else { trip.window }));
+            state.keeps_place(&trip.tool, |kept| kept.max(until));
+            if !opens {
                 return (shared, false);
             }
             let least = state.forgotten.get(map_of(&trip.tool)).copied().unwrap_or_default();
@@ -300,7 +279,7 @@ impl Store for MemoryStore {
             state
                 .leases
                 .insert(lease.tool.clone(), (lease.replica.clone(), lease.epoch, until));
-            state.touch(&lease.tool, now);
+            state.keeps_place(&lease.tool, |_| now.saturating_add(millis(UNUSED)));
             (true, false)
         })
         .await
@@ -319,7 +298,8 @@ impl Store for MemoryStore {
                 state.trips.remove(&found.tool);
             }
             let open_until = found.open_for.map(|lasts| now.saturating_add(millis(lasts)));
-            state.touch(&found.tool, now);
+            let lasts = if open_until.is_some() { UNUSED } else { Duration::ZERO };
+            state.keeps_place(&found.tool, |_| now.saturating_add(millis(lasts)));
             (state.begin_epoch(&found.tool, open_until, 0), true)
         })
         .await

@@ -14,7 +14,7 @@ use self::connection::Connection;
 use self::keys::Keys;
 use super::{
     Beat, Claim, Found, Granted, LIVE, Lease, Pulse, Quorum, REMEMBERED, Replica, Shared, Store, StoreError, Trip,
-    Versioned, map_of, millis,
+    UNUSED, Versioned, map_of, millis,
 };
 
 /// How long a step may take, with the connecting before it. Then it has failed, and may nevertheless be made later.
@@ -40,7 +40,7 @@ pub const STEP_LIMIT: Duration = Duration::from_secs(1);
 /// | `tripped` | sorted set | the tools with such replicas, by the time at which the last of them counts no longer |
 /// | `breakers` | hash | of each tool its epoch, and when its breaker may be tried, or 0; without a name a stamp of the last change |
 /// | `lease:TOOL` | string | the epoch of the lease, and its holder; the server lets it expire |
-/// | `keys:MAP` | sorted set | the keys of a map that have a place, by when they were last reported or tried |
+/// | `keys:MAP` | sorted set | the keys of a map that have a place, by when they give it away |
 /// | `epochs` | hash | of each map, the greatest epoch of keys that have given their places to others |
 /// | `shares:TOOL` | hash | of each replica its claim of the tool's rate: turn, what is reserved for it, used, wanted, when it was made, when it is forgotten |
 /// | `settings` | hash | `version` and `text` of the settings, and a `stamp` of the last change |
@@ -165,10 +165,9 @@ impl Store for RedisStore {
             })
             .arg(millis(LIVE))
             .arg(map_of(&trip.tool));
-        match trip.places {
-            None => report.arg(&["", ""]),
-            Some(places) => report.arg(places.most).arg(lasting(places.unused)),
-        };
+        report
+            .arg(trip.most.map_or_else(String::new, |most| most.to_string()))
+            .arg(millis(UNUSED));
         report.arg(self.keys.of("trips", ""));
         let answer = self.connection.invoke(&report).await?;
         Ok(to_shared(answer))
@@ -185,7 +184,7 @@ impl Store for RedisStore {
             .arg(&lease.tool)
             .arg(lease.epoch)
             .arg(&lease.replica)
-            .arg(expiring(lease.lasts));
+            .arg(&[expiring(lease.lasts), millis(UNUSED)]);
         self.connection.invoke(&take).await
     }
 
@@ -202,7 +201,8 @@ impl Store for RedisStore {
                 found
                     .open_for
                     .map_or_else(String::new, |lasts| lasting(lasts).to_string()),
-            );
+            )
+            .arg(millis(UNUSED));
         let answer = self.connection.invoke(&settle).await?;
         Ok(to_shared(answer))
     }

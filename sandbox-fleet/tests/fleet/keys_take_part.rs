@@ -297,6 +297,27 @@ async fn no_more_take_part_than_may() {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_place_that_nobody_tries_for_an_hour_is_given_away() {
+    let service = Service::of(2, 1).await;
+    service.world.is_down_for(0..2, "a");
+    service.trip(0..2, "a").await;
+    service.world.is_down_for(0..2, "b");
+    sleep(Duration::from_secs(59 * 60)).await;
+    service.trip(0..2, "b").await;
+    assert_eq!(service.in_store().await, ["hosts[a]"], "it may still be tried");
+    sleep(2 * COOLDOWN).await;
+    service.busy(90, "b").await;
+    assert_eq!(service.in_store().await, ["hosts[b]"], "another one has its place");
+    service.world.is_well();
+    sleep(COOLDOWN).await;
+    assert_eq!(
+        service.fetch_all("a"),
+        vec![Ok(()); 2],
+        "each replica tries it by itself"
+    );
+}
+
 /// Reports of many keys take longer than a replica may be silent.
 #[tokio::test(start_paused = true)]
 async fn many_keys_keep_no_replica_from_its_heartbeat() {
@@ -385,7 +406,7 @@ async fn what_is_no_key_here_is_left_alone() {
             window: WINDOW,
             cooldown: COOLDOWN,
             quorum: Quorum::Of(1),
-            places: None,
+            most: None,
         };
         store.report_trip(&trip).await.unwrap();
     }

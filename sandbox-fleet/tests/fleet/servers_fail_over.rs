@@ -160,7 +160,7 @@ async fn open(store: &RedisStore) -> Shared {
         window: LONG,
         cooldown: Duration::ZERO,
         quorum: Quorum::Of(1),
-        places: None,
+        most: None,
     };
     let shared = store.report_trip(&trip).await.unwrap();
     // So that only the service's own replicas are live.

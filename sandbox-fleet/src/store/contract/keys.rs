@@ -5,7 +5,10 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::steps::{is, pulse, report, same, trip, well};
-use super::{Found, LONG, Lease, Places, SHORT, Shared, Store, Trip};
+use super::{Found, LONG, Lease, Quorum, SHORT, Shared, Store, Trip};
+
+/// After which another moment has come by the store's clock.
+const MOMENT: Duration = Duration::from_millis(2);
 
 /// A trip of a key by the only replica, which is enough. It may be tried at once.
 fn trip_of(key: &str) -> Trip {
@@ -13,7 +16,7 @@ fn trip_of(key: &str) -> Trip {
         tool: key.to_owned(),
         cooldown: Duration::ZERO,
         window: SHORT,
-        places: Some(Places { most: 2, unused: LONG }),
+        most: Some(2),
         ..trip("a", 1)
     }
 }
@@ -76,62 +79,47 @@ pub(super) async fn keys_are_bounded<S: Store>(make: &impl AsyncFn(&str) -> S) {
 pub(super) async fn keys_give_way<S: Store>(make: &impl AsyncFn(&str) -> S) {
     let store = make("keys that give way").await;
     pulse(&store, "a").await;
+    let reported = |key: &str, window| Trip {
+        quorum: Quorum::Of(9),
+        window,
+        ..trip_of(key)
+    };
     let open = trips(&store, "hosts[x]").await;
-    let lonely = Trip {
-        quorum: super::Quorum::Of(9),
-        ..trip_of("hosts[y]")
-    };
-    well(store.report_trip(&lonely).await);
-    sleep(Duration::from_millis(2)).await;
+    well(store.report_trip(&reported("hosts[y]", LONG)).await);
     let closed = closes(&store, "hosts[x]", open.epoch).await;
-    let slow = Trip {
-        window: LONG,
-        ..trip_of("hosts[z]")
-    };
+    sleep(MOMENT).await;
+    let other = trips(&store, "hosts[z]").await;
+    is(other.epoch > closed.epoch, "a key that is closed gives its place away");
     same(
-        well(store.report_trip(&slow).await),
+        trips(&store, "hosts[w]").await,
         Shared::default(),
         "a key keeps its place while reports of it count",
     );
-    sleep(SHORT * 2).await;
-    same(
-        trips(&store, "hosts[z]").await.epoch,
-        1,
-        "a key that is reported no more gives its place away, the first that was",
-    );
-    let other = trips(&store, "hosts[w]").await;
-    is(other.epoch > closed.epoch, "a key that is closed gives its place away");
     same(
         paths(&store).await,
-        ["hosts[w]", "hosts[z]"].map(str::to_owned).to_vec(),
+        ["hosts[z]".to_owned()].to_vec(),
         "a key that has given its place away is forgotten",
     );
-    closes(&store, "hosts[z]", 1).await;
-    sleep(SHORT * 2).await;
+    closes(&store, "hosts[z]", other.epoch).await;
+    sleep(MOMENT).await;
     is(
-        trips(&store, "hosts[x]").await.epoch > closed.epoch,
+        trips(&store, "hosts[x]").await.epoch > other.epoch,
         "a key that was forgotten has a later epoch",
     );
-}
 
-pub(super) async fn keys_that_nobody_tries_give_way<S: Store>(make: &impl AsyncFn(&str) -> S) {
-    let store = make("keys that nobody tries").await;
-    pulse(&store, "a").await;
-    trips(&store, "hosts[x]").await;
+    well(store.report_trip(&reported("users[x]", SHORT)).await);
+    trips(&store, "users[y]").await;
     sleep(SHORT * 2).await;
-    trips(&store, "hosts[y]").await;
-    let impatient = Trip {
-        places: Some(Places { most: 2, unused: SHORT }),
-        ..trip_of("hosts[z]")
-    };
     same(
-        well(store.report_trip(&impatient).await).epoch,
-        2,
-        "a key that is open and that nobody tries gives its place away",
+        trips(&store, "users[z]").await.epoch,
+        1,
+        "a key that is reported no more gives its place away",
     );
+    well(store.report_trip(&reported("users[z]", SHORT)).await);
+    sleep(SHORT * 2).await;
     same(
-        paths(&store).await,
-        ["hosts[y]", "hosts[z]"].map(str::to_owned).to_vec(),
-        "it is the one that nobody has tried for longest",
+        trips(&store, "users[w]").await,
+        Shared::default(),
+        "a key that is open keeps its place, however short the window of its reports",
     );
 }

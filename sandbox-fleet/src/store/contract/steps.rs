@@ -87,7 +87,7 @@ pub(super) fn trip(replica: &str, quorum: u32) -> Trip {
         window: LONG,
         cooldown: LONG,
         quorum: Quorum::Of(quorum),
-        places: None,
+        most: None,
     }
 }
 

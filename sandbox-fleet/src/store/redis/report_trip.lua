@@ -1,31 +1,28 @@
 local replicas, tripped, trips, breakers, lease, keys, epochs = unpack(KEYS)
 local changes, tool, replica, window, cooldown, quorum, live, map, most, unused, all_trips = unpack(ARGV)
 
--- Forgets the key that was last reported or tried longest ago, of those that can go.
-local function makes_room()
-    for _, other in ipairs(redis.call('ZRANGEBYSCORE', keys, '-inf', '(' .. now - window)) do
-        local epoch, open_until = shared(breakers, other)
-        if open_until == 0 or redis.call('ZSCORE', keys, other) + unused < now then
-            redis.call('ZREM', keys, other)
-            redis.call('ZREM', tripped, other)
-            redis.call('DEL', all_trips .. other)
-            if redis.call('HDEL', breakers, other) == 1 then
-                stamp(breakers)
-            end
-            redis.call('HSET', epochs, map, math.max(epoch, redis.call('HGET', epochs, map) or 0))
-            return true
-        end
+-- Where there are as many as may be, the place of the one that gives it away first.
+local function takes_place()
+    if redis.call('ZSCORE', keys, tool) or redis.call('ZCARD', keys) < tonumber(most) then
+        return true
     end
-    return false
+    local other = redis.call('ZRANGEBYSCORE', keys, '-inf', '(' .. now, 'LIMIT', 0, 1)[1]
+    if not other then
+        return false
+    end
+    local epoch = shared(breakers, other)
+    redis.call('HSET', epochs, map, math.max(epoch, redis.call('HGET', epochs, map) or 0))
+    redis.call('ZREM', keys, other)
+    redis.call('ZREM', tripped, other)
+    redis.call('DEL', all_trips .. other)
+    redis.call('HDEL', breakers, other)
+    stamp(breakers)
+    return true
 end
 
 local is_key = most ~= ''
-if is_key then
-    local has_place = redis.call('ZSCORE', keys, tool) or redis.call('ZCARD', keys) < tonumber(most) or makes_room()
-    if not has_place then
-        return {0, 0}
-    end
-    redis.call('ZADD', keys, now, tool)
+if is_key and not takes_place() then
+    return {0, 0}
 end
 
 -- A key is gone when all that is in it has lapsed.
@@ -44,9 +41,6 @@ redis.call('ZREMRANGEBYSCORE', tripped, '-inf', '(' .. now)
 keep(tripped, window)
 
 local epoch, open_until = shared(breakers, tool)
-if open_until > 0 then
-    return {epoch, open_until}
-end
 local alive = now - live
 local needed = tonumber(quorum) or math.max(2, math.ceil(redis.call('ZCOUNT', replicas, alive, '+inf') / 3))
 -- Who is in both, with the last heartbeat.
@@ -57,7 +51,12 @@ for i = 2, #reporters, 2 do
         count = count + 1
     end
 end
-if count < needed then
+local opens = open_until == 0 and count >= needed
+if is_key then
+    local lasts = (opens or open_until > 0) and unused or window
+    redis.call('ZADD', keys, 'GT', now + lasts, tool)
+end
+if not opens then
     return {epoch, open_until}
 end
 local least = is_key and tonumber(redis.call('HGET', epochs, map) or 0)

@@ -1,5 +1,5 @@
 local breakers, lease, keys = unpack(KEYS)
-local tool, epoch, replica, lasts = unpack(ARGV)
+local tool, epoch, replica, lasts, unused = unpack(ARGV)
 
 local current, open_until = shared(breakers, tool)
 if current ~= tonumber(epoch) or open_until == 0 or open_until > now then
@@ -8,5 +8,5 @@ end
 if not redis.call('SET', lease, epoch .. ' ' .. replica, 'NX', 'PX', lasts) then
     return 0
 end
-redis.call('ZADD', keys, 'XX', now, tool)
+redis.call('ZADD', keys, 'XX', now + unused, tool)
 return 1
