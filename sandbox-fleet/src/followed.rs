@@ -178,3 +178,75 @@ impl Breaker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Shared;
+
+    /// A map whose keys are all open.
+    struct AllOpen(Vec<(&'static str, Arc<CircuitBreaker>)>, u32);
+
+    impl AllOpen {
+        fn of(keys: &[&'static str], most: u32) -> Box<dyn Map> {
+            let open = |key: &&'static str| {
+                let breaker = CircuitBreaker::new(1);
+                breaker.record_failure();
+                (*key, Arc::new(breaker))
+            };
+            Box::new(AllOpen(keys.iter().map(open).collect(), most))
+        }
+    }
+
+    impl Map for AllOpen {
+        fn name(&self) -> &'static str {
+            "hosts"
+        }
+
+        fn most(&self) -> u32 {
+            self.1
+        }
+
+        fn open(&self) -> Box<dyn Iterator<Item = String> + '_> {
+            Box::new(self.0.iter().map(|(key, _)| (*key).to_owned()))
+        }
+
+        fn breaker(&self, key: &str) -> Option<Arc<CircuitBreaker>> {
+            let found = self.0.iter().find(|(known, _)| *known == key)?;
+            Some(Arc::clone(&found.1))
+        }
+    }
+
+    #[test]
+    fn keys_take_turns_where_a_turn_is_too_short() {
+        let mut followed = Followed::of(vec![AllOpen::of(&["a", "b", "c"], 9)]);
+        followed.meet(&View::default());
+        assert_eq!(followed.in_turn(), ["hosts[a]", "hosts[b]", "hosts[c]"]);
+        followed.goes_on_with("hosts[b]".to_owned());
+        assert_eq!(followed.in_turn(), ["hosts[b]", "hosts[c]", "hosts[a]"]);
+        assert_eq!(followed.in_turn(), ["hosts[a]", "hosts[b]", "hosts[c]"], "once");
+        followed.goes_on_with("hosts[bb]".to_owned());
+        assert_eq!(
+            followed.in_turn(),
+            ["hosts[c]", "hosts[a]", "hosts[b]"],
+            "from the next one, if it takes part no more"
+        );
+    }
+
+    #[test]
+    fn as_many_keys_of_its_own_as_may_beside_those_that_are_open_for_all() {
+        let mut followed = Followed::of(vec![AllOpen::of(&["a", "b", "c", "d"], 2)]);
+        let mut view = View::default();
+        let open = Shared {
+            epoch: 1,
+            open_until: Some(1),
+        };
+        view.hear_of("hosts[a]", open);
+        view.hear_of("hosts[x]", open);
+        view.hear_of("hosts[c]", Shared::default());
+        for _ in 0..2 {
+            followed.meet(&view);
+            assert_eq!(followed.in_turn(), ["hosts[a]", "hosts[b]", "hosts[c]"]);
+        }
+    }
+}

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use sandbox_runtime::SandboxError;
+use sandbox_runtime::{BreakerState, CircuitBreaker, SandboxError};
 use tokio::time::{Instant, sleep};
 
-use crate::support::{Error, SECOND, SHORTLY, Service, is_open};
+use crate::support::{Error, MILLI, SECOND, SHORTLY, Service, is_open};
 
 /// By the store's steps: calls of every kind make none.
 #[tokio::test(start_paused = true)]
@@ -52,6 +52,34 @@ async fn calls_do_not_wait_for_a_slow_one() {
     }
     assert_eq!(start.elapsed(), Duration::from_secs(5));
     assert!(!service.replicas[0].status().await.is_told);
+}
+
+/// Also while a step has no answer: another replica may try it from then on.
+#[tokio::test(start_paused = true)]
+async fn a_lease_ends_on_time_without_it() {
+    let service = Service::of(6).await;
+    service.world.is_down_for(0..6);
+    service.trip(0..2).await;
+    service.world.is_down_for([]);
+    sleep(Duration::from_secs(10)).await;
+    let replica = &service.replicas[3];
+    assert!(is_open(&replica.call().await), "it wants it tried");
+    while !replica.tool().await.has_lease {
+        sleep(MILLI).await;
+    }
+    service.store.take(Duration::from_secs(3600));
+    // As long as an attempt may take, and a second more.
+    sleep(Duration::from_millis(1_490)).await;
+    let state = async || replica.ask(|tool| tool.breaker().map(CircuitBreaker::state)).await;
+    assert_eq!(state().await, Some(BreakerState::HalfOpen), "it may still try it");
+    sleep(Duration::from_millis(20)).await;
+    assert!(
+        matches!(state().await, Some(BreakerState::Open { .. })),
+        "its lease is over"
+    );
+    service.world.reached();
+    assert!(is_open(&replica.call().await));
+    assert_eq!(service.world.reached(), 0);
 }
 
 /// Each replica finds out by itself, and opens and closes its own breaker.
