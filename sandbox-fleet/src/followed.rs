@@ -53,19 +53,7 @@ impl Followed {
             }
         }
         for map in &self.maps {
-            let key = |path| key_of(map.name(), path).map(str::to_owned);
-            let open_for_all: BTreeSet<String> = view.open().filter_map(key).collect();
-            let mut keys: BTreeSet<String> = self.all.keys().filter_map(|path| key(path)).collect();
-            keys.retain(|key| !open_for_all.contains(key));
-            // The map is not looked through where there are enough.
-            let mut open = map.open().filter(|key| !open_for_all.contains(key));
-            while keys.len() < map.most() as usize
-                && let Some(key) = open.next()
-            {
-                keys.insert(key);
-            }
-            keys.extend(open_for_all.iter().cloned());
-            for key in keys {
+            for key in keys_of(&**map, &self.all, view) {
                 let path = path_of_key(map.name(), &key);
                 match map.breaker(&key) {
                     Some(breaker) => follow_key(&mut self.all, path, breaker, map.most()),
@@ -125,6 +113,24 @@ impl Followed {
         let mut names = self.maps.iter().map(|map| map.name());
         names.find_map(|name| Some((name, key_of(name, path)?)))
     }
+}
+
+/// The keys of a map that take part: those that are open for all, and as many others that are open here as may.
+fn keys_of(map: &dyn Map, all: &BTreeMap<String, Member>, view: &View) -> BTreeSet<String> {
+    let key = |path| key_of(map.name(), path).map(str::to_owned);
+    let mut open_for_all: BTreeSet<String> = view.open().filter_map(key).collect();
+    let followed = all.keys().filter_map(|path| key(path));
+    let mut own: BTreeSet<String> = followed.filter(|key| !open_for_all.contains(key)).collect();
+    // The map is not looked through where there are enough.
+    let mut open = map.open().filter(|key| !open_for_all.contains(key));
+    while own.len() < map.most() as usize
+        && let Some(key) = open.next()
+    {
+        own.insert(key);
+    }
+    drop(open);
+    open_for_all.append(&mut own);
+    open_for_all
 }
 
 fn follow_key(all: &mut BTreeMap<String, Member>, path: String, breaker: Arc<CircuitBreaker>, most: u32) {

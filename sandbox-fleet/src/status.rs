@@ -38,7 +38,8 @@ pub struct FleetStatus {
     pub recovered: u64,
     /// The tools that have a breaker of their own.
     pub tools: Vec<ToolInFleet>,
-    /// Of the maps of breakers that take part, the keys whose breakers are not closed, here or for all.
+    /// Of the maps of breakers that take part, the keys that do: those whose breakers are not closed, here or for all, as far as there is a
+    /// place for them.
     pub keys: Vec<KeyInFleet>,
 }
 
