@@ -40,6 +40,29 @@ async fn calls_go_on_without_it() {
     assert!(status.is_told && status.recovered == 1, "{status:?}");
 }
 
+/// Later and later, by chance not at the same time as others: in the end every 600 ms at the mean, for as long as it is gone.
+#[tokio::test(start_paused = true)]
+async fn it_is_asked_again_less_often() {
+    let service = Service::of(1).await;
+    service.store.be_gone(true);
+    sleep(2 * SECOND).await;
+    let before = service.store.steps();
+    sleep(Duration::from_secs(600)).await;
+    // For its messages and for its pulse.
+    let times = (service.store.steps() - before) / 2;
+    assert!(
+        (950..1_050).contains(&times),
+        "it was asked {times} times in ten minutes"
+    );
+    service.store.be_gone(false);
+    sleep(SECOND).await;
+    service.store.be_gone(true);
+    let before = service.store.steps();
+    sleep(SECOND + Duration::from_millis(450)).await;
+    let times = (service.store.steps() - before) / 2;
+    assert!((2..6).contains(&times), "it was asked {times} times at first");
+}
+
 /// A step that takes longer than a second is given up.
 #[tokio::test(start_paused = true)]
 async fn calls_do_not_wait_for_a_slow_one() {
