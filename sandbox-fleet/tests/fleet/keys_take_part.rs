@@ -21,7 +21,11 @@ const COOLDOWN: Duration = Duration::from_secs(10);
 /// For how long a report counts.
 const WINDOW: Duration = Duration::from_secs(30);
 const fn pattern() -> CircuitBreaker {
-    CircuitBreaker::new(2).cooldown(COOLDOWN)
+    lasting(COOLDOWN)
+}
+
+const fn lasting(cooldown: Duration) -> CircuitBreaker {
+    CircuitBreaker::new(2).cooldown(cooldown)
 }
 
 type Hosts = KeyedBreakers<String>;
@@ -75,8 +79,8 @@ async fn fetch(host: String) -> Result<(), Error> {
     }
 }
 
-fn map(capacity: usize) -> &'static Hosts {
-    Box::leak(Box::new(KeyedBreakers::new(capacity, pattern()).named("hosts")))
+fn map(capacity: usize, pattern: CircuitBreaker) -> &'static Hosts {
+    Box::leak(Box::new(KeyedBreakers::new(capacity, pattern).named("hosts")))
 }
 
 struct Replica {
@@ -141,9 +145,13 @@ impl Service {
     }
 
     async fn start(&mut self, capacity: usize) {
+        self.start_with(map(capacity, pattern())).await;
+    }
+
+    async fn start_with(&mut self, hosts: &'static Hosts) {
         let here = Here {
             number: self.started,
-            hosts: map(capacity),
+            hosts,
             world: Arc::clone(&self.world),
         };
         self.started += 1;
@@ -316,6 +324,57 @@ async fn a_place_that_nobody_tries_for_an_hour_is_given_away() {
         vec![Ok(()); 2],
         "each replica tries it by itself"
     );
+}
+
+/// A replica that has found it open and well again by itself is none of those that make it open for all later.
+#[tokio::test(start_paused = true)]
+async fn a_report_is_taken_back_when_its_key_closes() {
+    let service = Service::of(3, 10).await;
+    service.world.is_down_for(0..1, "a");
+    service.trip(0..1, "a").await;
+    service.world.is_well();
+    sleep(COOLDOWN).await;
+    assert_eq!(service.replicas[0].fetch("a"), Ok(()), "it tries it by itself");
+    sleep(2 * SECOND).await;
+    assert_eq!(service.replicas[0].keys(), []);
+    service.world.is_down_for(1..2, "a");
+    service.trip(1..2, "a").await;
+    sleep(2 * SECOND).await;
+    assert_eq!(service.replicas[2].fetch("a"), Ok(()), "one replica is not enough");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_reset_here_closes_for_all_after_its_cooldown() {
+    let service = Service::of(3, 10).await;
+    service.world.is_down_for(0..2, "a");
+    service.trip(0..2, "a").await;
+    service.world.is_well();
+    assert!(service.replicas[2].here.hosts.reset("a"));
+    for _ in 0..8 {
+        sleep(SECOND).await;
+        assert_eq!(service.replicas[2].fetch("a"), Ok(()), "it stays closed here");
+        assert!(is_open(&service.replicas[0].fetch("a")), "and open elsewhere");
+    }
+    sleep(4 * SECOND).await;
+    assert_eq!(service.fetch_all("a"), vec![Ok(()); 3]);
+}
+
+/// Replicas look at it before it would let itself be tried.
+#[tokio::test(start_paused = true)]
+async fn a_key_with_a_short_cooldown_is_tried_by_one_at_a_time() {
+    let mut service = Service::of(0, 10).await;
+    for _ in 0..6 {
+        service.start_with(map(10, lasting(100 * MILLI))).await;
+    }
+    service.world.is_down_for(0..6, "a");
+    service.trip(0..2, "a").await;
+    service.world.reached();
+    for _ in 0..400 {
+        drop(service.fetch_all("a"));
+        sleep(5 * MILLI).await;
+    }
+    let probes = service.world.reached();
+    assert!((5..=20).contains(&probes), "{probes} probes in 20 cooldowns");
 }
 
 /// Reports of many keys take longer than a replica may be silent.
