@@ -40,6 +40,17 @@ async fn calls_go_on_without_it() {
     assert!(status.is_told && status.recovered == 1, "{status:?}");
 }
 
+/// What it has not taken is told once it answers again, and not over and over before.
+#[tokio::test(start_paused = true)]
+async fn it_is_told_once_at_a_time() {
+    let service = Service::of(1).await;
+    service.world.is_down_for([0]);
+    service.store.be_gone(true);
+    let before = service.store.steps();
+    service.trip(0..1).await;
+    assert_eq!(service.store.steps() - before, 1, "the report of the trip");
+}
+
 /// Later and later, by chance not at the same time as others: in the end every 600 ms at the mean, for as long as it is gone.
 #[tokio::test(start_paused = true)]
 async fn it_is_asked_again_less_often() {

@@ -426,6 +426,25 @@ mod tests {
         assert!(log.earlier.len() <= 3 * MOST as usize, "{} entries", log.earlier.len());
     }
 
+    /// They have begun by no clock yet, and so by none that is another one.
+    #[test]
+    fn those_without_a_date_count_by_the_next_clock() {
+        let rate = rate(2 * MOST, millis(1_000));
+        let (mut log, start) = (Entries::new(), Instant::now());
+        for _ in 0..2 {
+            assert_eq!(log.try_take(rate, || start + millis(500)), Ok(()));
+        }
+        assert_eq!(log.wait(rate, start), None, "a clock that is behind");
+        for _ in 1..rate.calls {
+            assert_eq!(log.try_take(rate, || start), Ok(()), "all but the one without a date");
+        }
+        assert_eq!(log.try_take(rate, || start), Err(millis(1_000)), "that one counts");
+        for _ in 0..rate.calls {
+            let later = log.try_take(rate, || start + millis(1_000));
+            assert_eq!(later, Ok(()), "and no longer than others");
+        }
+    }
+
     #[test]
     fn another_clock_and_another_rate_lock_nobody_out() {
         let (mut log, now) = (Entries::new(), Instant::now() + millis(1_000));
