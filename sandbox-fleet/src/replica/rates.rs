@@ -157,3 +157,113 @@ impl<S: Store> Replica<S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sandbox_runtime::{sandboxed, tool};
+    use tokio::time::advance;
+
+    use super::*;
+    use crate::followed::Followed;
+    use crate::status::Board;
+    use crate::store::memory::MemoryStore;
+    use crate::store::{Pulse, Quorum};
+
+    const PATH: &str = "draw";
+    const MOMENT: Duration = Duration::from_millis(1);
+
+    #[sandboxed(breaker = off, rate(calls = 12, per_ms = 1_000, scope = fleet))]
+    async fn draw() -> Result<(), String> {
+        Ok(())
+    }
+
+    fn drawing() -> (ToolHandle, SharedRate) {
+        let tool = tool("draw").expect("it is annotated");
+        (tool, fleet::shared_rate(tool).expect("it has one"))
+    }
+
+    /// One whose last claim was this turn.
+    fn replica(turn: u64) -> Replica<MemoryStore> {
+        let (store, board) = (Arc::default(), Board::new("a".to_owned()));
+        let mut replica = Replica::new(
+            store,
+            "a".to_owned(),
+            Quorum::Third,
+            Duration::from_secs(30),
+            Followed::default(),
+            board,
+        );
+        let made = Made {
+            turn,
+            at: Instant::now(),
+            rate: drawing().1,
+            answered: 0,
+            known: 0,
+            kept_since: None,
+        };
+        replica.claims.0.insert(PATH.to_owned(), made);
+        replica
+    }
+
+    /// Whether a share does not grow by the answer to the next claim: the store has known the claim before it, and so many replicas.
+    fn keeps(replica: &mut Replica<MemoryStore>, has_known: bool, claims: u32) -> bool {
+        let made = replica.claims.0.get_mut(PATH).expect("it has claimed");
+        let turn = if has_known { made.answered } else { made.answered - 1 };
+        made.turn += 1;
+        replica.keeps_share(PATH, Granted { share: 1, turn, claims })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_share_does_not_grow_before_others_have_claimed_again() {
+        let mut replica = replica(7);
+        assert!(!keeps(&mut replica, true, 3), "nothing was lost");
+        assert!(keeps(&mut replica, false, 1), "the store has lost a claim");
+        advance(LIVE - MOMENT).await;
+        assert!(keeps(&mut replica, true, 3), "another one may not have had the time");
+        advance(MOMENT).await;
+        assert!(!keeps(&mut replica, true, 3), "all have claimed that did before");
+
+        assert!(keeps(&mut replica, false, 1));
+        advance(REMEMBERED - MOMENT).await;
+        assert!(
+            keeps(&mut replica, true, 2),
+            "one of them is missing, and may be cut off"
+        );
+        advance(MOMENT).await;
+        assert!(!keeps(&mut replica, true, 2), "it has no share any more");
+
+        assert!(keeps(&mut replica, false, 2));
+        advance(LIVE).await;
+        replica.claims.store_is_back();
+        advance(LIVE - MOMENT).await;
+        assert!(
+            keeps(&mut replica, true, 2),
+            "nobody could claim while the store was gone"
+        );
+        advance(MOMENT).await;
+        assert!(!keeps(&mut replica, true, 2));
+    }
+
+    /// The clock of another server may be behind.
+    #[tokio::test(start_paused = true)]
+    async fn each_claim_is_a_later_turn() {
+        let (mut replica, (tool, rate)) = (replica(5_000), drawing());
+        let now = 1_000;
+        replica.view.hear(Pulse {
+            now,
+            ..Pulse::default()
+        });
+        assert!(replica.ask_for_share(PATH, tool, rate, true).await.is_some());
+        assert_eq!(replica.claims.0[PATH].turn, 5_001);
+        let now = 9_000;
+        replica.view.hear(Pulse {
+            now,
+            ..Pulse::default()
+        });
+        assert!(replica.ask_for_share(PATH, tool, rate, true).await.is_some());
+        assert_eq!(
+            replica.claims.0[PATH].turn, 9_000,
+            "by the clock of the store, if it can be"
+        );
+    }
+}

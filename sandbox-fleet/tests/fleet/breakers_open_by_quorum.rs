@@ -113,6 +113,26 @@ async fn one_that_dies_with_the_lease_is_replaced() {
     assert_eq!(service.call_all().await, vec![Ok(()); 5]);
 }
 
+/// For the store the lease lasts longer than for its holder, which has asked for it earlier.
+#[tokio::test(start_paused = true)]
+async fn nobody_else_gets_the_lease_while_its_holder_may_use_it() {
+    let service = Service::of(6).await;
+    service.world.is_down_for(0..6);
+    service.trip(0..2).await;
+    sleep(COOLDOWN).await;
+    assert!(is_open(&service.replicas[3].call().await), "it wants it tried");
+    while !service.replicas[3].tool().await.has_lease {
+        sleep(Duration::from_millis(1)).await;
+    }
+    // It is over after a second and a half.
+    for _ in 0..14 {
+        sleep(Duration::from_millis(100)).await;
+        assert!(is_open(&service.replicas[4].call().await));
+        assert!(!service.replicas[4].tool().await.has_lease);
+    }
+    assert!(service.replicas[3].tool().await.has_lease);
+}
+
 /// Nobody has to be asked by a replica that starts while it is open.
 #[tokio::test(start_paused = true)]
 async fn one_that_starts_later_has_it_open() {

@@ -377,6 +377,25 @@ async fn a_key_with_a_short_cooldown_is_tried_by_one_at_a_time() {
     assert!((5..=20).contains(&probes), "{probes} probes in 20 cooldowns");
 }
 
+/// Each failed probe doubles the cooldown of the one that has made it, and so that of all.
+#[tokio::test(start_paused = true)]
+async fn a_cooldown_that_grows_grows_for_all() {
+    let mut service = Service::of(0, 10).await;
+    for _ in 0..3 {
+        let pattern = lasting(SECOND).cooldown_max(8 * SECOND);
+        service.start_with(map(10, pattern)).await;
+    }
+    service.world.is_down_for(0..3, "a");
+    service.trip(0..2, "a").await;
+    service.world.reached();
+    service.busy(30, "a").await;
+    let probes = service.world.reached();
+    assert!(
+        (4..=7).contains(&probes),
+        "{probes} probes in 30 s, after 1, 2, 4, 8, 8 and 8"
+    );
+}
+
 /// Reports of many keys take longer than a replica may be silent.
 #[tokio::test(start_paused = true)]
 async fn many_keys_keep_no_replica_from_its_heartbeat() {

@@ -7,9 +7,10 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use proptest::prelude::*;
-use sandbox_fleet::Fleet;
 use sandbox_fleet::store::memory::{Copy, MemoryStore};
+use sandbox_fleet::{Fleet, Operator};
 use sandbox_runtime::{sandboxed, testing};
+use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
@@ -245,6 +246,47 @@ async fn who_leaves_leaves_its_share_to_others() {
     };
     assert!(rest >= 3 * CALLS, "it has what the other one had: {rest} in 4 s");
     assert!(service.most_in_a_second() <= CALLS);
+}
+
+/// It has the whole rate, as without a fleet.
+#[tokio::test(start_paused = true)]
+async fn who_cannot_claim_at_first_goes_on_by_itself() {
+    let mut service = Service::of(0).await;
+    let store = service.store.clone();
+    store.take(SECOND / 10);
+    let goes_away = async {
+        // After its heartbeat was taken, and before its claim is.
+        sleep(SECOND / 4).await;
+        store.be_gone(true);
+    };
+    tokio::join!(service.start(), goes_away);
+    assert_eq!(service.shares().await, [None]);
+    let start = Instant::now();
+    service.stations[0].draw(CALLS + 1);
+    sleep(SECOND / 2).await;
+    assert_eq!(service.begun_since(start), [CALLS]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_that_is_each_replicas_own_is_shared_no_more() {
+    let service = Service::of(2).await;
+    service.demand(&[60, 0], 4).await;
+    let own =
+        json!({ "version": 1, "tool": { "draw": { "rate": { "calls": 12, "per_ms": 1_000, "scope": "process" } } } });
+    let operator = Operator::of(service.store.clone());
+    operator.apply(&serde_json::from_value(own).unwrap()).await.unwrap();
+    sleep(2 * SECOND).await;
+    assert_eq!(service.shares().await, [None, None], "each has the whole rate");
+    service.demand(&[0, 0], 4).await;
+    let start = Instant::now();
+    service.stations.iter().for_each(|station| station.draw(CALLS));
+    sleep(SECOND / 2).await;
+    assert_eq!(service.begun_since(start), [CALLS, CALLS]);
+    operator.clear().await.unwrap();
+    sleep(2 * SECOND).await;
+    let shares = service.shares().await;
+    let all: u32 = shares.iter().map(|share| share.expect("it is shared again")).sum();
+    assert!(all <= 12, "{shares:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -159,6 +159,7 @@ async fn the_fleet_agrees_again_within_two_seconds() {
     service.operator().disable("look_up", "after", None).await.unwrap();
     sleep(SHORTLY).await;
     for is_empty in [false, true] {
+        let before = service.operator().settings().await.unwrap().version;
         service.store.be_gone(true);
         sleep(5 * SECOND).await;
         match is_empty {
@@ -174,6 +175,10 @@ async fn the_fleet_agrees_again_within_two_seconds() {
             assert_eq!(reason, "after", "the store was empty: {is_empty}");
         }
         let settings = service.operator().settings().await.unwrap();
+        assert_eq!(settings.version, before + 1, "given back once, with a greater version");
+        for replica in &service.replicas {
+            assert_eq!(replica.status().await.settings, settings.version);
+        }
         assert!(
             settings.text.contains("after"),
             "the store has it again: {}",
