@@ -248,6 +248,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn each_claim_is_a_later_turn() {
         let (mut replica, (tool, rate)) = (replica(5_000), drawing());
+        draw().await.expect("it succeeds");
         let now = 1_000;
         replica.view.hear(Pulse {
             now,
