@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod any_order_of_events;
+#[cfg(feature = "keyed")]
+mod any_order_of_events_of_keys;
 mod breakers_open_by_quorum;
 #[cfg(feature = "keyed")]
 mod keys_take_part;
@@ -16,6 +18,8 @@ mod servers_fail_over;
 #[cfg(feature = "redis")]
 mod servers_may_be_gone;
 mod support;
+#[cfg(feature = "keyed")]
+mod support_for_keys;
 #[cfg(feature = "redis")]
 mod support_for_servers;
 mod switches_reach_every_replica;
