@@ -17,6 +17,8 @@ mod server;
 mod servers_fail_over;
 #[cfg(feature = "redis")]
 mod servers_may_be_gone;
+#[cfg(all(feature = "redis", feature = "keyed"))]
+mod servers_share_keys;
 mod support;
 #[cfg(feature = "keyed")]
 mod support_for_keys;

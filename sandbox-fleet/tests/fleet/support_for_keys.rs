@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sandbox_fleet::store::memory::MemoryStore;
-use sandbox_fleet::store::{Beat, Store as _};
+use sandbox_fleet::store::{Beat, Store};
 use sandbox_fleet::{Fleet, KeyInFleet, Member};
 use sandbox_runtime::{CircuitBreaker, KeyedBreakers, sandboxed, testing};
 use tokio::sync::oneshot;
@@ -53,7 +53,7 @@ impl World {
 /// The replica that a call is made in.
 #[derive(Clone)]
 pub(crate) struct Here {
-    number: usize,
+    pub(crate) number: usize,
     pub(crate) hosts: &'static Hosts,
     pub(crate) world: Arc<World>,
 }
@@ -80,15 +80,15 @@ pub(crate) fn map(capacity: usize, pattern: CircuitBreaker) -> &'static Hosts {
     Box::leak(Box::new(KeyedBreakers::new(capacity, pattern).named("hosts")))
 }
 
-pub(crate) struct Replica {
+pub(crate) struct Replica<S = MemoryStore> {
     pub(crate) here: Here,
-    pub(crate) member: Member<MemoryStore>,
+    pub(crate) member: Member<S>,
     task: JoinHandle<()>,
 }
 
-impl Replica {
-    async fn joined(here: Here, store: &MemoryStore, most: u32) -> Replica {
-        let fleet = Fleet::over(store.clone())
+impl<S: Store> Replica<S> {
+    pub(crate) async fn joined(here: Here, store: S, most: u32) -> Replica<S> {
+        let fleet = Fleet::over(store)
             .replica(format!("replica {}", here.number))
             .keyed(here.hosts, most);
         let (joined, has_joined) = oneshot::channel();
@@ -152,7 +152,8 @@ impl Service {
             world: Arc::clone(&self.world),
         };
         self.started += 1;
-        self.replicas.push(Replica::joined(here, &self.store, self.most).await);
+        self.replicas
+            .push(Replica::joined(here, self.store.clone(), self.most).await);
     }
 
     /// Lets so many replicas find out that a host is down.
