@@ -149,7 +149,7 @@ impl Member {
         }
     }
 
-    /// Tells whether it is as good as one that is taken up anew, when it opens.
+    /// Tells whether nothing would be lost if it were forgotten: a tool never is, and a key can be found again when it opens.
     fn is_done(&self) -> bool {
         let is_open = matches!(self.breaker.state(), BreakerState::Open { .. } | BreakerState::HalfOpen);
         matches!(self.breaker, Breaker::Key(..)) && !is_open && self.watched.is_at_rest()
