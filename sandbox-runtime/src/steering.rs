@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use arc_swap::{ArcSwapOption, Guard};
 use tokio::time::Instant;
 
 use crate::clock::saturating_add;
@@ -21,12 +22,17 @@ pub(crate) struct Steering<F = AtomicU32, L = Mutex<Settings>> {
     /// Which of it is set, for a look without the lock.
     set: F,
     settings: L,
+    /// The other settings of its calls. Every call reads them, which takes no lock; they change under that of what is set.
+    policy: ArcSwapOption<Override>,
 }
+
+/// The other settings of a tool as a call finds them, if some are set.
+pub(crate) type Found = Guard<Option<Arc<Override>>>;
 
 #[derive(Debug)]
 pub(crate) struct Settings {
     off: Option<Arc<Off>>,
-    policy: Option<Arc<Override>>,
+    has_policy: bool,
     is_shadow: bool,
 }
 
@@ -58,7 +64,7 @@ impl Settings {
     const fn none() -> Settings {
         Settings {
             off: None,
-            policy: None,
+            has_policy: false,
             is_shadow: false,
         }
     }
@@ -74,7 +80,7 @@ impl Settings {
     /// A bit for each thing that is set.
     fn set(&self) -> u32 {
         let bit = |bit, is_set| if is_set { bit } else { 0 };
-        bit(OFF, self.off.is_some()) | bit(POLICY, self.policy.is_some()) | bit(SHADOW, self.is_shadow)
+        bit(OFF, self.off.is_some()) | bit(POLICY, self.has_policy) | bit(SHADOW, self.is_shadow)
     }
 }
 
@@ -83,6 +89,7 @@ impl Steering {
         Steering {
             set: AtomicU32::new(0),
             settings: Mutex::new(Settings::none()),
+            policy: ArcSwapOption::const_empty(),
         }
     }
 
@@ -105,8 +112,9 @@ impl Steering {
     pub(crate) fn set_policy(&self, policy: Option<Override>) -> bool {
         let policy = policy.map(Arc::new);
         self.change(|settings| {
-            let is_changed = settings.policy != policy;
-            settings.policy = policy;
+            settings.has_policy = policy.is_some();
+            let is_changed = *self.policy.load() != policy;
+            self.policy.store(policy);
             is_changed
         })
     }
@@ -118,7 +126,10 @@ impl Steering {
 
     /// Takes back everything that is set.
     pub(crate) fn forget(&self) {
-        self.change(|settings| *settings = Settings::none());
+        self.change(|settings| {
+            *settings = Settings::none();
+            self.policy.store(None);
+        });
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Settings) -> T) -> T {
@@ -126,14 +137,18 @@ impl Steering {
     }
 
     /// Why the tool is off, if it is.
+    #[inline]
     pub(crate) fn off(&self) -> Option<Arc<Off>> {
         self.has(OFF).then(|| self.change(Settings::off_now))?
     }
 
     /// The other settings, if some are set.
-    pub(crate) fn policy(&self) -> Option<Arc<Override>> {
-        self.has(POLICY)
-            .then(|| self.settings.change(|settings| settings.policy.clone()))?
+    #[inline]
+    pub(crate) fn policy(&self) -> Found {
+        match self.has(POLICY) {
+            true => self.policy.load(),
+            false => Guard::from_inner(None),
+        }
     }
 
     pub(crate) fn is_shadow(&self) -> bool {
@@ -188,6 +203,7 @@ impl<F: Flags, L: Lock<Settings>> Steering<F, L> {
         self.has(POLICY)
     }
 
+    #[inline]
     fn has(&self, bit: u32) -> bool {
         self.set.all() & bit != 0
     }
@@ -201,14 +217,22 @@ pub(crate) fn is_off(site: Option<SiteRef>) -> bool {
 }
 
 /// The settings of a call of this function, if an operator has set some of them; `given` are those that it has by itself.
+#[inline]
+pub(crate) fn policy_for(site: Option<SiteRef>, given: impl FnOnce() -> Policy) -> Found {
+    let Some(site) = site else {
+        return Guard::from_inner(None);
+    };
+    let found = site.0.steering.policy();
+    match site.0.info.is_policy_given {
+        true => on_top_of(given(), &found),
+        false => found,
+    }
+}
+
 #[cold]
-pub(crate) fn policy_for(site: Option<SiteRef>, given: impl FnOnce() -> Policy) -> Option<Arc<Override>> {
-    let site = site?;
-    let set = site.0.steering.policy()?;
-    Some(match site.0.info.is_policy_given {
-        true => Arc::new(set.on_top_of(given())),
-        false => set,
-    })
+fn on_top_of(given: Policy, found: &Found) -> Found {
+    let set = found.as_ref().map(|set| Arc::new(set.on_top_of(given)));
+    Guard::from_inner(set)
 }
 
 /// Tells whether the breaker of this function refuses nothing.
@@ -250,6 +274,7 @@ mod tests {
             let tool = || Steering {
                 set: AtomicU32::new(0),
                 settings: Mutex::new(Settings::none()),
+                policy: ArcSwapOption::const_empty(),
             };
             loom::sync::Arc::new(Tools {
                 gate: AtomicU32::new(0),

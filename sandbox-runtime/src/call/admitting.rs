@@ -4,6 +4,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use arc_swap::Guard;
+
 use super::injected::Injected;
 use super::owed::Owed;
 use super::{CallState, Controls, Returned};
@@ -15,7 +17,7 @@ use crate::overrides::Override;
 use crate::policy::Policy;
 use crate::record::{Step, count};
 use crate::site::SiteRef;
-use crate::steering;
+use crate::steering::{self, Found};
 use crate::surroundings::{self, Called, Concern, Surroundings};
 use crate::tool::Handler;
 use crate::tool::keep::Last;
@@ -112,7 +114,7 @@ impl<S: Controls> CallState<S> {
         if surroundings::may_surround_caller(self.site_of_this_name()) {
             self.as_mut().enters_new_surroundings();
         }
-        if let Some(set) = steering::policy_for(self.site(), || self.controls.policy()) {
+        if let Some(set) = Guard::into_inner(steering::policy_for(self.site(), || self.controls.policy())) {
             self.as_mut().keep_overridden(set);
         }
         if self.is_limited() {
@@ -126,32 +128,36 @@ impl<S: Controls> CallState<S> {
         self.rare.is_none() && (gate::is_open_for(gate::STEERED) || self.controls.policy().is_limited())
     }
 
-    /// The same as [`admit_if_simple`](Self::admit_if_simple) for a call that nothing concerns but the settings of an operator. Where it is
-    /// not admitted at once, the settings are kept.
-    #[cold]
-    pub(super) fn admit_overridden(mut self: Pin<&mut Self>) -> Option<(Owed, Arc<Override>)> {
-        let set = match self.concern() {
-            Concern::Settings => steering::policy_for(self.controls.site(), || self.controls.policy()),
+    /// The settings that an operator has given to the tool of a call that nothing else concerns. If there are none, what else concerns the
+    /// call has been found.
+    #[inline]
+    pub(super) fn find_overridden(self: Pin<&mut Self>) -> Found {
+        match self.concern() {
+            Concern::Settings => {
+                let set = steering::policy_for(self.controls.site(), || self.controls.policy());
+                if set.is_some() {
+                    return set;
+                }
+            }
             // Perhaps only since the first look.
             Concern::Surroundings => {
                 self.look_around();
-                return None;
+                return Guard::from_inner(None);
             }
-            Concern::Nothing | Concern::Record => None,
-        };
-        let Some(set) = set else {
-            // They may have been taken back since.
-            if self.is_limited() {
-                self.obey_limits();
-            }
-            return None;
-        };
-        let is_off = steering::is_off(self.controls.site());
-        let owed = (!is_off).then(|| self.as_mut().admit_by(|_| set.policy)).flatten();
-        if owed.is_none() {
-            self.keep_overridden(Arc::clone(&set));
+            Concern::Nothing | Concern::Record => {}
         }
-        Some((owed?, set))
+        // They may have been taken back since.
+        if self.is_limited() {
+            self.obey_limits();
+        }
+        Guard::from_inner(None)
+    }
+
+    /// The same as [`admit_if_simple`](Self::admit_if_simple) for a call that nothing concerns but these settings of an operator.
+    #[inline]
+    pub(super) fn admit_overridden(self: Pin<&mut Self>, set: &Policy) -> Option<Owed> {
+        let is_off = steering::is_off(self.controls.site());
+        (!is_off).then(|| self.admit_by(|_| *set))?
     }
 
     /// Keeps the settings that an operator has given to the tool, in place of the call's own.

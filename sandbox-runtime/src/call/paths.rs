@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::ops::ControlFlow;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::attempt::{AttemptState, PollEnd};
@@ -101,15 +102,20 @@ fn poll_first_overridden<A: Attempting>(
     cx: &mut Context<'_>,
     output: &mut Poll<A::Output>,
 ) {
-    let Some((owed, set)) = this.as_mut().parts().state.admit_overridden() else {
+    let found = this.as_mut().parts().state.find_overridden();
+    let Some(set) = &*found else {
         *end = Some(PollEnd::NotAdmitted);
         return;
     };
     let begin = |begin: &mut A::Begin, retry_possible| begin.begin(retry_possible);
-    match start_first(this.as_mut(), owed, &set.policy, begin, cx) {
+    let returned = match this.as_mut().parts().state.admit_overridden(&set.policy) {
+        Some(owed) => start_first(this.as_mut(), owed, &set.policy, begin, cx),
+        None => Err(PollEnd::NotAdmitted),
+    };
+    match returned {
         Ok(returned) => *output = Poll::Ready(A::returned(returned)),
         Err(other) => {
-            this.parts().state.keep_overridden(set);
+            this.parts().state.keep_overridden(Arc::clone(set));
             *end = Some(other);
         }
     }

@@ -69,7 +69,11 @@ impl ToolHandle {
             return self.record().last_given_policy();
         }
         let overridden = self.0.steering.policy();
-        Some(overridden.map_or(self.policy(), |overridden| overridden.policy))
+        Some(
+            overridden
+                .as_ref()
+                .map_or(self.policy(), |overridden| overridden.policy),
+        )
     }
 
     /// The limits of its calls.
