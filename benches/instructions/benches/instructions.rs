@@ -36,10 +36,10 @@ mod limit {
     /// Takes 144. Beside a tool for which an operator has set something: one word of its own tells that nothing is set for it. At most
     /// 30 more than a call with nothing attached.
     pub(super) const READY_CALL_BESIDE_A_STEERED_TOOL: u64 = 147;
-    /// Takes 423. With settings of an operator: a lock to look them up, and a share of them for as long as the call runs. No allocation.
+    /// Takes 427. With settings of an operator: found without a lock, and kept from being dropped until the poll is over. No allocation.
     pub(super) const READY_CALL_OVERRIDDEN: u64 = 445;
-    /// Takes 410. Among so many calls at a time: a place taken and left, one exchange each, and noted for calls within. No allocation.
-    pub(super) const READY_CALL_LIMITED: u64 = 430;
+    /// Takes 326. Among so many calls at a time: a place taken and left, one exchange each, and noted for calls within. No allocation.
+    pub(super) const READY_CALL_LIMITED: u64 = 342;
     /// Takes 496. One reading of the clock, and an error with the time until the next try; no text is written. Some 30 of them are
     /// the turn in the cooperative budget, without which a loop over refusals would keep its thread, and some 20 compare what is
     /// left of the last millisecond, without which a cooldown would be shorter than asked; with the feature `fleet` 8 note how long the
