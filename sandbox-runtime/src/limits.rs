@@ -12,6 +12,8 @@ mod places;
 mod rate;
 #[cfg(feature = "fleet")]
 mod share;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -262,7 +264,7 @@ impl Limits {
                 Err(held) => held,
             };
             let opens = saturating_add(Instant::now(), held.left());
-            let is_too_late = opens > until;
+            let is_too_late = opens >= until;
             // It would be refused then, and others wait behind it.
             if is_too_late && !may_grow(rate, held) {
                 return Err(held);

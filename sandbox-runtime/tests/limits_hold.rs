@@ -311,6 +311,39 @@ async fn who_would_wait_too_long_is_refused_at_once_with_the_time() {
     assert_eq!(one_in_ten_seconds(Ok(())).await, Ok(()), "after the time that was told");
 }
 
+/// Waits for its place first, and then for the rate.
+#[sandboxed(
+    policy = Policy::new().max_retries(0).max_concurrent(1).rate(1, SECOND * 10).queue(queue),
+    breaker = off
+)]
+async fn one_of_two_seconds(queue: Duration) -> Result<(), Error> {
+    sleep(SECOND * 2).await;
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_would_begin_too_late_is_refused_once_that_is_known() {
+    for (queue, begins) in [(SECOND * 10, false), (SECOND * 10 + MILLI, true)] {
+        let start = Instant::now();
+        let (first, (second, ended)) = tokio::join!(one_of_two_seconds(queue), async {
+            let second = one_of_two_seconds(queue).await;
+            (second, start.elapsed())
+        });
+        assert_eq!(first, Ok(()));
+        if begins {
+            assert_eq!((second, ended), (Ok(()), SECOND * 12), "it begins after ten seconds");
+        } else {
+            let failure = failure(second);
+            assert_eq!(
+                (failure.kind.as_str(), failure.retry_after_ms, ended),
+                ("rate_limited", Some(8_000), SECOND * 2),
+                "its place is free, and what the rate allows begins when nobody waits any more"
+            );
+        }
+        advance(SECOND * 10).await;
+    }
+}
+
 #[sandboxed(max_retries = 1, backoff_base_ms = 10, classify = meaning)]
 async fn asks_to_wait(plan: Result<(), Error>, begun: &Mutex<Vec<Duration>>, start: Instant) -> Result<(), Error> {
     begun.lock().unwrap().push(start.elapsed());
@@ -340,6 +373,27 @@ async fn a_dependency_that_has_asked_to_wait_is_called_by_nobody() {
         [0, 5, 10].map(Duration::from_secs),
         "the retry hears the same, and who waits does so for longer"
     );
+}
+
+static OF_BOTH: CircuitBreaker = CircuitBreaker::new(9);
+
+#[sandboxed(max_retries = 0, breaker = &OF_BOTH, classify = meaning)]
+async fn asks_for_both(plan: Result<(), Error>) -> Result<(), Error> {
+    plan
+}
+
+#[sandboxed(max_retries = 0, breaker = &OF_BOTH)]
+async fn has_to_wait_with_it() -> Result<(), Error> {
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_shares_its_breaker_waits_as_well() {
+    let start = Instant::now();
+    let asked = asks_for_both(Err(Error::Busy(SECOND * 5))).await;
+    assert_eq!(asked, Err(Error::Busy(SECOND * 5)));
+    assert_eq!(has_to_wait_with_it().await, Ok(()));
+    assert_eq!(start.elapsed(), SECOND * 5, "the dependency is that of both");
 }
 
 #[sandboxed(timeout_ms = 2_000, max_retries = 0, classify = meaning)]
@@ -505,6 +559,13 @@ async fn observers_learn_who_waits_and_for_how_long() {
     assert_eq!(story(&queue), ["queued", "unqueued after 0ns", "dropped"]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_may_not_wait_does_not_join_the_queue() {
+    let queue = Queue::default();
+    let _ = tokio::join!(calls_itself(1), observe_in(queue.clone(), calls_itself(0)));
+    assert_eq!(*queue.0.lock().unwrap(), ["overloaded"]);
+}
+
 /// A policy that is known only when the call begins, on a tool that shares its breaker.
 static SHARED: CircuitBreaker = CircuitBreaker::new(9);
 
@@ -567,6 +628,37 @@ async fn time_that_was_spent_in_the_queue_leaves_no_mark() {
     }
     let breaker = tool("cut_after_the_queue").unwrap().breaker().unwrap();
     assert_eq!(breaker.failure_count(), 0, "the tool takes 400 ms, and may take 900");
+}
+
+#[sandboxed(
+    timeout_ms = 900,
+    deadline_ms = 1_000,
+    max_concurrent = 5,
+    max_retries = 1,
+    backoff_base_ms = 0
+)]
+async fn fails_late_and_hangs(runs: &AtomicU32) -> Result<(), Error> {
+    if runs.fetch_add(1, Ordering::SeqCst) > 0 {
+        return pending().await;
+    }
+    sleep(MILLI * 500).await;
+    Err(Error::Down)
+}
+
+#[tokio::test(start_paused = true)]
+async fn time_that_its_own_attempts_took_leaves_a_mark() {
+    let failure = failure(fails_late_and_hangs(&AtomicU32::new(0)).await);
+    assert_eq!(
+        (failure.kind, failure.attempts),
+        (FailureKind::DeadlineExceeded, 2),
+        "the second is cut after 500 ms"
+    );
+    let breaker = tool("fails_late_and_hangs").unwrap().breaker().unwrap();
+    assert_eq!(
+        breaker.failure_count(),
+        1,
+        "nobody held it back: it took the time itself"
+    );
 }
 
 #[sandboxed(max_concurrent = 1, queue_ms = 60_000, max_retries = 0)]

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use std::pin::pin;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -89,6 +90,41 @@ async fn settings_that_come() {
     });
     assert_eq!((calls, lent_calls), ((Ok(()), Ok(())), (Ok(()), Ok(()))));
     assert_eq!(start.elapsed(), SECOND * 4, "each runs for two seconds");
+    Overrides::clear();
+}
+
+#[sandboxed(max_concurrent = 2, max_retries = 1, backoff_base_ms = 1_000, breaker = off)]
+async fn retried(runs: &AtomicU32, lasts: Duration) -> Result<(), String> {
+    if runs.fetch_add(1, Ordering::Relaxed) == 0 {
+        return Err("down".to_owned());
+    }
+    sleep(lasts).await;
+    Ok(())
+}
+
+/// A retry by settings under which two may run.
+#[tokio::test(start_paused = true)]
+#[expect(clippy::await_holding_lock, reason = "each test has a runtime of its own")]
+async fn its_retry_gives_nobody_a_place_that_is_gone() {
+    let _alone = alone();
+    let (first_runs, other_runs) = (AtomicU32::new(0), AtomicU32::new(1));
+    let mut first = pin!(retried(&first_runs, SECOND * 2));
+    assert!(
+        poll!(&mut first).is_pending(),
+        "it has failed, and has its place until its retry"
+    );
+    apply(json!({ "version": 1, "tool": { "retried": { "max_concurrent": 1 } } }));
+    let start = Instant::now();
+    let (first, (other, ended)) = tokio::join!(first, async {
+        let other = retried(&other_runs, SECOND).await;
+        (other, start.elapsed())
+    });
+    assert_eq!((first, other), (Ok(()), Ok(())));
+    assert_eq!(
+        ended,
+        SECOND * 4,
+        "one at a time: it begins when the retry has ended, after three seconds"
+    );
     Overrides::clear();
 }
 

@@ -12,7 +12,6 @@ use super::{CallState, Controls, Returned};
 use crate::breaker::{Admission, CircuitBreaker};
 use crate::failure::{Refusal, Stop};
 use crate::gate;
-use crate::limits::CallLimits;
 use crate::overrides::Override;
 use crate::policy::Policy;
 use crate::record::{Step, count};
@@ -297,15 +296,15 @@ impl<S: Controls> CallState<S> {
         if self.is_surrounded() {
             return false;
         }
-        let is_queued = self.limits().is_some_and(CallLimits::is_waiting);
+        let has_limits = self.limits().is_some();
         let this = self.as_mut().project();
         let called = Called {
             name: this.controls.name(),
             site: this.controls.site(),
             breaker: this.controls.breaker(),
         };
-        // Who observes a call does so from its beginning, and a call ends where it began.
-        let begins = *this.attempts == 0 && !is_queued;
+        // Who observes a call does so from its beginning, and a call ends where it began. One with limits has begun: it may be in the queue.
+        let begins = *this.attempts == 0 && !has_limits;
         let Some(found) = Surroundings::enter(begins.then_some(called)) else {
             return false;
         };

@@ -155,11 +155,6 @@ impl CallLimits {
         held
     }
 
-    /// Tells whether the call is in the queue.
-    pub(crate) fn is_waiting(&self) -> bool {
-        self.waiting.is_some()
-    }
-
     /// Tells whether it has been in the queue.
     pub(crate) const fn has_waited(&self) -> bool {
         self.has_waited

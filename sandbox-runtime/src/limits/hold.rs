@@ -116,3 +116,36 @@ impl Drop for Hold {
         self.end();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+    use crate::gate;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    // The only unit test in which there are some: the gate is that of the process.
+    #[tokio::test(start_paused = true)]
+    async fn the_longest_that_was_asked_for_counts() {
+        let is_gate_open = || gate::is_open_for(gate::HOLDS);
+        let hold = Hold::new();
+        hold.begin(Duration::ZERO);
+        assert!(!hold.may_last() && !is_gate_open(), "no time is asked for");
+        for (asked, left) in [(10, 10), (5, 10), (20, 20)] {
+            hold.begin(SECOND * asked);
+            assert_eq!(hold.left(), Some(SECOND * left), "{asked} s were asked for");
+        }
+        assert!(hold.may_last() && is_gate_open());
+        advance(SECOND * 20).await;
+        assert_eq!(hold.left(), None);
+        assert!(
+            !hold.may_last() && !is_gate_open(),
+            "whoever asks finds out that it is over"
+        );
+        hold.begin(SECOND);
+        drop(hold);
+        assert!(!is_gate_open(), "nobody asks one that is gone");
+    }
+}

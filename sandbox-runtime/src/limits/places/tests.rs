@@ -217,3 +217,17 @@ fn places_are_given_in_the_order_of_arrival() {
         );
     }
 }
+
+#[test]
+fn who_cannot_be_counted_does_not_wait() {
+    let places = Places::new();
+    let full = Taken {
+        number: 0,
+        taken: 0,
+        waiting: Taken::MOST - 1,
+    };
+    places.word.store(full.bits(), Ordering::SeqCst);
+    assert!(places.join(), "the last one that can be counted");
+    assert!(!places.join(), "one more would be counted as a place");
+    assert_eq!(Taken::of(places.word.load(Ordering::SeqCst)).waiting, Taken::MOST);
+}
