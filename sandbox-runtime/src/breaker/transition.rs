@@ -161,3 +161,36 @@ impl Serialize for BreakerPhase {
 }
 
 const _: () = assert!(size_of::<Option<Transition>>() == size_of::<u64>());
+
+#[cfg(all(test, feature = "fleet"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_known_who_has_found_the_failures() {
+        use BreakerCause::{CooldownOver, Fleet, ForcedOpen, ProbesSucceeded, ThresholdReached};
+        use State::{Closed, HalfOpen, Open};
+        let cases = [
+            (Closed, Open, Fleet, Some(true), "others"),
+            (Closed, Open, ThresholdReached, Some(false), "this replica"),
+            (Closed, Open, ForcedOpen, Some(false), "an operator, here"),
+            (Open, HalfOpen, CooldownOver, None, "as before: a probe begins"),
+            (HalfOpen, Open, Fleet, None, "as before: others hold it open"),
+            (HalfOpen, Closed, ProbesSucceeded, Some(false), "nobody: it is closed"),
+        ];
+        for (from, to, cause, by_others, who) in cases {
+            let transition = Transition {
+                from,
+                to,
+                cause,
+                failures: 1,
+                failed_probes: 0,
+            };
+            assert_eq!(
+                transition.is_by_others(),
+                by_others,
+                "{from:?} to {to:?} by {cause:?}: {who}"
+            );
+        }
+    }
+}

@@ -53,3 +53,32 @@ impl Limits {
         self.others.have_opened.load(Ordering::Relaxed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn others_learn_of_refusals_and_of_the_longest_attempt() {
+        let limits = Limits::new();
+        assert_eq!(
+            (limits.take_refusals(), limits.longest_refused()),
+            (false, Duration::ZERO)
+        );
+        for (millis, longest) in [(20, 20), (10, 20), (30, 30)] {
+            limits.note_refusal(Duration::from_millis(millis));
+            assert!(limits.take_refusals(), "one was refused");
+            assert!(!limits.take_refusals(), "none since then");
+            assert_eq!(limits.longest_refused(), Duration::from_millis(longest));
+        }
+    }
+
+    #[test]
+    fn who_has_opened_it_is_known_until_that_changes() {
+        let limits = Limits::new();
+        for by_others in [false, true, false] {
+            limits.be_opened_by_others(by_others);
+            assert_eq!(limits.is_opened_by_others(), by_others);
+        }
+    }
+}

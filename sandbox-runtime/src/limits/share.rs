@@ -149,13 +149,82 @@ impl Limits {
     pub(crate) fn demand(&self, rate: Rate) -> Demand {
         self.share.is_wanted.store(false, Ordering::Relaxed);
         let refused = self.share.refused.swap(0, Ordering::Relaxed);
-        let held_back = self.in_turn.load(Ordering::Relaxed).saturating_add(refused);
-        if held_back > 0 {
-            // Those who still wait have to be thought of at the next look as well.
-            self.share.is_wanted.store(held_back > refused, Ordering::Relaxed);
+        let waiting = self.in_turn.load(Ordering::Relaxed);
+        if waiting > 0 {
+            // They have to be thought of at the next look as well.
+            self.share.is_wanted.store(true, Ordering::Relaxed);
         }
         let (used, most) = self.log.used(rate);
-        let wanted = most.saturating_add(held_back).min(rate.calls);
+        let wanted = most.saturating_add(waiting).saturating_add(refused).min(rate.calls);
         Demand { used, wanted }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::time::Duration;
+
+    use futures_util::FutureExt as _;
+
+    use super::*;
+    use crate::limits::InTurn;
+
+    const RATE: Rate = Rate {
+        calls: 10,
+        per: Duration::from_secs(60),
+        scope: RateScope::Fleet,
+    };
+    const HELD: Held = Held::Rate(Duration::from_secs(1));
+
+    #[test]
+    fn what_is_held_back_is_wanted_until_it_has_been_asked_for() {
+        let limits = Limits::new();
+        limits.want_more(Some(RATE), Held::Others);
+        assert!(!limits.is_share_wanted(), "more of the rate would not help");
+        let change = pin!(changes::next_change());
+        limits.want_more(Some(RATE), HELD);
+        assert!(limits.is_share_wanted());
+        assert!(
+            change.now_or_never().is_some(),
+            "whoever follows it learns that at once"
+        );
+        limits.miss(Some(RATE), HELD);
+        limits.miss(Some(RATE), HELD);
+        assert_eq!(limits.demand(RATE), Demand { used: 0, wanted: 2 }, "two were refused");
+        assert!(!limits.is_share_wanted(), "nobody waits for it");
+        let waiting = InTurn::of(&limits.in_turn);
+        limits.miss(Some(RATE), HELD);
+        assert_eq!(
+            limits.demand(RATE),
+            Demand { used: 0, wanted: 2 },
+            "one waits, and one was refused"
+        );
+        assert!(limits.is_share_wanted(), "one still waits");
+        drop(waiting);
+        assert_eq!(limits.demand(RATE), Demand { used: 0, wanted: 0 });
+        assert!(!limits.is_share_wanted(), "it waits no more");
+    }
+
+    #[test]
+    fn a_share_is_in_force_until_it_is_forgotten() {
+        let limits = Limits::new();
+        assert_eq!((limits.share(), limits.shared_rate()), (None, None));
+        assert_eq!(in_force(&limits, RATE), RATE, "nobody has set a share");
+        assert_eq!(limits.shared_rate(), Some(RATE), "the rate has become known");
+        limits.set_share(Some(3));
+        assert_eq!((limits.share(), in_force(&limits, RATE).calls), (Some(3), 3));
+        let slower = Rate { calls: 2, ..RATE };
+        assert_eq!(
+            in_force(&limits, slower).calls,
+            2,
+            "a share allows no more than the rate"
+        );
+        assert_eq!(limits.shared_rate(), Some(RATE), "only a rate without a share is noted");
+        limits.miss(Some(RATE), HELD);
+        limits.share.forget();
+        assert_eq!((limits.share(), limits.shared_rate()), (None, None));
+        assert!(!limits.is_share_wanted());
+        assert_eq!(limits.demand(RATE), Demand { used: 0, wanted: 0 });
     }
 }
