@@ -177,8 +177,8 @@ impl Entries {
         } else if self.oldest_until.is_some_and(|until| until <= now) {
             self.forget_until(now);
         }
-        // Mostly nothing is kept for the sake of another rate, and then all that is kept counts.
-        if self.per == rate.per && self.attempts < u64::from(rate.calls) {
+        // What is kept for the sake of another rate may be too long ago to count: mostly nothing is.
+        if self.attempts < u64::from(rate.calls) {
             return None;
         }
         self.wait_for_fewer(rate, now)
@@ -219,7 +219,6 @@ impl Entries {
     fn forget_dated(&mut self) {
         *self = Entries {
             undated: self.undated,
-            share: self.share,
             attempts: self.undated.into(),
             ..Entries::new()
         };

@@ -231,3 +231,25 @@ fn who_cannot_be_counted_does_not_wait() {
     assert!(!places.join(), "one more would be counted as a place");
     assert_eq!(Taken::of(places.word.load(Ordering::SeqCst)).waiting, Taken::MOST);
 }
+
+#[test]
+fn who_gives_up_leaves_nothing_behind() {
+    let mut cx = Context::from_waker(Waker::noop());
+    for is_given in [false, true] {
+        let places = Places::new();
+        places.resize(1);
+        assert!(places.try_take());
+        let mut waiting = Box::pin(places.take());
+        assert!(waiting.as_mut().poll(&mut cx).is_pending());
+        if is_given {
+            places.leave();
+            drop(waiting);
+        } else {
+            drop(waiting);
+            places.leave();
+        }
+        assert!(places.try_take(), "the place is free");
+        let mut next = pin!(places.take());
+        assert!(next.as_mut().poll(&mut cx).is_pending(), "there is one");
+    }
+}

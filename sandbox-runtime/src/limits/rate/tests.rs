@@ -182,3 +182,83 @@ fn another_clock_and_another_rate_lock_nobody_out() {
         "a clock that is behind"
     );
 }
+
+#[test]
+fn what_is_over_is_forgotten() {
+    let (mut log, mut now, rate) = (Entries::new(), Instant::now(), rate(1, millis(10)));
+    assert_eq!(log.wait(rate, now), None);
+    assert!(log.latest.is_none(), "none has begun");
+    for _ in 0..100 {
+        assert_eq!(log.try_take(rate, || now), Ok(()));
+        assert_eq!((log.attempts, log.earlier.len()), (1, 0), "the one before is over");
+        now += rate.per;
+    }
+}
+
+/// A few of them, each of which has an entry of its own.
+#[test]
+fn few_are_kept_exactly_beside_a_shorter_rate() {
+    let (long, short) = (rate(3, millis(2_048)), rate(5, millis(1)));
+    let (mut log, start) = (Entries::new(), Instant::now());
+    for (rate, at) in [(long, 0), (long, 1), (short, 10)] {
+        assert_eq!(log.try_take(rate, || start + millis(at)), Ok(()));
+    }
+    assert_eq!(log.wait(long, start + millis(2_047)), Some(millis(1)));
+    assert_eq!(
+        log.wait(long, start + millis(2_048)),
+        None,
+        "the first is over, and it alone"
+    );
+}
+
+#[test]
+fn many_are_kept_to_about_a_thousandth_beside_a_shorter_rate() {
+    let (long, short) = (rate(10_000, millis(1_024_000)), rate(100, millis(1_000)));
+    let (mut log, mut now) = (Entries::new(), Instant::now());
+    assert_eq!(log.wait(long, now), None);
+    for _ in 0..2_800 {
+        assert_eq!(log.try_take(short, || now), Ok(()));
+        now += millis(400);
+    }
+    log.wait(long, now);
+    let recent = 1_024_000 / 400;
+    assert!(
+        (recent - 1..recent + 3).contains(&log.attempts),
+        "{} count, and {recent} have begun in that time",
+        log.attempts
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_told_when_there_is_room() {
+    let (log, rate) = (Log::new(), rate(2, millis(100)));
+    for begun in [0, 60] {
+        tokio::time::advance(millis(begun)).await;
+        assert_eq!(log.next(rate), Duration::ZERO);
+        assert_eq!(log.try_take(rate), Ok(()));
+    }
+    assert_eq!(log.next(rate), millis(40), "until the first is over");
+}
+
+#[cfg(feature = "keyed")]
+#[tokio::test(start_paused = true)]
+async fn it_is_told_when_all_is_over() {
+    let (log, rate) = (Log::new(), rate(2, millis(100)));
+    assert!(log.is_over(), "none has begun");
+    assert_eq!(log.try_take(rate), Ok(()));
+    for (later, is_over) in [(0, false), (99, false), (1, true)] {
+        tokio::time::advance(millis(later)).await;
+        assert_eq!(log.is_over(), is_over, "another {later} ms later");
+    }
+}
+
+#[cfg(feature = "fleet")]
+#[tokio::test(start_paused = true)]
+async fn those_in_use_are_those_of_the_rate() {
+    let (log, long, short) = (Log::new(), rate(9, millis(100)), rate(9, millis(10)));
+    assert_eq!(log.used(long), (0, 0));
+    assert_eq!(log.try_take(long), Ok(()));
+    assert_eq!(log.used(short).0, 1);
+    tokio::time::advance(millis(10)).await;
+    assert_eq!((log.used(short).0, log.used(long).0), (0, 1), "ten milliseconds later");
+}
