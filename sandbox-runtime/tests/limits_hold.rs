@@ -344,6 +344,27 @@ async fn who_would_begin_too_late_is_refused_once_that_is_known() {
     }
 }
 
+#[sandboxed(
+    max_concurrent = 1,
+    rate(calls = 9, per_ms = 1_000),
+    queue_ms = 1_000,
+    max_retries = 0
+)]
+async fn one_and_nine(lasts: Duration) -> Result<(), Error> {
+    sleep(lasts).await;
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_behind_one_that_waits_for_a_place_learns_that_all_are_taken() {
+    let (first, second, third) = tokio::join!(one_and_nine(SECOND * 5), one_and_nine(SECOND), one_and_nine(SECOND));
+    assert_eq!(first, Ok(()));
+    for waited in [second, third] {
+        let failure = failure(waited);
+        assert_eq!(failure.kind.as_str(), "overloaded", "the rate has room: {failure}");
+    }
+}
+
 #[sandboxed(max_retries = 1, backoff_base_ms = 10, classify = meaning)]
 async fn asks_to_wait(plan: Result<(), Error>, begun: &Mutex<Vec<Duration>>, start: Instant) -> Result<(), Error> {
     begun.lock().unwrap().push(start.elapsed());

@@ -162,10 +162,50 @@ impl Serialize for BreakerPhase {
 
 const _: () = assert!(size_of::<Option<Transition>>() == size_of::<u64>());
 
-#[cfg(all(test, feature = "fleet"))]
+#[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
+    #[test]
+    fn each_has_a_word_of_its_own() {
+        use BreakerCause::{
+            CooldownOver, Fleet, ForcedOpen, ProbeFailed, ProbeSlotsLost, ProbesSucceeded, RecordedByHand, Reset,
+            ThresholdReached,
+        };
+        let causes = [
+            ThresholdReached,
+            CooldownOver,
+            ProbeFailed,
+            ProbesSucceeded,
+            ProbeSlotsLost,
+            RecordedByHand,
+            Reset,
+            ForcedOpen,
+            Fleet,
+        ];
+        let faults = [Fault::Error, Fault::Timeout, Fault::Panic, Fault::SlowCall];
+        let phases = [
+            BreakerPhase::Closed,
+            BreakerPhase::Open,
+            BreakerPhase::HalfOpen,
+            BreakerPhase::ForcedOpen,
+        ];
+        let words = [
+            causes.map(BreakerCause::as_str).to_vec(),
+            faults.map(Fault::error_type).to_vec(),
+            phases.map(BreakerPhase::as_str).to_vec(),
+        ];
+        for words in words {
+            let is_word = |word: &&str| word.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_');
+            assert!(words.iter().all(is_word), "{words:?}");
+            let different: HashSet<_> = words.iter().filter(|word| !word.is_empty()).collect();
+            assert_eq!(different.len(), words.len(), "{words:?}");
+        }
+    }
+
+    #[cfg(feature = "fleet")]
     #[test]
     fn it_is_known_who_has_found_the_failures() {
         use BreakerCause::{CooldownOver, Fleet, ForcedOpen, ProbesSucceeded, ThresholdReached};
