@@ -238,6 +238,8 @@ async fn it_is_told_when_there_is_room() {
         assert_eq!(log.try_take(rate), Ok(()));
     }
     assert_eq!(log.next(rate), millis(40), "until the first is over");
+    log.forget();
+    assert_eq!(log.next(rate), Duration::ZERO, "none has begun, as far as is known");
 }
 
 #[cfg(feature = "keyed")]
