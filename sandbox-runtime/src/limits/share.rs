@@ -211,20 +211,23 @@ mod tests {
         let limits = Limits::new();
         assert_eq!((limits.share(), limits.shared_rate()), (None, None));
         assert_eq!(in_force(&limits, RATE), RATE, "nobody has set a share");
-        assert_eq!(limits.shared_rate(), Some(RATE), "the rate has become known");
+        let slower = Rate { calls: 2, ..RATE };
+        assert_eq!(in_force(&limits, slower), slower, "that of another call");
+        assert_eq!(limits.shared_rate(), Some(RATE), "the first has become known");
         limits.set_share(Some(3));
         assert_eq!((limits.share(), in_force(&limits, RATE).calls), (Some(3), 3));
-        let slower = Rate { calls: 2, ..RATE };
         assert_eq!(
             in_force(&limits, slower).calls,
             2,
             "a share allows no more than the rate"
         );
-        assert_eq!(limits.shared_rate(), Some(RATE), "only a rate without a share is noted");
         limits.miss(Some(RATE), HELD);
         limits.share.forget();
         assert_eq!((limits.share(), limits.shared_rate()), (None, None));
         assert!(!limits.is_share_wanted());
         assert_eq!(limits.demand(RATE), Demand { used: 0, wanted: 0 });
+        limits.set_share(Some(3));
+        assert_eq!(in_force(&limits, RATE).calls, 3);
+        assert_eq!(limits.shared_rate(), None, "nobody has to learn of a rate with a share");
     }
 }
