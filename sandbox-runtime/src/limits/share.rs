@@ -214,7 +214,9 @@ mod tests {
         let slower = Rate { calls: 2, ..RATE };
         assert_eq!(in_force(&limits, slower), slower, "that of another call");
         assert_eq!(limits.shared_rate(), Some(RATE), "the first has become known");
+        let change = pin!(limits.share_changed());
         limits.set_share(Some(3));
+        assert!(change.now_or_never().is_some(), "whoever waits asks again");
         assert_eq!((limits.share(), in_force(&limits, RATE).calls), (Some(3), 3));
         assert_eq!(
             in_force(&limits, slower).calls,
