@@ -344,20 +344,19 @@ async fn who_would_begin_too_late_is_refused_once_that_is_known() {
     }
 }
 
-#[sandboxed(
-    max_concurrent = 1,
-    rate(calls = 9, per_ms = 1_000),
-    queue_ms = 1_000,
-    max_retries = 0
-)]
-async fn one_and_nine(lasts: Duration) -> Result<(), Error> {
-    sleep(lasts).await;
+#[sandboxed(policy = Policy::new().max_retries(0).max_concurrent(1).rate(9, SECOND).queue(queue))]
+async fn one_for_five_seconds(queue: Duration) -> Result<(), Error> {
+    sleep(SECOND * 5).await;
     Ok(())
 }
 
 #[tokio::test(start_paused = true)]
 async fn who_waits_behind_one_that_waits_for_a_place_learns_that_all_are_taken() {
-    let (first, second, third) = tokio::join!(one_and_nine(SECOND * 5), one_and_nine(SECOND), one_and_nine(SECOND));
+    let (first, second, third) = tokio::join!(
+        one_for_five_seconds(SECOND),
+        one_for_five_seconds(SECOND * 2),
+        one_for_five_seconds(SECOND)
+    );
     assert_eq!(first, Ok(()));
     for waited in [second, third] {
         let failure = failure(waited);
