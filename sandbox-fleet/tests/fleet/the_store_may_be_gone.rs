@@ -51,6 +51,19 @@ async fn it_is_told_once_at_a_time() {
     assert_eq!(service.store.steps() - before, 1, "the report of the trip");
 }
 
+/// Only the reports are given up: all other steps are answered.
+#[tokio::test(start_paused = true)]
+async fn a_report_without_an_answer_is_made_again() {
+    let service = Service::of(6).await;
+    service.world.is_down_for(0..6);
+    service.store.take(Duration::from_secs(3600));
+    service.trip(0..2).await;
+    service.store.take(Duration::ZERO);
+    assert_eq!(service.states().await[2..], ["closed"; 4], "nobody has been told");
+    sleep(3 * SECOND).await;
+    assert_eq!(service.states().await, ["open"; 6]);
+}
+
 /// Later and later, by chance not at the same time as others: in the end every 600 ms at the mean, for as long as it is gone.
 #[tokio::test(start_paused = true)]
 async fn it_is_asked_again_less_often() {
